@@ -1,0 +1,8 @@
+"""What every test shares: the asyncio backend of anyio's plugin, and nothing of the product."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
