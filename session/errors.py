@@ -1,0 +1,56 @@
+"""Every way a session can be refused or go wrong; knows no HTTP, no store and no media.
+
+SessionError
+├── SessionNotFound        no record under this id (or it was kept long enough)
+├── IllegalTransition      the state table does not allow this move
+├── Stale                  an agent's attempt or job is not the current one: be silent and leave
+├── Conflict               the record changed since it was read: read again and decide again
+├── NoCapacity             every seat is taken
+├── NoWorker               no worker is there to run an agent
+├── StoreUnavailable       the store did not answer in time
+├── UnreadableRecord       a stored record is of an unknown version or corrupt
+├── BadMetadata            a job's metadata is not ours or was tampered with
+"""
+
+
+class SessionError(Exception):
+    """Base of all; its docstring is the default message."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or type(self).__doc__)
+
+
+class SessionNotFound(SessionError):
+    """There is no such session."""
+
+
+class IllegalTransition(SessionError):
+    """The session cannot change in this way from its present state."""
+
+
+class Stale(SessionError):
+    """This agent is not the session's current one."""
+
+
+class Conflict(SessionError):
+    """The session changed while this change was being decided."""
+
+
+class NoCapacity(SessionError):
+    """Every seat is taken; try again when a call has ended."""
+
+
+class NoWorker(SessionError):
+    """No worker is running; start one, or wait until it is back."""
+
+
+class StoreUnavailable(SessionError):
+    """The session store did not answer; calls that run go on, new ones must wait."""
+
+
+class UnreadableRecord(SessionError):
+    """A stored record has an unknown version or is corrupt."""
+
+
+class BadMetadata(SessionError):
+    """The job's metadata does not name a session and an attempt."""

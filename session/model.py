@@ -1,0 +1,192 @@
+"""What a session is and how it may change; knows no store, no HTTP, no room and no clock."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from session.errors import IllegalTransition, Stale
+
+VERSION = 1  # of every stored record; readers take this one and the one before
+
+
+class State(StrEnum):
+    """Where a session is in its life."""
+
+    RESERVED = "reserved"
+    QUEUED = "queued"
+    STARTING = "starting"
+    READY = "ready"
+    RECOVERING = "recovering"
+    ENDED = "ended"
+    ERROR = "error"
+
+
+NEXT: Mapping[State, frozenset[State]] = {
+    State.RESERVED: frozenset({State.STARTING, State.ENDED, State.ERROR}),
+    State.QUEUED: frozenset({State.STARTING, State.ENDED, State.ERROR}),
+    State.STARTING: frozenset({State.STARTING, State.READY, State.ENDED, State.ERROR}),
+    State.READY: frozenset({State.READY, State.RECOVERING, State.ENDED, State.ERROR}),
+    State.RECOVERING: frozenset({State.RECOVERING, State.READY, State.ENDED, State.ERROR}),
+    State.ENDED: frozenset(),
+    State.ERROR: frozenset(),
+}
+FINAL = frozenset({State.ENDED, State.ERROR})
+LIVE = frozenset(State) - FINAL
+SEATED = frozenset({State.STARTING, State.READY, State.RECOVERING})  # these hold one of MAX_BOTS seats
+JOINABLE = SEATED | {State.QUEUED}
+
+
+class EndReason(StrEnum):
+    """Why a session ended as it should."""
+
+    STOPPED = "stopped"
+    CALLER_LEFT = "caller_left"
+    NOT_JOINED = "not_joined"
+    IDLE = "idle"
+    FINISHED = "finished"
+    MAX_DURATION = "max_duration"
+
+
+class ErrorReason(StrEnum):
+    """Why a session ended as it should not."""
+
+    NO_WORKER = "no_worker"
+    NO_CAPACITY = "no_capacity"
+    NOT_CLAIMED = "not_claimed"
+    CONNECT_FAILED = "connect_failed"
+    PROVIDER_FAILED = "provider_failed"
+    LOST = "lost"
+    SERVER_LOST = "server_lost"
+
+
+class Caller(StrEnum):
+    """Whether the session's one caller is in the room."""
+
+    ABSENT = "absent"
+    PRESENT = "present"
+    AWAY = "away"  # was there, and may come back within the grace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One conversation of one caller, over all the agents that may serve it.
+
+    All times are Unix seconds of the store's clock. `steps` is the waterfall of the start: milliseconds since the
+    request, by the step's name.
+    """
+
+    id: str
+    room: str
+    state: State
+    created_at: float
+    since: float
+    agent: str = "default"
+    rev: int = 0
+    attempt: int = 0
+    tries: int = 0
+    recoveries: int = 0
+    job: str | None = None
+    worker: str | None = None
+    owner: str = ""
+    user_id: str | None = None
+    user_name: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    prewarmed: bool = False
+    adopted: bool = False
+    caller: Caller = Caller.ABSENT
+    caller_since: float | None = None
+    last_active: float = 0.0
+    deadline: float | None = None
+    ready_at: float | None = None
+    ended_at: float | None = None
+    end_reason: EndReason | None = None
+    error: ErrorReason | None = None
+    steps: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def startup_seconds(self) -> float | None:
+        """Seconds from the request to the first `ready`, None until then."""
+        return None if self.ready_at is None else self.ready_at - self.created_at
+
+    def to(self, state: State, now: float, **changes: Any) -> Session:
+        """Move to `state` at `now` (Unix seconds).
+
+        Raises:
+            IllegalTransition: the table NEXT does not have this move.
+        """
+        if state not in NEXT[self.state]:
+            raise IllegalTransition(f"a session cannot go from {self.state} to {state}")
+        since = self.since if state is self.state else now
+        return replace(self, state=state, since=since, **changes)
+
+    def fenced(self, attempt: int, job: str) -> Session:
+        """This session, if `attempt` and `job` are those of its current agent and it is live.
+
+        Raises:
+            Stale: they are not; the agent must be silent and leave.
+        """
+        if self.state in FINAL or self.attempt != attempt or self.job != job:
+            raise Stale
+        return self
+
+
+def new_session_id() -> str:
+    """An unguessable id: `session_` and 128 random bits in hex."""
+    return f"session_{secrets.token_hex(16)}"
+
+
+def started(session: Session, now: float) -> Session:
+    """The session with its next attempt dispatched: `starting` at first, `recovering` once it had an agent."""
+    state = State.RECOVERING if session.state in (State.READY, State.RECOVERING) else State.STARTING
+    return session.to(state, now, attempt=session.attempt + 1, tries=session.tries + 1, job=None, worker=None)
+
+
+def claimed(session: Session, *, attempt: int, job: str, worker: str, now: float) -> Session:
+    """The session with `job` as the one agent of `attempt`; the same job asking again gets the same answer.
+
+    Raises:
+        Stale: another job has this attempt, the attempt is not the current one, or the session is over.
+    """
+    if session.state in FINAL or session.state is State.READY or session.attempt != attempt:
+        if session.state is State.READY and session.attempt == attempt and session.job == job:
+            return session
+        raise Stale
+    if session.job == job:
+        return session
+    if session.job is not None:
+        raise Stale
+    state = State.STARTING if session.state is State.RESERVED else session.state
+    return session.to(state, now, job=job, worker=worker)
+
+
+def became_ready(
+    session: Session, *, attempt: int, job: str, now: float, steps: Mapping[str, float]
+) -> Session:
+    """The session with its agent in the room and its audio track published; `steps` in ms are added.
+
+    Raises:
+        Stale: the agent is not the current one.
+    """
+    session.fenced(attempt, job)
+    ready_at = session.ready_at if session.ready_at is not None else now
+    merged = {**session.steps, **steps}
+    return session.to(State.READY, now, ready_at=ready_at, tries=0, steps=merged, last_active=now)
+
+
+def ended(session: Session, reason: EndReason, now: float) -> Session:
+    """The session, over as it should be; one that is already over stays as it is."""
+    if session.state in FINAL:
+        return session
+    return session.to(State.ENDED, now, end_reason=reason, ended_at=now, deadline=None)
+
+
+def failed(session: Session, reason: ErrorReason, now: float) -> Session:
+    """The session, over as it should not be; one that is already over stays as it is."""
+    if session.state in FINAL:
+        return session
+    return session.to(State.ERROR, now, error=reason, ended_at=now, deadline=None)

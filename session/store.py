@@ -1,0 +1,174 @@
+"""The ports through which dispatcher and worker share sessions and the pool; knows no driver and no HTTP."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from session.errors import Conflict
+from session.model import Session, State
+
+UPDATE_TRIES = (
+    8  # reads and decisions before a contended record is given up; each loser sees a newer revision
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What `start` did: the session that now stands, and whether it is the user's earlier one."""
+
+    session: Session
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some sessions, newest first, and where to go on (None: that was all)."""
+
+    sessions: Sequence[Session]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """One thing that was said. `at`: Unix seconds; `interrupted`: only `text` of it was heard."""
+
+    speaker: str  # "user" or "agent"
+    text: str
+    at: float
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A worker's heartbeat. Counts are processes; `seen_at` is the store's clock and set by the store.
+
+    `agents` maps each agent it serves to the fields a session may override; `providers` maps stt, llm and tts to the
+    names that can be used there.
+    """
+
+    id: str
+    host: str
+    started_at: float
+    slots: int
+    target: int
+    idle: int
+    starting: int
+    active: int
+    draining: bool = False
+    deployment: str = ""
+    seen_at: float = 0.0
+    agents: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    providers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Totals since the store began. Seconds are summed over the starts that became ready."""
+
+    spawned: int
+    assigned: int
+    startup_seconds: float
+
+
+class SessionStore(Protocol):
+    """Sessions and what belongs to them. Every method may raise StoreUnavailable."""
+
+    async def now(self) -> float:
+        """Unix seconds of the store's clock, the only clock deadlines are kept in."""
+
+    async def get(self, session_id: str) -> Session:
+        """The session's record. Raises SessionNotFound, UnreadableRecord."""
+
+    async def start(self, session: Session, *, max_seats: int, op: str) -> Started:
+        """In one step: give back the user's live session, or admit this new one.
+
+        A session in a SEATED state takes a seat. The user is `(owner, user_id)`; without `user_id` nothing is reused.
+        The same `op` again (its reply was lost), or an id that exists, answers what stands. Raises NoCapacity.
+        """
+
+    async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
+        """Replace the record if its stored revision is still `session.rev`; the result has the next revision.
+
+        Seats follow the state: entering SEATED takes one (NoCapacity when `max_seats` are taken), leaving it gives it
+        back; a final state appends the record to the outgoing stream and starts its time to live. The same `op` again
+        answers what it did. Raises Conflict, SessionNotFound, NoCapacity.
+        """
+
+    async def touch(self, session_id: str) -> None:
+        """Note that somebody asked for the session: sets `last_active` without a new revision."""
+
+    async def page(self, states: Collection[State], *, limit: int, cursor: str | None = None) -> Page:
+        """Sessions in any of `states`, newest first."""
+
+    async def counts(self) -> Mapping[State, int]:
+        """How many sessions are in each state now."""
+
+    async def seats(self) -> int:
+        """How many seats are taken."""
+
+    async def say(self, session_id: str, utterance: Utterance, *, attempt: int, job: str) -> None:
+        """Append to the transcript. Raises Stale when the agent is not the session's current one."""
+
+    async def transcript(self, session_id: str) -> Sequence[Utterance]:
+        """All that was said, in order."""
+
+    async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
+        """Append to the session's log, of which the last 100 entries are kept. Never words of the caller."""
+
+    async def logs(self, session_id: str, *, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest `limit` log entries, oldest first, each with `at`, `level`, `event` and its facts."""
+
+    async def first_time(self, key: str, *, seconds: float) -> bool:
+        """Whether `key` was not seen within the last `seconds`; remembers it. For dropping duplicates."""
+
+
+class PoolStore(Protocol):
+    """Which workers there are. Every method may raise StoreUnavailable."""
+
+    async def beat(self, worker: Worker) -> None:
+        """Record the worker's heartbeat, stamped with the store's clock."""
+
+    async def workers(self, *, seen_within: float) -> Sequence[Worker]:
+        """Workers whose last heartbeat is at most this many seconds old."""
+
+    async def leave(self, worker_id: str) -> None:
+        """Forget a worker that stopped in good order."""
+
+    async def count_spawned(self, processes: int) -> None:
+        """Add to the total of processes that were ever warmed."""
+
+    async def stats(self) -> Stats:
+        """Totals for the health answer."""
+
+
+async def update(
+    store: SessionStore,
+    session_id: str,
+    change: Callable[[Session, float], Session],
+    *,
+    max_seats: int | None = None,
+) -> Session:
+    """Read, decide, write; read and decide again when somebody else was faster.
+
+    Args:
+        store: where the session is kept.
+        session_id: which session.
+        change: pure; gets the session and the store's time, gives the new session (the same object: nothing to write).
+        max_seats: how many seats there are, where the change may take one.
+
+    Raises:
+        Conflict: the record never held still. Also what `change`, `get` and `write` raise.
+    """
+    for _ in range(UPDATE_TRIES):
+        session = await store.get(session_id)
+        changed = change(session, await store.now())
+        if changed is session:
+            return session
+        try:
+            return await store.write(changed, op=secrets.token_hex(8), max_seats=max_seats)
+        except Conflict:
+            continue
+    raise Conflict
