@@ -43,9 +43,8 @@ def read_ticket(metadata: str) -> Ticket | None:
         raise BadMetadata
     if "session" not in data:
         return None
-    session_id, attempt = data.get("session"), data.get("attempt")
-    valid = isinstance(session_id, str) and type(attempt) is int and attempt > 0 and data.get("v") == VERSION
-    if not valid:
+    session_id, attempt = data["session"], data.get("attempt")
+    if not isinstance(session_id, str) or type(attempt) is not int or attempt < 1 or data.get("v") != VERSION:
         raise BadMetadata
     return Ticket(session_id, attempt)
 

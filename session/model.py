@@ -164,9 +164,7 @@ def claimed(session: Session, *, attempt: int, job: str, worker: str, now: float
     return session.to(state, now, job=job, worker=worker)
 
 
-def became_ready(
-    session: Session, *, attempt: int, job: str, now: float, steps: Mapping[str, float]
-) -> Session:
+def became_ready(session: Session, *, attempt: int, job: str, now: float, steps: Mapping[str, float]) -> Session:
     """The session with its agent in the room and its audio track published; `steps` in ms are added.
 
     Raises:

@@ -10,9 +10,7 @@ from typing import Any, Protocol
 from session.errors import Conflict
 from session.model import Session, State
 
-UPDATE_TRIES = (
-    8  # reads and decisions before a contended record is given up; each loser sees a newer revision
-)
+UPDATE_TRIES = 8  # reads and decisions before a contended record is given up; each loser sees a newer revision
 
 
 @dataclass(frozen=True, slots=True)
