@@ -1,0 +1,55 @@
+"""Cartesia's streaming ears and voice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.providers.spec import Options, Request, Spec, hosted, values
+
+
+class EarsOptions(Options):
+    """Options of Cartesia's ears."""
+
+    model: str | None = None
+    keyterm: list[str] | None = None
+
+
+class VoiceOptions(Options):
+    """Options of Cartesia's voice."""
+
+    model: str | None = None
+    volume: float | None = Field(None, ge=0.5, le=2)
+    speed: float | None = Field(None, ge=0.6, le=1.5)
+    emotion: str | None = None
+    pronunciation_dict_id: str | None = None
+
+
+def _voice(service: Any, request: Request, spec: Spec) -> Any:
+    from pipecat.services.cartesia.tts import GenerationConfig
+
+    arguments, chosen = values(request, spec)
+    manner = {name: chosen.pop(name) for name in ("volume", "speed", "emotion") if name in chosen}
+    if manner:
+        chosen["generation_config"] = GenerationConfig(**manner)
+    return service(**arguments, settings=service.Settings(**chosen))
+
+
+SPECS = {
+    ("stt", "cartesia"): Spec(
+        service="pipecat.services.cartesia.stt:CartesiaSTTService",
+        make=hosted,
+        options=EarsOptions,
+        needs=("cartesia_api_key",),
+        key="cartesia_api_key",
+    ),
+    ("tts", "cartesia"): Spec(
+        service="pipecat.services.cartesia.tts:CartesiaTTSService",
+        make=_voice,
+        options=VoiceOptions,
+        voice_required=True,
+        needs=("cartesia_api_key",),
+        key="cartesia_api_key",
+    ),
+}

@@ -1,0 +1,47 @@
+"""Deepgram's streaming ears and voice."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipeline.providers.spec import Options, Spec, hosted
+
+
+class EarsOptions(Options):
+    """Options of Deepgram's ears."""
+
+    model: str | None = None
+    keyterm: list[str] | None = None
+    numerals: bool | None = None
+    profanity_filter: bool | None = None
+    punctuate: bool | None = None
+    smart_format: bool | None = None
+    redact: list[str] | None = None
+    mip_opt_out: bool | None = None
+
+
+class VoiceOptions(Options):
+    """Options of Deepgram's voice; its model is part of the voice's name."""
+
+    speed: float | None = Field(None, ge=0.7, le=1.5)
+    mip_opt_out: bool | None = None
+
+
+SPECS = {
+    ("stt", "deepgram"): Spec(
+        service="pipecat.services.deepgram.stt:DeepgramSTTService",
+        make=hosted,
+        options=EarsOptions,
+        arguments=frozenset({"mip_opt_out"}),
+        needs=("deepgram_api_key",),
+        key="deepgram_api_key",
+    ),
+    ("tts", "deepgram"): Spec(
+        service="pipecat.services.deepgram.tts:DeepgramTTSService",
+        make=hosted,
+        options=VoiceOptions,
+        arguments=frozenset({"mip_opt_out"}),
+        needs=("deepgram_api_key",),
+        key="deepgram_api_key",
+    ),
+}

@@ -1,0 +1,56 @@
+"""Groq's brain, ears (Whisper) and voice."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.providers.openai import ChatOptions
+from pipeline.providers.spec import Options, Spec, over_http
+
+
+class GroqChatOptions(ChatOptions):
+    """Options of Groq's brain."""
+
+    reasoning_effort: Literal["none", "default", "low", "medium", "high"] | None = None
+
+
+class WhisperOptions(Options):
+    """Options of Groq's Whisper."""
+
+    model: str | None = None
+    prompt: str | None = None
+    temperature: float | None = Field(None, ge=0, le=1)
+
+
+class VoiceOptions(Options):
+    """Options of Groq's voice."""
+
+    model: str | None = None
+    speed: float | None = Field(None, ge=0.5, le=5)
+
+
+SPECS = {
+    ("llm", "groq"): Spec(
+        service="pipecat.services.groq.llm:GroqLLMService",
+        make=over_http,
+        options=GroqChatOptions,
+        needs=("groq_api_key",),
+        key="groq_api_key",
+    ),
+    ("stt", "groq"): Spec(
+        service="pipecat.services.groq.stt:GroqSTTService",
+        make=over_http,
+        options=WhisperOptions,
+        needs=("groq_api_key",),
+        key="groq_api_key",
+    ),
+    ("tts", "groq"): Spec(
+        service="pipecat.services.groq.tts:GroqTTSService",
+        make=over_http,
+        options=VoiceOptions,
+        needs=("groq_api_key",),
+        key="groq_api_key",
+    ),
+}

@@ -1,0 +1,107 @@
+"""OpenAI's brain, ears and voice, and any server that speaks its chat completions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.providers.spec import Options, Request, Spec, impatient, over_http, secret, values
+
+
+class ChatOptions(Options):
+    """Options of a brain that speaks OpenAI's chat completions."""
+
+    model: str | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    seed: int | None = None
+
+
+class OpenAIChatOptions(ChatOptions):
+    """Options of OpenAI's brain."""
+
+    service_tier: str | None = None
+
+
+class EarsOptions(Options):
+    """Options of OpenAI's transcription."""
+
+    model: str | None = None
+    prompt: str | None = None
+    temperature: float | None = Field(None, ge=0, le=1)
+    keywords: list[str] | None = None
+
+
+class VoiceOptions(Options):
+    """Options of OpenAI's voice."""
+
+    model: str | None = None
+    instructions: str | None = None
+    speed: float | None = Field(None, ge=0.25, le=4)
+
+
+def _compatible(service: Any, request: Request, spec: Spec) -> Any:
+    settings = request.settings
+    arguments, chosen = values(request, spec)
+    arguments["base_url"] = settings.openai_base_url
+    # Without a key the SDK would take OPENAI_API_KEY and send it to this other server.
+    arguments["api_key"] = secret(settings, "openai_server_key") or "none"
+    made = service(**arguments, settings=service.Settings(**chosen))
+    # Servers other than OpenAI's seldom know the role "developer", which Pipecat gives to notes of its own.
+    made.supports_developer_role = False
+    return impatient(made, request)
+
+
+SPECS = {
+    ("llm", "openai"): Spec(
+        service="pipecat.services.openai.llm:OpenAILLMService",
+        make=over_http,
+        options=OpenAIChatOptions,
+        arguments=frozenset({"service_tier"}),
+        needs=("openai_api_key",),
+        key="openai_api_key",
+    ),
+    ("llm", "openai-compatible"): Spec(
+        service="pipecat.services.openai.llm:OpenAILLMService",
+        make=_compatible,
+        options=ChatOptions,
+        needs=("openai_base_url",),
+    ),
+    ("stt", "openai"): Spec(
+        service="pipecat.services.openai.stt:OpenAISTTService",
+        make=over_http,
+        options=EarsOptions,
+        needs=("openai_api_key",),
+        key="openai_api_key",
+    ),
+    ("tts", "openai"): Spec(
+        service="pipecat.services.openai.tts:OpenAITTSService",
+        make=over_http,
+        options=VoiceOptions,
+        # Pipecat 1.14 refuses others, but only once it speaks.
+        voices=frozenset(
+            {
+                "alloy",
+                "ash",
+                "ballad",
+                "cedar",
+                "coral",
+                "echo",
+                "fable",
+                "marin",
+                "nova",
+                "onyx",
+                "sage",
+                "shimmer",
+                "verse",
+            }
+        ),
+        needs=("openai_api_key",),
+        key="openai_api_key",
+    ),
+}

@@ -1,0 +1,145 @@
+"""What a provider is: its name, its options, what it needs and which Pipecat service it becomes.
+
+Nothing here, nor in a provider's own file, imports Pipecat before a service is made: an agent's file is checked in
+processes that never run a call, and importing a speech service costs 0.3 to 2 s and tens of megabytes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+if TYPE_CHECKING:
+    from pipeline.settings import PipelineSettings
+
+Kind = Literal["stt", "llm", "tts"]
+KINDS: tuple[Kind, ...] = ("stt", "llm", "tts")
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A choice of provider: its name, and options of its own.
+
+    Attributes:
+        name: As in the table of `pipeline.providers`, for example "groq".
+        options: Options by name; which ones exist depends on the provider.
+    """
+
+    name: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+class Options(BaseModel):
+    """Options of a provider: every field optional, None means the provider's own default, unknown names refused.
+
+    An address is never an option: a session may be allowed to choose options, and must not send a key elsewhere.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, protected_namespaces=())
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a provider's service is made of.
+
+    Attributes:
+        options: Already checked.
+        settings: The deployment's, keys included.
+        voice: Voice to speak with; None is the provider's own. Only for tts.
+        language: BCP 47 tag such as "en" or "de-AT". Not for llm.
+    """
+
+    options: Options
+    settings: PipelineSettings
+    voice: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One provider of one kind.
+
+    Attributes:
+        service: "module:Class" of the service, imported when it is made.
+        make: Makes the service from its class, a request and this spec.
+        options: The options it takes.
+        needs: Fields of `PipelineSettings` that must be set.
+        key: The field among them that holds the API key, if any.
+        arguments: Options that its constructor takes itself; all others go to its `Settings`.
+        voice_required: It has no voice of its own, so one must be chosen.
+        voices: The voices that exist, where that is known here; None means any name.
+        languages: Languages it understands (without region), where they are few; None means many.
+        warm: Loads models once in a process, given the phrases that will be said first; None: nothing to load.
+    """
+
+    service: str
+    make: Callable[[Any, Request, Spec], Any]
+    options: type[Options] = Options
+    needs: tuple[str, ...] = ()
+    key: str | None = None
+    arguments: frozenset[str] = frozenset()
+    voice_required: bool = False
+    voices: frozenset[str] | None = None
+    languages: frozenset[str] | None = None
+    warm: Callable[[Sequence[str]], None] | None = None
+
+    def load(self) -> Any:
+        """Import the service's class."""
+        module, _, name = self.service.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+def secret(settings: PipelineSettings, name: str) -> str:
+    """The key in a field of the settings; "" when it is unset, which the check before has refused where it matters."""
+    value: SecretStr | None = getattr(settings, name)
+    return value.get_secret_value() if value is not None else ""
+
+
+def values(request: Request, spec: Spec) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sort a request's options for a Pipecat service.
+
+    Args:
+        request: What is asked for.
+        spec: The provider.
+
+    Returns:
+        The constructor's arguments, key included, and the fields of its `Settings`, voice and language included.
+    """
+    given = request.options.model_dump(exclude_none=True)
+    arguments = {name: given.pop(name) for name in spec.arguments & given.keys()}
+    if spec.key:
+        arguments["api_key"] = secret(request.settings, spec.key)
+    if request.voice:
+        given["voice"] = request.voice
+    if request.language:
+        given["language"] = request.language
+    return arguments, given
+
+
+def hosted(service: Any, request: Request, spec: Spec) -> Any:
+    """Make a service that runs elsewhere, the way every Pipecat 1.14 service is made: key plus `Settings`."""
+    arguments, chosen = values(request, spec)
+    return service(**arguments, settings=service.Settings(**chosen))
+
+
+# One more try, as a 429 or a 500 often passes; a second one would come too late for a caller.
+RETRIES = 1
+
+
+def over_http(service: Any, request: Request, spec: Spec) -> Any:
+    """Make a service that asks over plain HTTP, and let it give up in time."""
+    return impatient(hosted(service, request, spec), request)
+
+
+def impatient(made: Any, request: Request) -> Any:
+    """Let a service made over an SDK of OpenAI's kind give up after `provider_timeout` seconds without a byte.
+
+    The SDKs beneath would wait 600 s (openai) or 60 s (groq) and try three times, which in a call is a hang. Pipecat
+    1.14 passes no timeout on, so its client is replaced here, the one place that names it.
+    """
+    made._client = made._client.with_options(timeout=request.settings.provider_timeout, max_retries=RETRIES)
+    return made
