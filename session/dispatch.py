@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 
 from session.errors import BadMetadata
-from session.model import VERSION
+from session.model import READABLE, VERSION
 
 MAX_METADATA_BYTES = 4096  # ours is under 100; more is not ours
 
@@ -33,18 +33,20 @@ def read_ticket(metadata: str) -> Ticket | None:
     """
     if not metadata.strip():
         return None
-    if len(metadata.encode()) > MAX_METADATA_BYTES:
+    if len(metadata.encode(errors="replace")) > MAX_METADATA_BYTES:
         raise BadMetadata("the job's metadata is too long to be ours")
     try:
         data = json.loads(metadata)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadMetadata("the job's metadata is not JSON") from error
     if not isinstance(data, dict):
         raise BadMetadata
     if "session" not in data:
         return None
-    session_id, attempt = data["session"], data.get("attempt")
-    if not isinstance(session_id, str) or type(attempt) is not int or attempt < 1 or data.get("v") != VERSION:
+    session_id, attempt, version = data["session"], data.get("attempt"), data.get("v")
+    if not isinstance(session_id, str) or type(attempt) is not int or attempt < 1:
+        raise BadMetadata
+    if type(version) is not int or version not in READABLE:
         raise BadMetadata
     return Ticket(session_id, attempt)
 
@@ -53,7 +55,7 @@ def requested_agent(metadata: str) -> str | None:
     """The agent that a foreign room's dispatch asks for: the field `agent` of its JSON metadata, if any."""
     try:
         data = json.loads(metadata)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     agent = data.get("agent") if isinstance(data, dict) else None
     return agent if isinstance(agent, str) else None

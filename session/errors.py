@@ -9,7 +9,7 @@ SessionError
 ├── NoWorker               no worker is there to run an agent
 ├── StoreUnavailable       the store did not answer in time
 ├── UnreadableRecord       a stored record is of an unknown version or corrupt
-├── BadMetadata            a job's metadata is not ours or was tampered with
+└── BadMetadata            a job's metadata is not ours or was tampered with
 """
 
 

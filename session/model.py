@@ -10,7 +10,8 @@ from typing import Any
 
 from session.errors import IllegalTransition, Stale
 
-VERSION = 1  # of every stored record; readers take this one and the one before
+VERSION = 1  # of every stored record
+READABLE = frozenset({VERSION - 1, VERSION})  # so that two releases can run side by side while one replaces the other
 
 
 class State(StrEnum):

@@ -10,6 +10,10 @@ from typing import Any, Protocol
 from session.errors import Conflict
 from session.model import Session, State
 
+LOG_LINES = 100  # kept of each session, as the API promises
+RESERVED_SECONDS = 900.0  # a reserved record's life: its token lives 600 s, and the claim follows the join
+WORKER_SECONDS = 300.0  # a heartbeat's life: a worker seen this recently may be restarting
+OP_SECONDS = 60.0  # how long a repeated `start` is known; whoever repeats one does it within seconds
 UPDATE_TRIES = 8  # reads and decisions before a contended record is given up; each loser sees a newer revision
 
 
@@ -83,8 +87,10 @@ class SessionStore(Protocol):
     async def start(self, session: Session, *, max_seats: int, op: str) -> Started:
         """In one step: give back the user's live session, or admit this new one.
 
-        A session in a SEATED state takes a seat. The user is `(owner, user_id)`; without `user_id` nothing is reused.
-        The same `op` again (its reply was lost), or an id that exists, answers what stands. Raises NoCapacity.
+        A session in a SEATED state takes a seat. The user is `(owner, user_id)`; without `user_id` nothing is reused,
+        and a `reserved` session is neither given back nor exchanged for another: it is the user's once it is claimed.
+        Reuse counts as a touch. The same `op` again within a minute (its reply was lost), or an id that exists, answers
+        what stands. Raises NoCapacity.
         """
 
     async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
@@ -92,14 +98,17 @@ class SessionStore(Protocol):
 
         Seats follow the state: entering SEATED takes one (NoCapacity when `max_seats` are taken), leaving it gives it
         back; a final state appends the record to the outgoing stream and starts its time to live. The same `op` again
-        answers what it did. Raises Conflict, SessionNotFound, NoCapacity.
+        answers what it did, as long as nobody wrote since. Raises Conflict, SessionNotFound, NoCapacity.
         """
 
     async def touch(self, session_id: str) -> None:
         """Note that somebody asked for the session: sets `last_active` without a new revision."""
 
     async def page(self, states: Collection[State], *, limit: int, cursor: str | None = None) -> Page:
-        """Sessions in any of `states`, newest first."""
+        """Sessions in any of `states`, newest first, from after `cursor` on; records that cannot be read are left out.
+
+        Raises ValueError when the cursor is none of ours.
+        """
 
     async def counts(self) -> Mapping[State, int]:
         """How many sessions are in each state now."""
@@ -108,13 +117,16 @@ class SessionStore(Protocol):
         """How many seats are taken."""
 
     async def say(self, session_id: str, utterance: Utterance, *, attempt: int, job: str) -> None:
-        """Append to the transcript. Raises Stale when the agent is not the session's current one."""
+        """Append to the transcript. Raises Stale when the agent is not the current one of a live session."""
 
     async def transcript(self, session_id: str) -> Sequence[Utterance]:
         """All that was said, in order."""
 
     async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
-        """Append to the session's log, of which the last 100 entries are kept. Never words of the caller."""
+        """Append to the session's log, of which the last LOG_LINES entries are kept. Never words of the caller.
+
+        Of a session that is not there nothing is kept.
+        """
 
     async def logs(self, session_id: str, *, limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest `limit` log entries, oldest first, each with `at`, `level`, `event` and its facts."""

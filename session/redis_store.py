@@ -1,0 +1,278 @@
+"""The ports kept in Valkey or Redis; the only importer of its driver, whose errors end here.
+
+A call takes CALL_SECONDS at most, whatever has happened to the server, and is never sent twice: the scripts (see
+session/scripts.py) know a repeated operation, and the caller decides whether to repeat one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import math
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from session import scripts
+from session.errors import Conflict, NoCapacity, SessionNotFound, Stale, StoreUnavailable, UnreadableRecord
+from session.model import Session, State
+from session.records import entry_from_json, entry_to_json, from_json, to_json
+from session.store import Page, Started, Stats, Utterance, Worker
+
+CALL_SECONDS = 0.9  # of one call, waiting for a connection included: the API says `store_unavailable` within a second
+SOCKET_SECONDS = 0.5  # to connect, and to wait for each reply
+CONNECTIONS = 32  # of one process; a call holds one for less than a millisecond
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_store(url: str, *, namespace: str, keep_seconds: float) -> AsyncIterator[RedisStore]:
+    """The store at `url`; connects when it is first used, so that an absent server stops nobody from starting.
+
+    Args:
+        url: redis:// or rediss://, with the password if there is one.
+        namespace: second part of every key.
+        keep_seconds: how long the record of an ended session is kept.
+
+    Raises:
+        ValueError: the address cannot be read; it is not shown, since it may hold a password.
+    """
+    retry = Retry(NoBackoff(), 0)
+    try:
+        pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=SOCKET_SECONDS,
+            socket_timeout=SOCKET_SECONDS,
+            socket_connect_timeout=SOCKET_SECONDS,
+            decode_responses=True,
+            encoding_errors="replace",  # ours is ASCII: what is not cannot be read, and says so as UnreadableRecord
+            retry=retry,
+        )
+    except ValueError:
+        raise ValueError("the store's address (REDIS_URL) cannot be read") from None
+    client = Redis(connection_pool=pool, retry=retry)
+    try:
+        yield RedisStore(client, namespace=namespace, keep_seconds=keep_seconds)
+    finally:
+        await client.aclose()
+        await pool.aclose()
+
+
+class RedisStore:
+    """SessionStore and PoolStore over one client; made by `open_store`."""
+
+    def __init__(self, client: Redis, *, namespace: str, keep_seconds: float) -> None:
+        self._client = client
+        self._prefix = f"greenroom:{namespace}:"
+        self._keep_ms = math.ceil(keep_seconds * 1000)
+        self._scripts: dict[str, Any] = {}
+
+    async def now(self) -> float:
+        """Unix seconds of the server's clock."""
+        async with _translated():
+            seconds, micros = await self._client.time()
+        return float(seconds) + float(micros) / 1e6
+
+    async def get(self, session_id: str) -> Session:
+        """The session's record. Raises SessionNotFound, UnreadableRecord."""
+        async with _translated():
+            kept: Any = await self._client.hmget(self._key("SESSION", session_id), ["record", "last_active"])
+        record, last_active = kept
+        if record is None:
+            raise SessionNotFound
+        return _read_session(record, last_active)
+
+    async def start(self, session: Session, *, max_seats: int, op: str) -> Started:
+        """Give back the user's live session or admit this one. Raises NoCapacity."""
+        reply = await self._run(scripts.START, **self._facts(session, op, max_seats))
+        match reply:
+            case ["new"]:
+                return Started(session, reused=False)
+            case ["stands" | "reused" as outcome, str(record), last_active]:
+                return Started(_read_session(record, last_active), reused=outcome == "reused")
+            case _:
+                raise _REFUSED.get(reply[0], UnreadableRecord)
+
+    async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
+        """Replace the record if nobody else did. Raises Conflict, SessionNotFound, NoCapacity."""
+        changed = replace(session, rev=session.rev + 1)
+        reply = await self._run(scripts.WRITE, expected=session.rev, **self._facts(changed, op, max_seats))
+        match reply:
+            case ["done"]:
+                return changed
+            case ["again", str(record), last_active]:
+                return _read_session(record, last_active)
+            case _:
+                raise _REFUSED.get(reply[0], UnreadableRecord)
+
+    async def touch(self, session_id: str) -> None:
+        """Set `last_active` to now, without a new revision."""
+        await self._run(scripts.TOUCH, id=session_id)
+
+    async def page(self, states: Collection[State], *, limit: int, cursor: str | None = None) -> Page:
+        """Sessions in any of `states`, newest first. Raises ValueError when the cursor is none of ours."""
+        score, last = _read_cursor(cursor) if cursor is not None else ("+inf", "")
+        limit = max(1, limit)
+        names = " ".join(sorted(set(states)))
+        reply = await self._run(scripts.PAGE, states=names, limit=limit, score=score, id=last)
+        sessions = []
+        for session_id, record, last_active in zip(reply[2::3], reply[3::3], reply[4::3], strict=True):
+            try:
+                sessions.append(_read_session(record, last_active))
+            except UnreadableRecord as error:
+                _log.warning("left session %s out of a list: %s", session_id, error)
+        return Page(sessions, f"{reply[0]}/{reply[1]}" if reply[0] else None)
+
+    async def counts(self) -> Mapping[State, int]:
+        """How many sessions are in each state now."""
+        states = list(State)
+        reply = await self._run(scripts.COUNTS, states=" ".join(states), keep_ms=self._keep_ms)
+        return dict(zip(states, map(int, reply), strict=True))
+
+    async def seats(self) -> int:
+        """How many seats are taken."""
+        async with _translated():
+            return int(await self._client.scard(self._key("SEATS")))
+
+    async def say(self, session_id: str, utterance: Utterance, *, attempt: int, job: str) -> None:
+        """Append to the transcript. Raises Stale when the agent is not the current one of a live session."""
+        said = to_json(utterance)
+        if not await self._run(scripts.SAY, id=session_id, attempt=attempt, job=job, utterance=said):
+            raise Stale
+
+    async def transcript(self, session_id: str) -> Sequence[Utterance]:
+        """All that was said, in order."""
+        async with _translated():
+            said: Any = await self._client.lrange(self._key("TRANSCRIPT", session_id), 0, -1)
+        return [from_json(Utterance, each) for each in said]
+
+    async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
+        """Append to the session's log."""
+        await self._run(scripts.NOTE, id=session_id, entry=entry_to_json(event, level, facts))
+
+    async def logs(self, session_id: str, *, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest `limit` log entries, oldest first."""
+        if limit < 1:
+            return []
+        async with _translated():
+            lines: Any = await self._client.lrange(self._key("LOG", session_id), -limit, -1)
+        return [_read_entry(line) for line in lines]
+
+    async def first_time(self, key: str, *, seconds: float) -> bool:
+        """Whether `key` was not seen within the last `seconds`; remembers it."""
+        async with _translated():
+            fresh = await self._client.set(self._key("SEEN", key), "1", nx=True, px=math.ceil(seconds * 1000))
+        return bool(fresh)
+
+    async def beat(self, worker: Worker) -> None:
+        """Record the worker's heartbeat, stamped with the server's clock."""
+        await self._run(scripts.BEAT, id=worker.id, worker=to_json(worker))
+
+    async def workers(self, *, seen_within: float) -> Sequence[Worker]:
+        """Workers whose last heartbeat is at most this many seconds old, by id; unreadable ones are left out."""
+        reply = await self._run(scripts.SEEN_WORKERS, seen_within=seen_within)
+        workers = []
+        for record, seen_at in zip(reply[::2], reply[1::2], strict=True):
+            try:
+                workers.append(replace(from_json(Worker, record), seen_at=float(seen_at)))
+            except UnreadableRecord as error:
+                _log.warning("left a worker out of the pool: %s", error)
+        return sorted(workers, key=lambda worker: worker.id)
+
+    async def leave(self, worker_id: str) -> None:
+        """Forget a worker that stopped in good order."""
+        async with _translated(), self._client.pipeline(transaction=True) as pipe:
+            pipe.delete(self._key("WORKER", worker_id))
+            pipe.zrem(self._key("WORKERS"), worker_id)
+            await pipe.execute()
+
+    async def count_spawned(self, processes: int) -> None:
+        """Add to the total of processes that were ever warmed."""
+        async with _translated():
+            await self._client.hincrby(self._key("TOTALS"), "spawned", processes)
+
+    async def stats(self) -> Stats:
+        """Totals since the store began."""
+        async with _translated():
+            names = ["spawned", "assigned", "startup_seconds"]
+            spawned, assigned, seconds = await self._client.hmget(self._key("TOTALS"), names)
+        return Stats(int(spawned or 0), int(assigned or 0), float(seconds or 0))
+
+    def _key(self, name: str, end: str = "") -> str:
+        return f"{self._prefix}{scripts.KEYS[name]}{end}"
+
+    def _facts(self, session: Session, op: str, max_seats: int | None) -> dict[str, Any]:
+        startup = session.startup_seconds
+        return {
+            "id": session.id,
+            "rev": session.rev,
+            "op": op,
+            "state": session.state,
+            "attempt": session.attempt,
+            "job": session.job or "",
+            "record": to_json(session),
+            "created_at": repr(session.created_at),
+            "startup": "" if startup is None else repr(startup),
+            "user": _user(session.owner, session.user_id),
+            "max_seats": "" if max_seats is None else max_seats,
+            "keep_ms": self._keep_ms,
+        }
+
+    async def _run(self, script: str, **arguments: Any) -> Any:
+        prepared = self._scripts.get(script) or self._scripts.setdefault(script, self._client.register_script(script))
+        flat = [part for pair in arguments.items() for part in pair]
+        async with _translated():
+            return await prepared(keys=[self._prefix], args=flat)
+
+
+_REFUSED = {"full": NoCapacity, "missing": SessionNotFound, "conflict": Conflict}
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    """Whatever the driver or the server (busy, loading, full, read-only) says, in time, as StoreUnavailable."""
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreUnavailable from error
+
+
+def _user(owner: str, user_id: str | None) -> str:
+    """The end of the user's key: fixed length, so that no id can be made to look like another's."""
+    if user_id is None:
+        return ""
+    return hashlib.sha256(json.dumps([owner, user_id]).encode()).hexdigest()[:40]
+
+
+def _read_session(record: str, last_active: str | None) -> Session:
+    session = from_json(Session, record)
+    touched = float(last_active or 0)
+    return replace(session, last_active=touched) if touched > session.last_active else session
+
+
+def _read_entry(line: str) -> dict[str, Any]:
+    at, _, entry = line.partition(" ")
+    try:
+        written = float(at)
+    except ValueError:
+        raise UnreadableRecord("a stored log entry has no time") from None
+    return entry_from_json(entry, written)
+
+
+def _read_cursor(cursor: str) -> tuple[str, str]:
+    """Score and id of the last session of the page before."""
+    score, _, session_id = cursor.partition("/")
+    if not session_id or not math.isfinite(float(score)):
+        raise ValueError("this cursor is none of ours")
+    return score, session_id
