@@ -1,0 +1,45 @@
+"""The command `greenroom`: a thin face that hands each subcommand its arguments; knows nothing of what they do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def up(
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Write url and process ids here, as JSON, when a caller can be served.")
+    ] = None,
+) -> None:
+    """Run everything on this machine: Valkey, livekit-server, dispatcher and worker."""
+    from cli.up import up as run  # each command pays for its own imports only
+
+    raise typer.Exit(run(ready_file))
+
+
+def demo(
+    wav: Annotated[Path | None, typer.Option(help="A recording to speak; otherwise a synthetic caller speaks.")] = None,
+) -> None:
+    """Run everything, place one call, stop; exit code 0 only if the agent understood and answered."""
+    from cli.demo import demo as run
+
+    raise typer.Exit(run(wav))
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.command()(up)
+    app.command()(demo)
+    if sys.argv[1:2] not in (["up"], ["demo"]):  # they live long or start others: no need of a caller's libraries
+        from cli.call import call
+
+        app.command()(call)
+    app()
+
+
+if __name__ == "__main__":
+    main()

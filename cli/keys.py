@@ -1,0 +1,53 @@
+"""LiveKit's API key and secret for one machine, generated once and kept; knows nothing of who uses them."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class KeysError(Exception):
+    """The file of keys is there but can't be used."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """An API key and its secret."""
+
+    api_key: str
+    api_secret: str = field(repr=False)
+
+
+def kept(path: Path) -> Keys:
+    """The keys in `path`, which is written (mode 0600) when it isn't there.
+
+    Raises KeysError for a file that holds no keys.
+    """
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        return Keys(str(stored["api_key"]), str(stored["api_secret"]))
+    except FileNotFoundError:
+        return _made(path)
+    except (ValueError, KeyError, TypeError) as error:
+        raise KeysError(f"{path} holds no keys: delete it to have new ones made") from error
+
+
+def _made(path: Path) -> Keys:
+    """New keys, written to `path` for its owner alone."""
+    # 32 random bytes, 43 characters: as strong as the HMAC-SHA256 that signs LiveKit's tokens; it wants 32 characters.
+    keys = Keys(f"greenroom{secrets.token_hex(4)}", secrets.token_urlsafe(32))
+    text = json.dumps({"api_key": keys.api_key, "api_secret": keys.api_secret})
+    write_private(path, text + "\n")
+    return keys
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace `path` by `text` in one step, readable by its owner alone."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    new.replace(path)
