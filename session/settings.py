@@ -1,4 +1,4 @@
-"""How to reach LiveKit and the store, read from the environment once; knows nothing of what is done with them."""
+"""How to reach LiveKit and the store, and how long calls wait, read from the environment once; knows no user of either."""
 
 from __future__ import annotations
 
@@ -31,3 +31,22 @@ class Connections(BaseSettings):
     """Seconds for which the record of an ended session is kept."""
     log_level: str = Field("info", validation_alias="GREENROOM_LOG_LEVEL")
     """Lowest level that is logged: debug, info, warning or error."""
+
+
+class CallLimits(BaseSettings):
+    """How long a call waits for its caller and may last. The worker judges first, in the room; the dispatcher after it."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_file=".env", extra="ignore", hide_input_in_errors=True, populate_by_name=True
+    )
+
+    caller_grace: float = Field(30.0, validation_alias="GREENROOM_CALLER_GRACE", ge=0)
+    """Seconds for which the agent waits for a caller whose connection dropped."""
+    hangup_grace: float = Field(10.0, validation_alias="GREENROOM_HANGUP_GRACE", ge=0)
+    """Seconds for which it waits for one who left by itself: a hang-up and a page reload look the same."""
+    join_seconds: float = Field(300.0, validation_alias="GREENROOM_JOIN_SECONDS", gt=0)
+    """Seconds after the start within which the caller must have joined."""
+    idle_seconds: float = Field(1800.0, validation_alias="GREENROOM_IDLE_SECONDS", gt=0)
+    """Seconds without a caller and without a request after which a session ends."""
+    max_session_seconds: float | None = Field(None, validation_alias="GREENROOM_MAX_SESSION_SECONDS", gt=0)
+    """Seconds after which a call that is ready ends whatever happens; None: never."""
