@@ -1,0 +1,181 @@
+"""One conversation from greeting to goodbye: runs the pipeline and says what happens in it; knows no room or store."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from pipecat.frames.frames import (
+    ErrorFrame,
+    InterruptionFrame,
+    LLMMessagesAppendFrame,
+    LLMRunFrame,
+    TTSSpeakFrame,
+)
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContextMessage
+from pipecat.processors.aggregators.llm_response_universal import (
+    AssistantTurnStoppedMessage,
+    LLMAssistantAggregator,
+    LLMUserAggregator,
+    UserTurnStoppedMessage,
+)
+from pipecat.workers.runner import WorkerRunner
+
+from pipeline.agents import ResolvedAgent
+from pipeline.build import Analyzers, Parts, build
+from pipeline.providers import make_llm, make_stt, make_tts
+from pipeline.settings import PipelineSettings
+from pipeline.speaker import OUT_RATE, Microphone, Sink, Speaker
+from pipeline.tools import Call, register_tools, tools_schema
+from pipeline.turn_observer import Listener, TurnObserver
+
+REPEATED_SECONDS = 30.0  # two errors of a provider within this time are a failure, one alone is a hiccup
+APOLOGY_CHUNK = OUT_RATE * 2 // 25  # bytes of 40 ms
+APOLOGY_QUEUE_SECONDS = 6.0  # the longest an apology may take to be played
+
+
+@dataclass(slots=True)
+class Failures:
+    """Decides when a provider's errors have become its failure; time in seconds comes with each error."""
+
+    last: float | None = None
+
+    def give_up(self, *, permanent: bool, now: float) -> bool:
+        """Whether the call must end: the error will recur, or is the second within REPEATED_SECONDS."""
+        repeated = self.last is not None and now - self.last < REPEATED_SECONDS
+        self.last = now
+        return permanent or repeated
+
+
+class Conversation:
+    """A pipeline made for one agent and one caller.
+
+    Make it inside the call's event loop; `run` it until `stop`. The caller's sound goes in through `microphone`, typed
+    words through `answer`; the agent's sound comes out at the sink, and all that happens is told to the listener.
+    """
+
+    def __init__(
+        self,
+        agent: ResolvedAgent,
+        settings: PipelineSettings,
+        analyzers: Analyzers,
+        *,
+        sink: Sink,
+        listener: Listener,
+        session_id: str,
+    ) -> None:
+        self._agent = agent
+        self._listener = listener
+        self._sink = sink
+        self._leaving = False
+        self._failures = Failures()
+        self._runner: WorkerRunner | None = None
+        self._started = asyncio.Event()
+        self.microphone = Microphone()
+        self.speaker = Speaker(sink, listener.agent_sentence)
+        call = Call(session_id=session_id, agent=agent.name, end=self._leave)
+        llm = make_llm(agent.llm, settings)
+        register_tools(llm, agent.tools, call, timeout=settings.tool_timeout)
+        extra = agent.extra_processors(call)
+        parts = Parts(
+            microphone=self.microphone,
+            stt=make_stt(agent.stt, settings, language=agent.language),
+            ears=extra.ears,
+            llm=llm,
+            voice=extra.voice,
+            tts=make_tts(agent.tts, settings, voice=agent.voice, language=agent.language),
+            speaker=self.speaker,
+        )
+        self._llm = llm
+        self._built = build(
+            parts,
+            analyzers,
+            settings,
+            messages=[{"role": "system", "content": agent.prompt}],
+            tools=tools_schema(agent.tools),
+            observers=[TurnObserver(listener)],
+        )
+        self._watch()
+
+    async def run(self) -> None:
+        """Run the pipeline until `stop` is called or it ends by itself."""
+        self._runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
+        await self._runner.add_workers(self._built.worker)
+        await self._runner.run()
+
+    async def started(self) -> None:
+        """Wait until the pipeline runs."""
+        await self._started.wait()
+
+    async def greet(self) -> None:
+        """Say the greeting; an agent that has none waits for the caller."""
+        if self._agent.greeting:
+            await self.say(self._agent.greeting)
+
+    async def say(self, text: str) -> None:
+        """Speak these words; they become part of the conversation."""
+        await self._built.worker.queue_frame(TTSSpeakFrame(text))
+
+    async def answer(self, text: str) -> None:
+        """Take words that the caller typed: they interrupt the agent as spoken ones do, and are answered."""
+        self._listener.user_words(text, final=True)
+        self._listener.user_said(text)
+        message: LLMContextMessage = {"role": "user", "content": text}
+        await self._built.worker.queue_frames(
+            [InterruptionFrame(), LLMMessagesAppendFrame(messages=[message], run_llm=True)]
+        )
+
+    async def hush(self) -> None:
+        """Fall silent: nobody is there to listen."""
+        await self._built.worker.queue_frame(InterruptionFrame())
+
+    async def apologise(self, pcm: bytes) -> None:
+        """Play a sentence that was made beforehand (16-bit mono PCM at OUT_RATE), whatever the providers do."""
+        await self._built.worker.queue_frame(InterruptionFrame())
+        async with asyncio.timeout(APOLOGY_QUEUE_SECONDS):
+            for start in range(0, len(pcm), APOLOGY_CHUNK):
+                await self._sink.write(pcm[start : start + APOLOGY_CHUNK])
+            await self._sink.drain()
+
+    async def stop(self) -> None:
+        """Stop the pipeline at once."""
+        if self._runner is not None:
+            await self._runner.cancel("the call is over")
+
+    async def _leave(self) -> None:
+        self._leaving = True
+
+    def _watch(self) -> None:
+        aggregators, worker, listener = self._built.aggregators, self._built.worker, self._listener
+
+        async def user_turn(_: LLMUserAggregator, __: object, message: UserTurnStoppedMessage) -> None:
+            if message.content:
+                listener.user_said(message.content)
+
+        async def agent_turn(_: LLMAssistantAggregator, message: AssistantTurnStoppedMessage) -> None:
+            if message.content:
+                listener.agent_said(message.content, interrupted=message.interrupted)
+            if self._leaving and message.content and not message.interrupted:
+                listener.wants_to_end()
+
+        async def started(_: PipelineWorker, __: object) -> None:
+            self._started.set()
+
+        async def failed(_: PipelineWorker, frame: ErrorFrame) -> None:
+            await self._on_error(frame)
+
+        aggregators.user().add_event_handler("on_user_turn_stopped", user_turn)
+        aggregators.assistant().add_event_handler("on_assistant_turn_stopped", agent_turn)
+        worker.add_event_handler("on_pipeline_started", started)
+        worker.add_event_handler("on_pipeline_error", failed)
+
+    async def _on_error(self, frame: ErrorFrame) -> None:
+        source = frame.processor
+        permanent = frame.fatal or (source is not None and not source.is_usable)
+        name = type(source).__name__ if source is not None else "pipeline"
+        if self._failures.give_up(permanent=permanent, now=time.monotonic()):
+            self._listener.provider_failed(name, permanent=permanent)
+        elif source is self._llm:
+            await self._built.worker.queue_frame(LLMRunFrame())

@@ -1,0 +1,92 @@
+"""How much of what the agent says has reached the caller's ear; pure bookkeeping that knows no Pipecat and no room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SECONDS_PER_CHARACTER = 0.065  # an English voice at about 15 characters a second; used while a sentence is still
+# being synthesised, so that a cut does not take its first chunk of audio for the whole
+
+
+@dataclass(slots=True)
+class Sentence:
+    """One sentence on its way to the caller: seconds of audio made, seconds of it played."""
+
+    key: object
+    text: str
+    made: float = 0.0
+    played: float = 0.0
+    complete: bool = False
+
+    @property
+    def heard_text(self) -> str:
+        """The words that were played, whole words only."""
+        total = self.made if self.complete else max(self.made, len(self.text) * SECONDS_PER_CHARACTER)
+        if total <= 0.0 or self.played <= 0.0:
+            return ""
+        if self.played >= total:
+            return self.text
+        return whole_words(self.text, self.played / total)
+
+
+class Heard:
+    """Follows sentences from synthesis to the speaker; told of each step, it knows what an interruption cut off."""
+
+    def __init__(self) -> None:
+        self._sentences: list[Sentence] = []
+
+    def announce(self, key: object, text: str) -> None:
+        """A sentence will be spoken after those already announced."""
+        self._sentences.append(Sentence(key, text))
+
+    def made(self, seconds: float) -> None:
+        """So many seconds of audio were synthesised for the newest sentence."""
+        if self._sentences:
+            self._sentences[-1].made += seconds
+
+    def complete(self, key: object) -> None:
+        """All audio of this sentence has been synthesised."""
+        for sentence in self._sentences:
+            if sentence.key == key:
+                sentence.complete = True
+
+    def play(self, seconds: float) -> None:
+        """So many seconds were handed to the speaker; a negative number takes back what was discarded unplayed."""
+        if seconds < 0:
+            self._take_back(-seconds)
+            return
+        for sentence in self._sentences:
+            room = sentence.made - sentence.played
+            step = min(room, seconds)
+            sentence.played += step
+            seconds -= step
+            if seconds <= 0:
+                return
+
+    def _take_back(self, seconds: float) -> None:
+        for sentence in reversed(self._sentences):
+            step = min(sentence.played, seconds)
+            sentence.played -= step
+            seconds -= step
+
+    def finished(self, key: object) -> None:
+        """This sentence was heard to its end and is accounted for."""
+        self._sentences = [sentence for sentence in self._sentences if sentence.key != key]
+
+    def cut(self) -> tuple[set[object], str]:
+        """Everything stops now: the sentences that were under way or waiting, and the words of them that were heard."""
+        keys = {sentence.key for sentence in self._sentences}
+        words = " ".join(text for sentence in self._sentences if (text := sentence.heard_text))
+        self._sentences = []
+        return keys, words
+
+
+def whole_words(text: str, share: float) -> str:
+    """The beginning of `text` that fits into `share` (0 to 1) of its length, cut at a word's end."""
+    limit = int(len(text) * share)
+    if limit >= len(text):
+        return text
+    head = text[:limit]
+    if text[limit : limit + 1].isspace():
+        return head.rstrip()
+    return head.rsplit(None, 1)[0].rstrip() if len(head.split()) > 1 else ""

@@ -1,0 +1,102 @@
+"""What a front end sees of the agent: LiveKit's agent state, transcription and chat topics; decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Coroutine
+from typing import Any
+
+from livekit import rtc
+from livekit.agents.types import (
+    ATTRIBUTE_AGENT_STATE,
+    ATTRIBUTE_TRANSCRIPTION_FINAL,
+    ATTRIBUTE_TRANSCRIPTION_SEGMENT_ID,
+    ATTRIBUTE_TRANSCRIPTION_TRACK_ID,
+    TOPIC_TRANSCRIPTION,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class FrontEnd:
+    """Sends, in order and without ever holding up the call, what stock LiveKit front ends show."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self._room = room
+        self._state = ""
+        self._agent_track = ""
+        self._caller: tuple[str, str] | None = None
+        self._agent_segment = _segment()
+        self._user_segment = _segment()
+        self._queue: asyncio.Queue[Coroutine[Any, Any, object]] = asyncio.Queue()
+        self._task = asyncio.create_task(self._run(), name="front end")
+
+    def agent_track(self, sid: str) -> None:
+        """The agent speaks on this track."""
+        self._agent_track = sid
+
+    def caller(self, identity: str, track_sid: str) -> None:
+        """The caller speaks on this track."""
+        self._caller = (identity, track_sid)
+
+    def state(self, state: str) -> None:
+        """Show what the agent does: initializing, listening, thinking or speaking."""
+        if state != self._state:
+            self._state = state
+            self._send(self._room.local_participant.set_attributes({ATTRIBUTE_AGENT_STATE: state}))
+
+    def agent_sentence(self, text: str) -> None:
+        """Show a sentence as the agent begins to say it; the sentences of a turn share a segment."""
+        identity = self._room.local_participant.identity
+        self._send(self._text(text + " ", self._agent_segment, identity, self._agent_track, final=False))
+
+    def agent_said(self, text: str) -> None:
+        """Show what was heard of a whole turn in place of its sentences."""
+        identity = self._room.local_participant.identity
+        self._send(self._text(text, self._agent_segment, identity, self._agent_track, final=True))
+        self._agent_segment = _segment()
+
+    def user_words(self, text: str, *, final: bool) -> None:
+        """Show the caller's words."""
+        if self._caller is None:
+            return
+        identity, track = self._caller
+        self._send(self._text(text, self._user_segment, identity, track, final=final))
+        if final:
+            self._user_segment = _segment()
+
+    async def close(self) -> None:
+        """Send nothing more."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        while not self._queue.empty():
+            self._queue.get_nowait().close()
+
+    async def _text(self, text: str, segment: str, identity: str, track: str, *, final: bool) -> None:
+        attributes = {
+            ATTRIBUTE_TRANSCRIPTION_SEGMENT_ID: segment,
+            ATTRIBUTE_TRANSCRIPTION_FINAL: "true" if final else "false",
+            ATTRIBUTE_TRANSCRIPTION_TRACK_ID: track,
+        }
+        writer = await self._room.local_participant.stream_text(
+            topic=TOPIC_TRANSCRIPTION, attributes=attributes, sender_identity=identity
+        )
+        await writer.write(text)
+        await writer.aclose()
+
+    def _send(self, what: Coroutine[Any, Any, object]) -> None:
+        self._queue.put_nowait(what)
+
+    async def _run(self) -> None:
+        while True:
+            what = await self._queue.get()
+            try:
+                await what
+            except Exception as error:  # noqa: BLE001 - what a page shows must never cost the call
+                logger.warning("event=front_end_not_told why=%s", type(error).__name__)
+
+
+def _segment() -> str:
+    return f"SG_{secrets.token_hex(6)}"

@@ -1,0 +1,41 @@
+"""How a worker runs its calls, read from the environment once; knows nothing of providers."""
+
+from __future__ import annotations
+
+import os
+
+from pydantic import Field
+
+from session.settings import Connections
+
+CORES_PER_CALL = 0.25  # of one CPU core while talking with local speech: slots default to cores / this
+
+
+def default_slots() -> int:
+    """Calls this machine can carry at once."""
+    return max(1, int((os.cpu_count() or 1) / CORES_PER_CALL))
+
+
+class WorkerSettings(Connections):
+    """What one worker is told."""
+
+    slots: int = Field(default_factory=default_slots, validation_alias="GREENROOM_SLOTS", ge=1)
+    """Calls this worker takes at once; default: its cores / 0.25."""
+    pool_size: int = Field(3, validation_alias="PREWARM_POOL_SIZE", ge=1)
+    """Processes kept warm, waiting for a call."""
+    worker_host: str = Field("127.0.0.1", validation_alias="GREENROOM_WORKER_HOST")
+    """Address on which the worker answers health checks."""
+    worker_port: int = Field(8081, validation_alias="GREENROOM_WORKER_PORT", ge=0, le=65535)
+    """Port on which the worker answers health checks; 0 chooses a free one."""
+    drain_seconds: float = Field(3600.0, validation_alias="GREENROOM_DRAIN_SECONDS", ge=0)
+    """Seconds that running calls may go on after SIGTERM."""
+    heartbeat_seconds: float = Field(1.0, validation_alias="GREENROOM_HEARTBEAT_SECONDS", gt=0)
+    """Seconds between two heartbeats to the store."""
+    caller_grace: float = Field(30.0, validation_alias="GREENROOM_CALLER_GRACE", ge=0)
+    """Seconds that a caller whose connection dropped may take to come back."""
+    hangup_grace: float = Field(10.0, validation_alias="GREENROOM_HANGUP_GRACE", ge=0)
+    """Seconds that a caller who left by itself (hang-up, page reload) may take to come back."""
+    join_seconds: float = Field(300.0, validation_alias="GREENROOM_JOIN_SECONDS", gt=0)
+    """Seconds an agent waits for its caller to join at all."""
+    max_session_seconds: float | None = Field(None, validation_alias="GREENROOM_MAX_SESSION_SECONDS", gt=0)
+    """Seconds after which a call is ended; unset: never."""
