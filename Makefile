@@ -1,0 +1,42 @@
+# Every target makes sure of the set-up first; when nothing has changed that takes no time.
+.PHONY: help setup lock up call demo check test bench clean
+
+BIN := .venv/bin
+# A run that hangs must fail, not wait for ever: 10 minutes, then 30 seconds to end, then by force.
+LIMIT := timeout --kill-after=30 600
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: ## the venv with its locked packages, and livekit-server
+	@cli/setup.sh
+
+lock: setup ## resolve the packages anew into requirements.lock
+	@PATH="$$PATH:$(CURDIR)/.cache/uv/bin" uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--group dev --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+up: setup ## run everything on this machine; Ctrl-C stops it
+	@$(BIN)/greenroom up
+
+call: setup ## talk to what `make up` runs; WAV=file.wav speaks a recording, ARGS="--json" and so on are passed on
+	@$(BIN)/greenroom call $(if $(WAV),--wav "$(WAV)") $(ARGS)
+
+demo: setup ## start everything, place one call, stop; fails unless the agent understood and answered
+	@$(BIN)/greenroom demo $(if $(WAV),--wav "$(WAV)")
+
+check: setup ## formatting, rules, types, imports, layout: no test runs
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest --quiet tests/test_layout.py
+
+test: check ## check, and every test, with real servers and real speech
+	@$(LIMIT) $(BIN)/pytest
+
+bench: setup ## measure, side by side with a process per call
+	@$(BIN)/python -m bench $(ARGS)
+
+clean: ## remove what was made here: venv, caches, state (the livekit-server binary is kept in the user's cache)
+	rm -rf .venv .cache .greenroom .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
