@@ -1,0 +1,236 @@
+"""Every provider by name: what it needs, what it takes, that its service is made of what was asked for."""
+
+import dataclasses
+import subprocess
+import sys
+from typing import Any, cast
+
+import pytest
+from pydantic import SecretStr
+
+from pipeline.errors import BadOption, MissingKey, UnknownProvider
+from pipeline.providers import (
+    KINDS,
+    TABLE,
+    Kind,
+    Provider,
+    check,
+    default,
+    make_llm,
+    make_stt,
+    make_tts,
+    spec_of,
+    usable,
+)
+from pipeline.providers.spec import Options, Spec
+from pipeline.settings import PipelineSettings
+
+# Importing Pipecat 1.14's text-to-speech services warns about a class of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:.AudioContextTTSService. is deprecated:DeprecationWarning")
+
+KEY = SecretStr("key-for-tests")
+KEYS = ("assemblyai", "cartesia", "deepgram", "elevenlabs", "groq", "inworld", "openai")
+HOSTED = [(kind, name) for kind in KINDS for name, module in TABLE[kind].items() if module != "local"]
+EVERY = [(kind, name) for kind in KINDS for name in TABLE[kind]]
+
+WISHES: dict[tuple[str, str], dict[str, object]] = {
+    ("stt", "assemblyai"): {"keyterms_prompt": ["Greenroom"], "vad_threshold": 0.4},
+    ("stt", "cartesia"): {"keyterm": ["Greenroom"]},
+    ("stt", "deepgram"): {"model": "nova-3-medical", "smart_format": True},
+    ("stt", "elevenlabs"): {"no_verbatim": True},
+    ("stt", "groq"): {"model": "whisper-large-v3", "temperature": 0.1},
+    ("stt", "openai"): {"prompt": "Greenroom"},
+    ("llm", "groq"): {"model": "llama-3.3-70b-versatile", "reasoning_effort": "low"},
+    ("llm", "openai"): {"model": "gpt-4.1-mini", "max_completion_tokens": 200},
+    ("llm", "openai-compatible"): {"model": "tiny", "seed": 3},
+    ("tts", "cartesia"): {"model": "sonic-3"},
+    ("tts", "deepgram"): {"speed": 1.1},
+    ("tts", "elevenlabs"): {"stability": 0.4, "speed": 1.1},
+    ("tts", "groq"): {"speed": 1.2},
+    ("tts", "inworld"): {"speaking_rate": 1.1},
+    ("tts", "openai"): {"instructions": "Cheerful.", "speed": 1.1},
+}
+VOICES = {"openai": "marin"}
+# Options that become something other than a field of the same name.
+FOLDED = {("tts", "cartesia"): {"volume", "speed", "emotion"}}
+
+
+def bare(**more: Any) -> PipelineSettings:
+    return PipelineSettings(_env_file=None, **more)
+
+
+def full() -> PipelineSettings:
+    return bare(openai_base_url="http://127.0.0.1:1/v1", **{f"{name}_api_key": KEY for name in KEYS})
+
+
+def made(kind: Kind, name: str, options: dict[str, object]) -> Any:
+    choice = Provider(name, options)
+    if kind == "stt":
+        return make_stt(choice, full(), language="en")
+    if kind == "llm":
+        return make_llm(choice, full())
+    return make_tts(choice, full(), voice=VOICES.get(name, "a-voice"), language="en")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("kind", "name"), HOSTED)
+async def test_a_service_is_made_with_its_key_options_and_voice(kind: Kind, name: str) -> None:
+    wishes = WISHES[kind, name]
+    service = made(kind, name, wishes)
+    for option, value in wishes.items():
+        assert getattr(service._settings, option) == value
+    if kind == "tts":
+        assert service._settings.voice == VOICES.get(name, "a-voice")
+    client = getattr(service, "_client", None)
+    kept = getattr(service, "_api_key", None) or getattr(client, "api_key", None)
+    if kept is not None:
+        assert kept == ("none" if name == "openai-compatible" else KEY.get_secret_value())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("stt", "groq"), ("stt", "openai"), ("llm", "groq"), ("llm", "openai"), ("tts", "groq"), ("tts", "openai")],
+)
+async def test_a_service_over_http_gives_up_in_time(kind: Kind, name: str) -> None:
+    client = made(kind, name, {})._client
+    assert client.timeout == full().provider_timeout
+    assert client.max_retries == 1
+
+
+@pytest.mark.anyio
+async def test_cartesias_manner_of_speaking_becomes_its_generation_config() -> None:
+    service = made("tts", "cartesia", {"speed": 1.2, "emotion": "calm"})
+    assert service._settings.generation_config.speed == 1.2
+    assert service._settings.generation_config.emotion == "calm"
+
+
+@pytest.mark.parametrize(("kind", "name"), HOSTED)
+def test_every_option_is_one_that_the_service_knows(kind: Kind, name: str) -> None:
+    spec = spec_of(kind, name)
+    fields = {field.name for field in dataclasses.fields(spec.load().Settings)}
+    options = set(spec.options.model_fields) - spec.arguments - FOLDED.get((kind, name), set())
+    assert options <= fields
+
+
+def test_openais_voices_are_the_ones_pipecat_accepts() -> None:
+    from pipecat.services.openai.tts import VALID_VOICES
+
+    assert spec_of("tts", "openai").voices == set(VALID_VOICES)
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_the_table_names_the_file_that_has_the_provider(kind: Kind, name: str) -> None:
+    spec = spec_of(kind, name)
+    assert isinstance(spec, Spec)
+    assert issubclass(spec.options, Options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "variable"),
+    [
+        ("stt", "assemblyai", "ASSEMBLYAI_API_KEY"),
+        ("stt", "cartesia", "CARTESIA_API_KEY"),
+        ("stt", "deepgram", "DEEPGRAM_API_KEY"),
+        ("stt", "elevenlabs", "ELEVENLABS_API_KEY"),
+        ("stt", "groq", "GROQ_API_KEY"),
+        ("stt", "openai", "OPENAI_API_KEY"),
+        ("llm", "groq", "GROQ_API_KEY"),
+        ("llm", "openai", "OPENAI_API_KEY"),
+        ("llm", "openai-compatible", "GREENROOM_OPENAI_BASE_URL"),
+        ("tts", "inworld", "INWORLD_API_KEY"),
+        ("tts", "cartesia", "CARTESIA_API_KEY"),
+    ],
+)
+def test_a_missing_key_is_named(kind: Kind, name: str, variable: str) -> None:
+    with pytest.raises(MissingKey, match=variable):
+        check(kind, Provider(name), bare())
+
+
+def test_an_unknown_provider_is_told_the_known_ones() -> None:
+    with pytest.raises(UnknownProvider, match=r"grok.*known: groq, openai, openai-compatible, rules"):
+        check("llm", Provider("grok"), full())
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_an_unknown_option_is_told_the_known_ones(kind: Kind, name: str) -> None:
+    with pytest.raises(BadOption, match="'colour' is not known; its options: ") as refused:
+        check(kind, Provider(name, {"colour": "vermilion"}), full(), voice="x")
+    assert "vermilion" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["base_url", "url", "api_key"])
+@pytest.mark.parametrize(("kind", "provider"), HOSTED)
+def test_no_option_can_send_a_key_elsewhere(kind: Kind, provider: str, name: str) -> None:
+    assert name not in spec_of(kind, provider).options.model_fields
+
+
+def test_an_option_of_a_wrong_type_is_refused_without_its_value() -> None:
+    with pytest.raises(BadOption, match="temperature") as refused:
+        check("llm", Provider("groq", {"temperature": "hot-secret"}), full())
+    assert "hot-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "voice", "language", "said"),
+    [
+        ("tts", "cartesia", None, "en", "GREENROOM_VOICE"),
+        ("tts", "elevenlabs", None, "en", "GREENROOM_VOICE"),
+        ("tts", "hibari", "darth", "en", "heart"),
+        ("tts", "openai", "darth", "en", "marin"),
+        ("tts", "hibari", None, "de", "must be one of en"),
+        ("stt", "moonshine", None, "de-AT", "must be one of en"),
+    ],
+)
+def test_a_voice_or_language_that_does_not_fit_is_refused(
+    kind: Kind, name: str, voice: str | None, language: str, said: str
+) -> None:
+    with pytest.raises(BadOption, match=said):
+        check(kind, Provider(name), full(), voice=voice, language=language)
+
+
+def test_a_regional_english_is_english() -> None:
+    check("stt", Provider("moonshine"), bare(), language="en-GB")
+
+
+def test_without_keys_the_local_providers_are_usable_and_no_other() -> None:
+    assert usable(bare()) == {"stt": ["moonshine"], "llm": ["rules"], "tts": ["hibari"]}
+
+
+def test_a_key_makes_its_providers_usable() -> None:
+    assert usable(bare(groq_api_key=KEY)) == {
+        "stt": ["moonshine", "groq"],
+        "llm": ["rules", "groq"],
+        "tts": ["hibari", "groq"],
+    }
+
+
+def test_the_deployments_choice_carries_its_options_and_model() -> None:
+    settings = bare(llm="groq", llm_options={"temperature": 0.5}, llm_model="tiny")
+    assert default("llm", settings) == Provider("groq", {"temperature": 0.5, "model": "tiny"})
+
+
+def run(code: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return cast(list[str], done.stdout.split())
+
+
+def test_checking_imports_no_pipecat() -> None:
+    loaded = run(
+        "import sys; from pipeline.providers import check, Provider, usable;"
+        "from pipeline.settings import PipelineSettings;"
+        "settings = PipelineSettings(_env_file=None, groq_api_key='k'); usable(settings);"
+        "check('llm', Provider('groq'), settings); print(*sys.modules)"
+    )
+    assert "pipeline.providers.groq" in loaded
+    assert "pipecat" not in loaded
+
+
+def test_only_the_chosen_service_is_imported() -> None:
+    loaded = run(
+        "import sys; from pipeline.providers import preload, Provider;"
+        "preload('stt', Provider('deepgram')); print(*sys.modules)"
+    )
+    assert "pipecat.services.deepgram.stt" in loaded
+    assert not {"pipecat.services.groq.llm", "pipeline.providers.openai", "pipeline.providers.groq"} & set(loaded)
