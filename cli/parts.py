@@ -127,8 +127,8 @@ def of_this_machine(settings: UpSettings, keys: Keys, files: Files) -> list[Part
         command=(python, *WORKER_COMMAND),
         ready=partial(probes.caller_can_be_served, settings.port),
         needs=needs,
-        environment=environment,
-        # Ctrl-C means now: a call in progress gets long enough to say goodbye, not the minutes of a drain.
+        # Ctrl-C means now: a call in progress gets long enough to end properly, not the hour of a drain.
+        environment={**environment, "GREENROOM_DRAIN_SECONDS": "2"},
         stop_seconds=5.0,
     )
     return [*parts, dispatcher, worker]

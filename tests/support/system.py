@@ -56,7 +56,7 @@ def _is_free(port: int, kind: socket.SocketKind) -> bool:
 
 
 def until(condition: Callable[[], Any], deadline: float, what: str) -> Any:
-    """The first true answer of `condition`, asked for up to `deadline` seconds; an AssertionError naming `what` else."""
+    """The first true answer of `condition`, asked for up to `deadline` seconds; else an AssertionError with `what`."""
     end = time.monotonic() + deadline
     while not (answer := condition()):
         assert time.monotonic() < end, f"not within {deadline:g} s: {what}"
@@ -73,7 +73,9 @@ class System:
     Attributes: url, livekit_url, livekit_api_key, livekit_api_secret, redis_url, directory, ports (by setting).
     """
 
-    def __init__(self, directory: Path, environment: Mapping[str, str] | None = None, *, deadline: float = 90.0) -> None:
+    def __init__(
+        self, directory: Path, environment: Mapping[str, str] | None = None, *, deadline: float = 90.0
+    ) -> None:
         """Start in `directory` (also the working directory of every part, so a `.env` there counts) with `environment`
         added; wait up to `deadline` seconds for the ready line. Raises NotReady, with nothing left running."""
         self.directory = directory
