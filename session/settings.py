@@ -1,8 +1,8 @@
-"""How to reach LiveKit and the store, and how long calls wait, read from the environment once; knows no user of either."""
+"""How to reach LiveKit and the store, and how long calls wait, read from the environment once; knows no user of it."""
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -34,7 +34,7 @@ class Connections(BaseSettings):
 
 
 class CallLimits(BaseSettings):
-    """How long a call waits for its caller and may last. The worker judges first, in the room; the dispatcher after it."""
+    """How long a call waits for its caller and may last: the worker judges in the room, the dispatcher after it."""
 
     model_config = SettingsConfigDict(
         frozen=True, env_file=".env", extra="ignore", hide_input_in_errors=True, populate_by_name=True
@@ -49,4 +49,9 @@ class CallLimits(BaseSettings):
     idle_seconds: float = Field(1800.0, validation_alias="GREENROOM_IDLE_SECONDS", gt=0)
     """Seconds without a caller and without a request after which a session ends."""
     max_session_seconds: float | None = Field(None, validation_alias="GREENROOM_MAX_SESSION_SECONDS", gt=0)
-    """Seconds after which a call that is ready ends whatever happens; None: never."""
+    """Seconds after which a call that is ready ends whatever happens; None, written "off": never."""
+
+    @field_validator("max_session_seconds", mode="before")
+    @classmethod
+    def _off(cls, given: object) -> object:
+        return None if given in ("", "off") else given
