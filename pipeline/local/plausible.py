@@ -6,6 +6,7 @@ The bounds come from such sounds (log-probability of a token -0.07 to -1.33) aga
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ LEAST_CONFIDENCE = -1.0  # mean log-probability of a token; "Fail again. Fail be
 SURE = -0.25  # what a phrase from STOCK needs: a caller's own has -0.04 to -0.10, a jingle's -0.40
 LONGEST_PHRASE = 8  # tokens in a repeated phrase that counts as a loop
 MOST_REPEATS = 3
+SHORTEST_LOOP = 12  # tokens; fewer may be a number with many zeros
 
 # What speech models learnt from subtitles, and say to sound that holds no words.
 NEVER_SAID = re.compile(r"(thank you|thanks)( so much| very much)? for watching|subscribe to|subtitles? by|^you$")
@@ -62,9 +64,9 @@ def has_sound(samples: Samples, rate: int) -> bool:
 def loops(tokens: list[int]) -> bool:
     """Whether the newest tokens are one phrase said over and over, as a model does that has lost its way."""
     for size in range(1, LONGEST_PHRASE + 1):
-        span = size * (MOST_REPEATS + 1)
-        tail = tokens[-span:]
-        if len(tail) == span and tail == tail[:size] * (MOST_REPEATS + 1):
+        times = max(MOST_REPEATS + 1, math.ceil(SHORTEST_LOOP / size))
+        tail = tokens[-size * times :]
+        if len(tail) == size * times and tail == tail[:size] * times:
             return True
     return False
 
