@@ -189,3 +189,25 @@ def failed(session: Session, reason: ErrorReason, now: float) -> Session:
     if session.state in FINAL:
         return session
     return session.to(State.ERROR, now, error=reason, ended_at=now, deadline=None)
+
+
+def progressed(session: Session, *, attempt: int, job: str, steps: Mapping[str, float]) -> Session:
+    """The session with further `steps` (ms since the request) of its current agent's start.
+
+    Raises:
+        Stale: the agent is not the current one.
+    """
+    session.fenced(attempt, job)
+    return replace(session, steps={**session.steps, **steps})
+
+
+def caller_moved(session: Session, caller: Caller, *, attempt: int, job: str, now: float) -> Session:
+    """The session with its caller there, away or back, as its current agent sees it.
+
+    Raises:
+        Stale: the agent is not the current one.
+    """
+    session.fenced(attempt, job)
+    if session.caller is caller:
+        return session
+    return replace(session, caller=caller, caller_since=now, last_active=now)

@@ -29,6 +29,7 @@ class FrontEnd:
         self._agent_track = ""
         self._caller: tuple[str, str] | None = None
         self._agent_segment = _segment()
+        self._agent_text = ""
         self._user_segment = _segment()
         self._queue: asyncio.Queue[Coroutine[Any, Any, object]] = asyncio.Queue()
         self._task = asyncio.create_task(self._run(), name="front end")
@@ -48,15 +49,16 @@ class FrontEnd:
             self._send(self._room.local_participant.set_attributes({ATTRIBUTE_AGENT_STATE: state}))
 
     def agent_sentence(self, text: str) -> None:
-        """Show a sentence as the agent begins to say it; the sentences of a turn share a segment."""
+        """Show a sentence as the agent begins to say it; the sentences of a turn share a segment that grows."""
         identity = self._room.local_participant.identity
-        self._send(self._text(text + " ", self._agent_segment, identity, self._agent_track, final=False))
+        self._agent_text = f"{self._agent_text} {text}".strip()
+        self._send(self._text(self._agent_text, self._agent_segment, identity, self._agent_track, final=False))
 
     def agent_said(self, text: str) -> None:
         """Show what was heard of a whole turn in place of its sentences."""
         identity = self._room.local_participant.identity
         self._send(self._text(text, self._agent_segment, identity, self._agent_track, final=True))
-        self._agent_segment = _segment()
+        self._agent_segment, self._agent_text = _segment(), ""
 
     def user_words(self, text: str, *, final: bool) -> None:
         """Show the caller's words."""

@@ -6,7 +6,7 @@ import os
 
 from pydantic import Field
 
-from session.settings import Connections
+from session.settings import CallLimits, Connections
 
 CORES_PER_CALL = 0.25  # of one CPU core while talking with local speech: slots default to cores / this
 
@@ -16,7 +16,7 @@ def default_slots() -> int:
     return max(1, int((os.cpu_count() or 1) / CORES_PER_CALL))
 
 
-class WorkerSettings(Connections):
+class WorkerSettings(Connections, CallLimits):
     """What one worker is told."""
 
     slots: int = Field(default_factory=default_slots, validation_alias="GREENROOM_SLOTS", ge=1)
@@ -31,11 +31,3 @@ class WorkerSettings(Connections):
     """Seconds that running calls may go on after SIGTERM."""
     heartbeat_seconds: float = Field(1.0, validation_alias="GREENROOM_HEARTBEAT_SECONDS", gt=0)
     """Seconds between two heartbeats to the store."""
-    caller_grace: float = Field(30.0, validation_alias="GREENROOM_CALLER_GRACE", ge=0)
-    """Seconds that a caller whose connection dropped may take to come back."""
-    hangup_grace: float = Field(10.0, validation_alias="GREENROOM_HANGUP_GRACE", ge=0)
-    """Seconds that a caller who left by itself (hang-up, page reload) may take to come back."""
-    join_seconds: float = Field(300.0, validation_alias="GREENROOM_JOIN_SECONDS", gt=0)
-    """Seconds an agent waits for its caller to join at all."""
-    max_session_seconds: float | None = Field(None, validation_alias="GREENROOM_MAX_SESSION_SECONDS", gt=0)
-    """Seconds after which a call is ended; unset: never."""

@@ -1,0 +1,278 @@
+"""One call: claim, connect, publish, talk, end; knows LiveKit's room and our session, but not how speech is made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from livekit import rtc
+from livekit.agents import AutoSubscribe, JobContext
+
+from pipeline.conversation import Conversation
+from pipeline.errors import PipelineError
+from pipeline.speaker import IN_RATE, OUT_RATE
+from session.model import (
+    Caller,
+    EndReason,
+    ErrorReason,
+    Session,
+    became_ready,
+    caller_moved,
+    ended,
+    failed,
+    progressed,
+)
+from session.redis_store import RedisStore
+from session.store import Utterance, update
+from worker.front_end import FrontEnd
+from worker.presence import Patience, Presence
+from worker.recorder import Recorder
+from worker.room_audio import AgentTrack, CallerTrack
+from worker.visitors import Visitors
+from worker.waterfall import Waterfall
+
+if TYPE_CHECKING:
+    from worker.preload import Warm
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10.0  # ICE and DTLS on a busy machine take up to 3 s
+FLUSH_SECONDS = 3.0  # for the last writes; the process must be gone 5 s after a stop
+
+Outcome = EndReason | ErrorReason
+
+
+class Call:
+    """A claimed session in its room. Also the `Listener` of its conversation.
+
+    Args:
+        ctx: LiveKit's job; its room is not connected yet.
+        store: where the session is kept.
+        session: as claimed.
+        warm: what was loaded before the fork.
+        patience: how long to wait for the caller.
+        waterfall: the steps of the start so far.
+    """
+
+    def __init__(
+        self,
+        ctx: JobContext,
+        store: RedisStore,
+        session: Session,
+        warm: Warm,
+        patience: Patience,
+        waterfall: Waterfall,
+    ) -> None:
+        self._ctx, self._store, self._session, self._warm = ctx, store, session, warm
+        self._fence: dict[str, Any] = {"attempt": session.attempt, "job": ctx.job.id}
+        self._waterfall = waterfall
+        self._outcome: Outcome | None = None
+        self._superseded = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._presence = Presence(patience, time.monotonic())
+        self._moved = asyncio.Event()
+        self._recorder = Recorder(self._supersede)
+        self._front_end = FrontEnd(ctx.room)
+        self._track = AgentTrack(OUT_RATE)
+        self._conversation: Conversation | None = None
+        self._visitors = Visitors(ctx.room, session, self)
+
+    async def run(self) -> None:
+        """Take the call from connecting to its end; returns when it is to be closed."""
+        connecting = self._hold(self._connect(), "connect")
+        try:
+            conversation = self._converse()
+        except PipelineError as error:
+            logger.error("session=%s event=agent_unusable why=%s", self._session.id, error)
+            self.end(ErrorReason.PROVIDER_FAILED)
+            return
+        try:
+            publication = await asyncio.wait_for(asyncio.shield(connecting), CONNECT_SECONDS)
+        except (TimeoutError, rtc.ConnectError) as error:
+            logger.error("session=%s event=connect_failed why=%s", self._session.id, type(error).__name__)
+            self.end(ErrorReason.CONNECT_FAILED)
+            return
+        self._ready(publication)
+        self._visitors.arrive(CallerTrack(IN_RATE, conversation.microphone.hear), conversation)
+        await conversation.started()
+        self._front_end.state("listening")
+        self._hold(self._greet(conversation, publication), "greet")
+        await self._wait_for_the_end()
+
+    async def close(self) -> None:
+        """Write the end, while the room is still connected, and stop everything."""
+        self._track.close()
+        outcome = self._outcome or self._visitors.room_outcome()
+        if not self._superseded:
+            self._recorder.record(lambda: update(self._store, self._session.id, self._ending(outcome)))
+        for task in self._tasks:
+            task.cancel()
+        self._visitors.close()
+        if self._conversation is not None:
+            await self._conversation.stop()
+        await self._front_end.close()
+        await self._recorder.flush(FLUSH_SECONDS)
+        logger.info("session=%s attempt=%d event=closed outcome=%s", self._session.id, self._session.attempt, outcome)
+
+    def end(self, outcome: Outcome) -> None:
+        """The call is over, for this reason; the first one given counts."""
+        if self._outcome is None:
+            self._outcome = outcome
+            self._ctx.shutdown(reason=outcome.value)
+
+    def caller_came(self, identity: str, sid: str) -> None:
+        """The caller joined, or came back."""
+        self._presence.joined(sid)
+        self._tell_presence(Caller.PRESENT)
+        logger.info("session=%s event=caller_joined", self._session.id)
+
+    def caller_went(self, sid: str, *, by_itself: bool) -> None:
+        """A join of the caller ended."""
+        if self._presence.left(sid, time.monotonic(), by_itself=by_itself):
+            self._tell_presence(Caller.AWAY)
+            logger.info("session=%s event=caller_away by_itself=%s", self._session.id, by_itself)
+            if self._conversation is not None:
+                self._hold(self._conversation.hush(), "hush")
+
+    def caller_speaks_on(self, identity: str, track_sid: str) -> None:
+        """The caller's microphone is this track."""
+        self._front_end.caller(identity, track_sid)
+
+    def agent_state(self, state: str) -> None:
+        """Listener: who speaks."""
+        self._front_end.state(state)
+
+    def user_words(self, text: str, *, final: bool) -> None:
+        """Listener: the caller's words."""
+        self._front_end.user_words(text, final=final)
+
+    def user_said(self, text: str) -> None:
+        """Listener: a turn of the caller."""
+        self._say(Utterance(speaker="user", text=text, at=time.time()))
+
+    def agent_sentence(self, text: str) -> None:
+        """Listener: the agent begins a sentence."""
+        self._front_end.agent_sentence(text)
+
+    def agent_said(self, text: str, *, interrupted: bool) -> None:
+        """Listener: a turn of the agent."""
+        self._front_end.agent_said(text)
+        self._say(Utterance(speaker="agent", text=text, at=time.time(), interrupted=interrupted))
+
+    def turn_taken(self, *, gap: float | None, barge_ins: int) -> None:
+        """Listener: the agent answers."""
+        if gap is not None:
+            self._log("turn", gapMs=round(gap * 1000), bargeIns=barge_ins)
+
+    def provider_failed(self, provider: str, *, permanent: bool) -> None:
+        """Listener: a provider cannot go on; the caller hears so before the call ends."""
+        self._log("provider_failed", level="error", provider=provider, permanent=permanent)
+        self._hold(self._apologise(), "apologise")
+
+    def wants_to_end(self) -> None:
+        """Listener: the agent has said goodbye."""
+        self.end(EndReason.FINISHED)
+
+    def _converse(self) -> Conversation:
+        warm = self._warm
+        agent = warm.agents.get(self._session.agent)
+        if agent is None:
+            raise PipelineError(f"this worker has no agent {self._session.agent!r}")
+        resolved = agent.with_config(self._session.config).resolve(warm.settings)
+        conversation = Conversation(
+            resolved, warm.settings, warm.analyzers, sink=self._track, listener=self, session_id=self._session.id
+        )
+        conversation.speaker.first_audio = self._first_audio
+        self._conversation = conversation
+        self._hold(conversation.run(), "conversation")
+        return conversation
+
+    async def _connect(self) -> rtc.LocalTrackPublication:
+        await self._ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+        self._waterfall.mark("connected")
+        publication = await self._track.publish(self._ctx.room)
+        self._waterfall.mark("published")
+        return publication
+
+    def _ready(self, publication: rtc.LocalTrackPublication) -> None:
+        self._front_end.agent_track(publication.sid)
+        self._front_end.state("initializing")
+        self._waterfall.mark("ready")
+        steps = dict(self._waterfall.steps)
+        self._write(lambda session, now: became_ready(session, now=now, steps=steps, **self._fence))
+        self._log("ready", attempt=self._session.attempt)
+
+    def _first_audio(self) -> None:
+        self._waterfall.mark("first_audio")
+        steps = {"first_audio": self._waterfall.steps["first_audio"]}
+        self._write(lambda session, now: progressed(session, steps=steps, **self._fence))
+
+    async def _greet(self, conversation: Conversation, publication: rtc.LocalTrackPublication) -> None:
+        await self._visitors.present.wait()
+        await publication.wait_for_subscription()
+        early = await self._visitors.early_words()
+        if early:
+            await conversation.microphone.hear(early)
+        else:
+            await conversation.greet()
+
+    async def _apologise(self) -> None:
+        if self._conversation is not None:
+            with contextlib.suppress(TimeoutError):
+                await self._conversation.apologise(self._warm.apology)
+        self.end(ErrorReason.PROVIDER_FAILED)
+
+    async def _wait_for_the_end(self) -> None:
+        while self._outcome is None:
+            verdict = self._presence.verdict(time.monotonic())
+            if verdict is not None:
+                self.end(verdict)
+                return
+            self._moved.clear()
+            deadline = self._presence.deadline
+            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), timeout)
+
+    def _tell_presence(self, caller: Caller) -> None:
+        self._moved.set()
+        self._write(lambda session, now: caller_moved(session, caller, now=now, **self._fence))
+
+    def _ending(self, outcome: Outcome) -> Callable[[Session, float], Session]:
+        def change(session: Session, now: float) -> Session:
+            session.fenced(**self._fence)
+            return ended(session, outcome, now) if isinstance(outcome, EndReason) else failed(session, outcome, now)
+
+        return change
+
+    def _write(self, change: Callable[[Session, float], Session]) -> None:
+        self._recorder.record(lambda: update(self._store, self._session.id, change))
+
+    def _say(self, utterance: Utterance) -> None:
+        self._recorder.record(lambda: self._store.say(self._session.id, utterance, **self._fence))
+
+    def _log(self, event: str, level: str = "info", **facts: Any) -> None:
+        self._recorder.record(lambda: self._store.log(self._session.id, event, level=level, **facts))
+
+    def _supersede(self) -> None:
+        if not self._superseded:
+            self._superseded = True
+            self._track.close()
+            self._ctx.shutdown(reason="superseded")
+
+    def _hold(self, run: Any, name: str) -> asyncio.Task[Any]:
+        task = asyncio.create_task(run, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("session=%s event=task_failed task=%s why=%s", self._session.id, task.get_name(), error)
+            if task.get_name() == "conversation":
+                self.end(ErrorReason.PROVIDER_FAILED)

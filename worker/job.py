@@ -1,0 +1,189 @@
+"""What runs in a job's process: the claim, then the call; the functions LiveKit's job machinery is given.
+
+They are passed to other processes by name, so they are plain functions of this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from livekit.agents import JobContext, JobProcess
+from livekit.protocol.agent import Job
+
+from session.dispatch import adopted_session_id, read_ticket, requested_agent
+from session.errors import BadMetadata, SessionError, Stale
+from session.model import Session, State, claimed
+from session.redis_store import RedisStore, open_store
+from session.store import update
+from worker.presence import Patience
+from worker.settings import WorkerSettings
+from worker.waterfall import Waterfall
+
+if TYPE_CHECKING:
+    from worker.call import Call
+
+logger = logging.getLogger(__name__)
+
+CLAIM_SECONDS = 3.0  # the store answers within 1 s or not at all; a claim is two or three questions
+GONE_SECONDS = 4.5  # after its end began, a process that still lives is made to go
+FAILED_WARMUP_PAUSE = 1.0  # seconds; a process that fails to warm up is started again at once and would burn a core
+
+
+class NotPreloaded(RuntimeError):
+    """The forkserver did not load worker.preload; its own log says why."""
+
+
+def setup(process: JobProcess) -> None:
+    """Finish the warming of an idle process, and prove that the forkserver did the rest.
+
+    Raises:
+        NotPreloaded: this process would have to load every model by itself.
+    """
+    forked = sys.platform.startswith("linux")
+    if forked and "worker.preload" not in sys.modules:
+        time.sleep(FAILED_WARMUP_PAUSE)
+        raise NotPreloaded("the forkserver could not import worker.preload: run `python -c 'import worker.preload'`")
+    from worker.preload import WARM
+
+    process.userdata["warm"] = WARM
+    process.userdata["settings"] = WorkerSettings()
+
+
+async def entrypoint(ctx: JobContext) -> None:
+    """Start the call as a task that is held, and return: a blocked entrypoint never hears of a shutdown."""
+    running = Running(ctx, time.monotonic())
+    ctx.proc.userdata["running"] = running
+    running.task = asyncio.create_task(running.run(), name="call")
+
+
+async def session_end(ctx: JobContext) -> None:
+    """Close the call while its room is still connected; LiveKit's job machinery calls this whatever ended the job."""
+    watchdog = threading.Timer(GONE_SECONDS, os._exit, args=(0,))
+    watchdog.daemon = True
+    watchdog.start()
+    await ctx.proc.userdata["running"].close()
+
+
+class Running:
+    """One job from claim to close.
+
+    Args:
+        ctx: LiveKit's job.
+        started: when its entrypoint was called, seconds of the monotonic clock.
+    """
+
+    def __init__(self, ctx: JobContext, started: float) -> None:
+        self._ctx, self._started = ctx, started
+        self._stack = AsyncExitStack()
+        self._call: Call | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Claim the session and take the call; without a claim be silent and leave."""
+        settings: WorkerSettings = self._ctx.proc.userdata["settings"]
+        try:
+            store = await self._stack.enter_async_context(
+                open_store(
+                    settings.redis_url.get_secret_value(),
+                    namespace=settings.namespace,
+                    keep_seconds=settings.keep_seconds,
+                )
+            )
+            async with asyncio.timeout(CLAIM_SECONDS):
+                session = await claim(store, self._ctx.job, self._ctx.worker_id, settings)
+                now = await store.now()
+        except (SessionError, TimeoutError) as error:
+            logger.warning("room=%s event=claim_refused why=%s", self._ctx.job.room.name, type(error).__name__)
+            self._ctx.shutdown(reason="claim refused")
+            return
+        from worker.call import Call  # loaded before the fork; the worker's parent never needs it
+
+        self._call = Call(
+            self._ctx,
+            store,
+            session,
+            self._ctx.proc.userdata["warm"],
+            patience(settings),
+            self._waterfall(session, now),
+        )
+        await self._call.run()
+
+    async def close(self) -> None:
+        """End the call, if there is one."""
+        if self._call is not None:
+            await self._call.close()
+        await self._stack.aclose()
+
+    def _waterfall(self, session: Session, now: float) -> Waterfall:
+        """Steps count from the request; from the dispatch where the session waited for its caller first."""
+        claimed_at = time.monotonic()
+        requested = session.created_at if session.steps else now - (claimed_at - self._started)
+        waterfall = Waterfall(zero=claimed_at - (now - requested))
+        waterfall.mark("dispatch", self._started)
+        waterfall.mark("claim", claimed_at)
+        return waterfall
+
+
+def patience(settings: WorkerSettings) -> Patience:
+    """How long calls wait, from the settings."""
+    return Patience(
+        join=settings.join_seconds,
+        dropped=settings.caller_grace,
+        hung_up=settings.hangup_grace,
+        whole=settings.max_session_seconds,
+    )
+
+
+async def claim(store: RedisStore, job: Job, worker: str, settings: WorkerSettings) -> Session:
+    """Make this job the one agent of its session; a room that somebody else made becomes a session.
+
+    Args:
+        store: where sessions are kept.
+        job: LiveKit's, with our ticket in its metadata or none.
+        worker: who runs it.
+        settings: for seats and the secret that adopted ids are made with.
+
+    Raises:
+        Stale: another agent has this attempt, or the session has moved on.
+        BadMetadata: the ticket is not ours, or is for another room.
+        SessionError: there is no such session, no free seat, or no store.
+    """
+    ticket = read_ticket(job.metadata)
+    if ticket is None:
+        return await _adopt(store, job, worker, settings)
+
+    def change(session: Session, now: float) -> Session:
+        if session.room != job.room.name:
+            raise BadMetadata("the ticket is for another room")
+        return claimed(session, attempt=ticket.attempt, job=job.id, worker=worker, now=now)
+
+    return await update(store, ticket.session_id, change, max_seats=settings.max_bots)
+
+
+async def _adopt(store: RedisStore, job: Job, worker: str, settings: WorkerSettings) -> Session:
+    now = await store.now()
+    session = Session(
+        id=adopted_session_id(settings.livekit_api_secret.get_secret_value(), job.room.sid),
+        room=job.room.name,
+        state=State.STARTING,
+        created_at=now,
+        since=now,
+        last_active=now,
+        agent=requested_agent(job.metadata) or "default",
+        attempt=1,
+        tries=1,
+        job=job.id,
+        worker=worker,
+        adopted=True,
+    )
+    stands = (await store.start(session, max_seats=settings.max_bots, op=job.id)).session
+    if stands.job != job.id:
+        raise Stale
+    return stands

@@ -1,0 +1,81 @@
+"""The worker's processes: how many are warm, and which died; the only file that uses private names of livekit-agents.
+
+Checked against livekit-agents 1.8.9 by tests/worker/test_pool.py, which fails when a new version moves a name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from livekit.agents import AgentServer
+
+logger = logging.getLogger(__name__)
+
+PING_SECONDS = 1.0  # between two questions to a process whether it lives
+HUNG_SECONDS = 4.0  # without an answer: killed, so that a blocked process is gone within 5 s
+ATTACH_SECONDS = 10.0  # AgentServer.run makes its pool before its first await; more means it never will
+
+JobClosed = Callable[[Any, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Processes of one worker."""
+
+    idle: int
+    starting: int
+    active: int
+
+
+class Pool:
+    """A view of a running server's process pool.
+
+    Args:
+        server: has been told to run.
+        job_closed: called with the job and the exit code when a process that ran one is gone.
+    """
+
+    def __init__(self, server: AgentServer, job_closed: JobClosed) -> None:
+        self._pool = server._proc_pool
+        self._job_closed = job_closed
+        self.spawned = 0
+        self._pool.on("process_ready", self._ready)
+        self._pool.on("process_closed", self._closed)
+
+    @classmethod
+    async def attach(cls, server: AgentServer, job_closed: JobClosed) -> Pool:
+        """Wait until the server has made its pool.
+
+        Raises:
+            TimeoutError: it did not within ATTACH_SECONDS.
+        """
+        async with asyncio.timeout(ATTACH_SECONDS):
+            while getattr(server, "_proc_pool", None) is None:  # noqa: ASYNC110 - the library signals nothing
+                await asyncio.sleep(0.01)
+        return cls(server, job_closed)
+
+    def counts(self) -> Counts:
+        """How many processes there are now."""
+        active = sum(1 for process in self._pool.processes if process.running_job is not None)
+        return Counts(idle=self._pool._warmed_proc_queue.qsize(), starting=len(self._pool._spawn_tasks), active=active)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes' ids."""
+        return [pid for process in self._pool.processes if (pid := getattr(process, "pid", None)) is not None]
+
+    def _ready(self, process: Any) -> None:
+        self.spawned += 1
+        process._opts.ping_interval = PING_SECONDS
+        process._opts.ping_timeout = HUNG_SECONDS
+
+    def _closed(self, process: Any) -> None:
+        info = process.running_job
+        if info is not None:
+            self._job_closed(info.job, process.exitcode)
+        elif process.exitcode not in (0, None):
+            logger.warning("event=idle_process_died exitcode=%s", process.exitcode)

@@ -1,0 +1,61 @@
+"""What the forkserver loads once for all calls: imports, models, agents and their greetings; opens nothing.
+
+Imported by name in the forkserver, before any call exists. No `livekit.rtc` object, thread or socket may be made here:
+they would not survive the fork.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline import providers
+from pipeline.agents import Agent, load_agents
+from pipeline.build import Analyzers, make_analyzers
+from pipeline.conversation import Conversation
+from pipeline.local import hibari
+from pipeline.providers import Provider
+from pipeline.settings import PipelineSettings
+from session import redis_store
+from worker import call
+
+APOLOGY = "Sorry, something went wrong on my side. Please call again."
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """Everything a call finds loaded. `pid` is the process that loaded it: the forkserver, where there is one."""
+
+    pid: int
+    agents: Mapping[str, Agent]
+    settings: PipelineSettings
+    analyzers: Analyzers
+    apology: bytes
+
+
+def load() -> Warm:
+    """Load all that calls share.
+
+    Raises:
+        PipelineError: an agent's file or a provider cannot be used; the worker checks for that before it starts.
+    """
+    settings = PipelineSettings()
+    agents = load_agents(settings.agents)
+    chosen = [agent.resolve(settings) for agent in agents.values()]
+    for agent in chosen:
+        providers.preload("stt", agent.stt)
+        providers.preload("llm", agent.llm)
+        providers.preload("tts", agent.tts, [agent.greeting])
+    providers.preload("tts", Provider("hibari"), [APOLOGY])
+    apology, _ = hibari.synthesise(APOLOGY)
+    analyzers = make_analyzers(settings)
+    gc.collect()
+    gc.freeze()
+    return Warm(os.getpid(), agents, settings, analyzers, apology.tobytes())
+
+
+# Imported for what importing them costs: every call needs them, and none should pay for it.
+IMPORTED = (Conversation, redis_store, call)
+WARM = load()

@@ -1,0 +1,161 @@
+"""Who is in the room: finds the one caller, hears it and nobody else; knows no store and no pipeline but its ears."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Protocol
+
+from livekit import rtc
+from livekit.agents.types import TOPIC_CHAT
+from livekit.rtc._proto.track_pb2 import AudioTrackFeature
+
+from pipeline.speaker import IN_RATE
+from session.dispatch import caller_identity
+from session.model import EndReason, ErrorReason, Session
+from worker.pre_connect import TOPIC, WAIT_SECONDS, decode
+from worker.room_audio import CallerTrack
+
+logger = logging.getLogger(__name__)
+
+CALLER_KINDS = (rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP)
+LEFT_BY_ITSELF = (rtc.DisconnectReason.CLIENT_INITIATED,)
+CLOSED_BY_US = (rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.PARTICIPANT_REMOVED)
+MAX_TYPED = 4000  # characters of one typed message; more is cut off
+
+
+class CallerEvents(Protocol):
+    """What happens to the caller."""
+
+    def caller_came(self, identity: str, sid: str) -> None:
+        """It joined; a second join replaces the first."""
+
+    def caller_went(self, sid: str, *, by_itself: bool) -> None:
+        """One of its joins ended."""
+
+    def caller_speaks_on(self, identity: str, track_sid: str) -> None:
+        """Its microphone is this track."""
+
+
+class Typed(Protocol):
+    """Who answers typed words."""
+
+    async def answer(self, text: str) -> None:
+        """Answer them."""
+
+
+class Visitors:
+    """Watches the room from before it is connected; replays what it saw once the pipeline can hear.
+
+    Args:
+        room: the job's own, not connected yet, so that no event is missed.
+        session: whose caller is looked for.
+        events: told of the caller.
+    """
+
+    def __init__(self, room: rtc.Room, session: Session, events: CallerEvents) -> None:
+        self._room = room
+        self._identity = None if session.adopted else caller_identity(session.id)
+        self._events = events
+        self._ears: CallerTrack | None = None
+        self._typed: Typed | None = None
+        self._track: rtc.Track | None = None
+        self._disconnected: int | None = None
+        self._early: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.present = asyncio.Event()
+        room.on("participant_connected", self._joined)
+        room.on("participant_disconnected", self._left)
+        room.on("track_published", self._published)
+        room.on("track_subscribed", self._subscribed)
+        room.on("disconnected", self._closed)
+        room.register_text_stream_handler(TOPIC_CHAT, self._chat)
+        room.register_byte_stream_handler(TOPIC, self._pre_connect)
+
+    def arrive(self, ears: CallerTrack, typed: Typed) -> None:
+        """The room is connected and the pipeline listens: take up those who are here already."""
+        self._ears, self._typed = ears, typed
+        for participant in self._room.remote_participants.values():
+            if not self.present.is_set():
+                self._joined(participant)
+        if self._track is not None:
+            ears.listen(self._track)
+
+    async def early_words(self) -> bytes:
+        """What the caller said before the agent was there, where its track says that there is something."""
+        participant = self._room.remote_participants.get(self._identity or "")
+        tracks = participant.track_publications.values() if participant is not None else ()
+        if not any(AudioTrackFeature.TF_PRECONNECT_BUFFER in track.audio_features for track in tracks):
+            return b""
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(self._early), WAIT_SECONDS)
+        return b""
+
+    def room_outcome(self) -> EndReason | ErrorReason:
+        """Why the room ended, if nobody said: closed by an operator, or the server is gone."""
+        if self._disconnected is None:
+            return ErrorReason.LOST
+        return EndReason.STOPPED if self._disconnected in CLOSED_BY_US else ErrorReason.SERVER_LOST
+
+    def close(self) -> None:
+        """Hear nobody any more."""
+        if self._ears is not None:
+            self._ears.stop()
+        for task in self._tasks:
+            task.cancel()
+
+    def _is_caller(self, participant: rtc.RemoteParticipant) -> bool:
+        if self._identity is None and participant.kind in CALLER_KINDS:
+            self._identity = participant.identity
+        return participant.identity == self._identity
+
+    def _joined(self, participant: rtc.RemoteParticipant) -> None:
+        if self._is_caller(participant):
+            self._events.caller_came(participant.identity, participant.sid)
+            self.present.set()
+            for publication in participant.track_publications.values():
+                self._published(publication, participant)
+
+    def _left(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity == self._identity:
+            by_itself = participant.disconnect_reason in LEFT_BY_ITSELF
+            self._events.caller_went(participant.sid, by_itself=by_itself)
+
+    def _published(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
+        if self._is_caller(participant) and publication.kind == rtc.TrackKind.KIND_AUDIO:
+            publication.set_subscribed(True)
+
+    def _subscribed(
+        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        if participant.identity == self._identity and publication.kind == rtc.TrackKind.KIND_AUDIO:
+            self._track = track
+            self._events.caller_speaks_on(participant.identity, publication.sid)
+            if self._ears is not None:
+                self._ears.listen(track)
+
+    def _closed(self, reason: int) -> None:
+        self._disconnected = reason
+
+    def _chat(self, reader: rtc.TextStreamReader, identity: str) -> None:
+        if identity == self._identity:
+            self._hold(self._read_chat(reader))
+
+    async def _read_chat(self, reader: rtc.TextStreamReader) -> None:
+        text = (await reader.read_all()).strip()[:MAX_TYPED]
+        if text and self._typed is not None:
+            await self._typed.answer(text)
+
+    def _pre_connect(self, reader: rtc.ByteStreamReader, identity: str) -> None:
+        self._hold(self._read_early(reader))
+
+    async def _read_early(self, reader: rtc.ByteStreamReader) -> None:
+        pcm = await decode(reader, IN_RATE)
+        if not self._early.done():
+            self._early.set_result(pcm)
+
+    def _hold(self, run: object) -> None:
+        task = asyncio.ensure_future(run)  # type: ignore[call-overload]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
