@@ -74,4 +74,5 @@ def run(
 def _read(process: subprocess.Popen[str], lines: list[str]) -> None:
     """Collect what the process prints."""
     assert process.stdout is not None
-    lines.extend(line.rstrip() for line in process.stdout if line.strip())
+    with process.stdout as printed:
+        lines.extend(line.rstrip() for line in printed if line.strip())
