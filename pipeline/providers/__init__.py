@@ -112,8 +112,9 @@ def check_choice(kind: Kind, choice: Provider, *, voice: str | None = None, lang
         name = str(first["loc"][0]) if first["loc"] else ""
         why = "is not known" if first["type"] == "extra_forbidden" else f"is wrong: {first['msg']}"
         raise BadOption(kind, choice.name, name, why, allowed) from None
-    if kind == "tts" and voice is not None and spec.voices is not None and voice not in spec.voices:
-        raise BadOption(kind, choice.name, "voice", f"must be one of {', '.join(sorted(spec.voices))}", allowed)
+    fault = spec.voice_fault(voice) if kind == "tts" and voice is not None and spec.voice_fault is not None else None
+    if fault is not None:
+        raise BadOption(kind, choice.name, "voice", fault, allowed)
     if language is not None and spec.languages is not None and language.partition("-")[0] not in spec.languages:
         raise BadOption(kind, choice.name, "language", f"must be one of {', '.join(sorted(spec.languages))}", allowed)
     return options
@@ -220,13 +221,14 @@ def make_tts(choice: Provider, settings: PipelineSettings, *, voice: str | None,
     return made
 
 
-def preload(kind: Kind, choice: Provider, phrases: Sequence[str] = ()) -> None:
+def preload(kind: Kind, choice: Provider, phrases: Sequence[str] = (), voice: str | None = None) -> None:
     """Import a provider's service and load its models, once in a process, before calls are forked from it.
 
     Args:
         kind: "stt", "llm" or "tts".
         choice: The provider.
         phrases: What will be said first, such as greetings; a local voice makes their audio now.
+        voice: The voice that will say them; None is the provider's own.
 
     Raises:
         UnknownProvider: There is none of this name.
@@ -234,4 +236,4 @@ def preload(kind: Kind, choice: Provider, phrases: Sequence[str] = ()) -> None:
     spec = spec_of(kind, choice.name)
     spec.load()
     if spec.warm is not None:
-        spec.warm(phrases)
+        spec.warm(phrases, voice)

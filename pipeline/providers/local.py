@@ -16,17 +16,35 @@ def _spoken(service: Any, request: Request, spec: Spec) -> Any:
     return service(voice=request.voice) if request.voice else service()
 
 
-def _warm_moonshine(phrases: Sequence[str]) -> None:
-    from pipeline.local import moonshine
+def _warm_moonshine(phrases: Sequence[str], voice: str | None) -> None:
+    from pipeline.local.moonshine import preload
 
-    moonshine.preload()
+    preload()
 
 
-def _warm_hibari(phrases: Sequence[str]) -> None:
-    from pipeline.local import hibari
+def _warm_hibari(phrases: Sequence[str], voice: str | None) -> None:
+    from pipeline.local.hibari import preload
 
-    hibari.preload(phrases)
+    if voice:
+        preload(phrases, voice)
+    else:
+        preload(phrases)
 
+
+def _hibari_voice_fault(voice: str) -> str | None:
+    if voice in BUNDLED:
+        return None
+    from pipeline.local.hibari import VoiceMissing, voice_named
+
+    try:
+        voice_named(voice)
+    except VoiceMissing as missing:
+        return f"cannot be had: {missing}"
+    return None
+
+
+BUNDLED = ("heart", "american")
+"""Names of the voice inside hibari-tts 0.2.1; for any other, whether it is here is only known with Pipecat imported."""
 
 ENGLISH = frozenset({"en"})
 
@@ -38,8 +56,7 @@ SPECS = {
     ("tts", "hibari"): Spec(
         service="pipeline.local.hibari:HibariTTS",
         make=_spoken,
-        # The other voices of hibari-tts 0.2.1 are downloaded on first use, which would be in a call.
-        voices=frozenset({"heart"}),
+        voice_fault=_hibari_voice_fault,
         languages=ENGLISH,
         warm=_warm_hibari,
     ),

@@ -45,6 +45,28 @@ class VoiceOptions(Options):
     speed: float | None = Field(None, ge=0.25, le=4)
 
 
+VOICES = (
+    "alloy",
+    "ash",
+    "ballad",
+    "cedar",
+    "coral",
+    "echo",
+    "fable",
+    "marin",
+    "nova",
+    "onyx",
+    "sage",
+    "shimmer",
+    "verse",
+)
+"""Pipecat 1.14 refuses others, but only once it speaks."""
+
+
+def _voice_fault(voice: str) -> str | None:
+    return None if voice in VOICES else f"must be one of {', '.join(VOICES)}"
+
+
 def _compatible(service: Any, request: Request, spec: Spec) -> Any:
     settings = request.settings
     arguments, chosen = values(request, spec)
@@ -83,24 +105,7 @@ SPECS = {
         service="pipecat.services.openai.tts:OpenAITTSService",
         make=over_http,
         options=VoiceOptions,
-        # Pipecat 1.14 refuses others, but only once it speaks.
-        voices=frozenset(
-            {
-                "alloy",
-                "ash",
-                "ballad",
-                "cedar",
-                "coral",
-                "echo",
-                "fable",
-                "marin",
-                "nova",
-                "onyx",
-                "sage",
-                "shimmer",
-                "verse",
-            }
-        ),
+        voice_fault=_voice_fault,
         needs=("openai_api_key",),
         key="openai_api_key",
     ),

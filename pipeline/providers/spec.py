@@ -71,9 +71,10 @@ class Spec:
         key: The field among them that holds the API key, if any.
         arguments: Options that its constructor takes itself; all others go to its `Settings`.
         voice_required: It has no voice of its own, so one must be chosen.
-        voices: The voices that exist, where that is known here; None means any name.
+        voice_fault: Says why a voice cannot be had, as the end of a sentence, or None if it can; None: not known here.
         languages: Languages it understands (without region), where they are few; None means many.
-        warm: Loads models once in a process, given the phrases that will be said first; None: nothing to load.
+        warm: Loads models once in a process, given the phrases that will be said first and the voice (None: its own);
+            None: nothing to load.
     """
 
     service: str
@@ -83,9 +84,9 @@ class Spec:
     key: str | None = None
     arguments: frozenset[str] = frozenset()
     voice_required: bool = False
-    voices: frozenset[str] | None = None
+    voice_fault: Callable[[str], str | None] | None = None
     languages: frozenset[str] | None = None
-    warm: Callable[[Sequence[str]], None] | None = None
+    warm: Callable[[Sequence[str], str | None], None] | None = None
 
     def load(self) -> Any:
         """Import the service's class."""

@@ -62,6 +62,9 @@ def test_the_agent_that_ships_loads_and_needs_no_key() -> None:
     assert [tool.name for tool in resolved.tools] == ["current_time", "end_call"]
 
 
+# Importing Pipecat 1.14's text-to-speech services warns about a class of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:.AudioContextTTSService. is deprecated:DeprecationWarning")
+
 # What is in the file, the line that is named (None: none), what is said about it, and the remedy.
 FAULTS: list[tuple[str, str, int | None, str, str]] = [
     ("syntax", 'agent = Agent(name="x"\n', 1, "is not valid Python", "Correct the line"),
@@ -83,7 +86,7 @@ FAULTS: list[tuple[str, str, int | None, str, str]] = [
     ("voice", with_field("voice=7"), 7, "must be a name", "leave it out"),
     ("provider", with_field('llm="grok"'), 7, "known: groq, openai", "Correct llm"),
     ("provider type", with_field("stt=7"), 7, "must be a name or a Provider", "Provider("),
-    ("local voice", with_field('tts="hibari", voice="darth"'), 7, "must be one of heart", "Correct tts"),
+    ("local voice", with_field('tts="hibari", voice="darth"'), 7, "no voice is called", "Correct tts"),
     ("local language", with_field('stt="moonshine", language="de"'), 7, "must be one of en", "Correct stt"),
     ("tools", with_field("tools=7"), 7, "must be a list", "tools=[current_time]"),
     ("overridable", with_field('overridable=("name",)'), 7, "cannot override name", "Choose from"),
@@ -222,7 +225,7 @@ def test_a_deployments_voice_and_options_stay_with_its_own_provider() -> None:
     [
         ({"llm": "groq"}, MissingKey, "agent 'sales': .*GROQ_API_KEY"),
         ({"language": "de"}, BadOption, "agent 'sales': .*must be one of en"),
-        ({"voice": "darth"}, BadOption, "agent 'sales': .*must be one of heart"),
+        ({"voice": "darth"}, BadOption, "agent 'sales': .*no voice is called"),
     ],
 )
 def test_an_agent_that_cannot_work_here_is_named(more: dict[str, Any], error: type[Exception], said: str) -> None:

@@ -19,9 +19,11 @@ from pipeline.providers import (
     make_llm,
     make_stt,
     make_tts,
+    preload,
     spec_of,
     usable,
 )
+from pipeline.providers.openai import VOICES as VOICES_OF_OPENAI
 from pipeline.providers.spec import Options, Spec
 from pipeline.settings import PipelineSettings
 
@@ -113,10 +115,19 @@ def test_every_option_is_one_that_the_service_knows(kind: Kind, name: str) -> No
     assert options <= fields
 
 
+@pytest.mark.anyio
+async def test_the_local_ears_and_voice_are_preloaded_and_made_with_no_key() -> None:
+    preload("stt", Provider("moonshine"))
+    preload("tts", Provider("hibari"), ["Hello."], "heart")
+    assert type(make_stt(Provider("moonshine"), bare(), language="en")).__name__ == "MoonshineSTT"
+    for voice in (None, "heart"):
+        assert type(make_tts(Provider("hibari"), bare(), voice=voice, language="en")).__name__ == "HibariTTS"
+
+
 def test_openais_voices_are_the_ones_pipecat_accepts() -> None:
     from pipecat.services.openai.tts import VALID_VOICES
 
-    assert spec_of("tts", "openai").voices == set(VALID_VOICES)
+    assert set(VOICES_OF_OPENAI) == set(VALID_VOICES)
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
@@ -177,6 +188,7 @@ def test_an_option_of_a_wrong_type_is_refused_without_its_value() -> None:
         ("tts", "cartesia", None, "en", "GREENROOM_VOICE"),
         ("tts", "elevenlabs", None, "en", "GREENROOM_VOICE"),
         ("tts", "hibari", "darth", "en", "heart"),
+        ("tts", "hibari", "emma", "en", "not on this machine"),
         ("tts", "openai", "darth", "en", "marin"),
         ("tts", "hibari", None, "de", "must be one of en"),
         ("stt", "moonshine", None, "de-AT", "must be one of en"),
