@@ -155,8 +155,7 @@ class Conversation:
                 listener.user_said(message.content)
 
         async def agent_turn(_: LLMAssistantAggregator, message: AssistantTurnStoppedMessage) -> None:
-            if message.content:
-                listener.agent_said(message.content, interrupted=message.interrupted)
+            listener.agent_said(message.content, interrupted=message.interrupted)
             if self._leaving and message.content and not message.interrupted:
                 listener.wants_to_end()
 

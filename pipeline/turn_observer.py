@@ -35,7 +35,7 @@ class Listener(Protocol):
         """The agent begins to say this sentence."""
 
     def agent_said(self, text: str, *, interrupted: bool) -> None:
-        """A whole turn of the agent: what of it was heard."""
+        """A whole turn of the agent: what of it was heard; nothing, if it was interrupted at once."""
 
     def turn_taken(self, *, gap: float | None, barge_ins: int) -> None:
         """The agent began to speak, `gap` seconds after the caller's turn ended (None: unasked)."""

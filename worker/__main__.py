@@ -14,6 +14,8 @@ import time
 
 # LiveKit's own end-of-turn model would cost 70 MB a worker and is never used; read when livekit.agents is imported.
 os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+# Pipecat's log quotes what is spoken below this level; read when loguru is imported, here and in the forkserver.
+os.environ["LOGURU_LEVEL"] = "WARNING"
 
 from livekit.agents import AgentServer, JobRequest
 from pydantic import ValidationError

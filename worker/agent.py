@@ -70,7 +70,7 @@ def make_server(settings: WorkerSettings, slots: Slots, accept: Callable[[JobReq
         max_retry=2**31,  # the library gives up after 16 and takes its calls along; ours outlive any server restart
         preload_modules=["worker.preload"],
         setup_fnc=jobs.setup,
-        log_level="WARNING",
+        log_level="WARN",
     )
     server.rtc_session(
         jobs.entrypoint, agent_name=settings.agent_name, on_request=accept, on_session_end=jobs.session_end

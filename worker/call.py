@@ -161,7 +161,8 @@ class Call:
     def agent_said(self, text: str, *, interrupted: bool) -> None:
         """Listener: a turn of the agent."""
         self._front_end.agent_said(text)
-        self._say(Utterance(speaker="agent", text=text, at=time.time(), interrupted=interrupted))
+        if text:
+            self._say(Utterance(speaker="agent", text=text, at=time.time(), interrupted=interrupted))
 
     def turn_taken(self, *, gap: float | None, barge_ins: int) -> None:
         """Listener: the agent answers."""

@@ -56,8 +56,9 @@ class FrontEnd:
 
     def agent_said(self, text: str) -> None:
         """Show what was heard of a whole turn in place of its sentences."""
-        identity = self._room.local_participant.identity
-        self._send(self._text(text, self._agent_segment, identity, self._agent_track, final=True))
+        if text or self._agent_text:
+            identity = self._room.local_participant.identity
+            self._send(self._text(text, self._agent_segment, identity, self._agent_track, final=True))
         self._agent_segment, self._agent_text = _segment(), ""
 
     def user_words(self, text: str, *, final: bool) -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from loguru import Message
 
+# Our entrypoint returns at once, on purpose (see worker/job.py), and LiveKit warns of it at each call.
+EXPECTED = "The job task completed without establishing a connection"
 QUOTED = re.compile(r"\[.*\]|'.*'|\".*\"", re.DOTALL)
 FORMAT = "%(levelname)s %(name)s %(message)s"
 
@@ -21,7 +23,13 @@ def configure(level: str) -> None:
     """Log to standard error from `level` (debug, info, warning, error) up; LiveKit's own chatter from warning up."""
     logging.basicConfig(level=level.upper(), format=FORMAT, stream=sys.stderr, force=True)
     logging.getLogger("livekit").setLevel(logging.WARNING)
-    logging.getLogger("livekit.agents").setLevel(logging.WARNING)
+    agents = logging.getLogger("livekit.agents")
+    agents.setLevel(logging.WARNING)
+    agents.addFilter(_unexpected)
+
+
+def _unexpected(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(EXPECTED)
 
 
 def bridge_loguru() -> None:

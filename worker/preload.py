@@ -19,7 +19,7 @@ from pipeline.local import hibari
 from pipeline.providers import Provider
 from pipeline.settings import PipelineSettings
 from session import redis_store
-from worker import call
+from worker import call, logs
 
 APOLOGY = "Sorry, something went wrong on my side. Please call again."
 
@@ -41,6 +41,7 @@ def load() -> Warm:
     Raises:
         PipelineError: an agent's file or a provider cannot be used; the worker checks for that before it starts.
     """
+    logs.bridge_loguru()
     settings = PipelineSettings()
     agents = load_agents(settings.agents)
     chosen = [agent.resolve(settings) for agent in agents.values()]
