@@ -18,5 +18,5 @@ def merged(text: str, settings: UpSettings) -> str:
     config["rtc"]["tcp_port"] = settings.livekit_tcp_port
     config["rtc"]["udp_port"] = settings.livekit_udp_port
     config["prometheus"]["port"] = settings.livekit_metrics_port
-    config["webhook"]["urls"] = [f"http://127.0.0.1:{settings.port}/webhooks/livekit"]
+    config["webhook"]["urls"] = [f"http://{settings.address}/webhooks/livekit"]
     return str(yaml.safe_dump(config, sort_keys=False))

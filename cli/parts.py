@@ -14,6 +14,7 @@ from cli.keys import Keys
 from cli.ports import Port
 from cli.settings import UpSettings
 
+LOOPBACK = "127.0.0.1"
 VALKEY_OPTIONS = (
     *("--appendonly", "yes"),  # calls in progress survive a restart of the store;
     *("--appendfsync", "everysec"),  # at most a second of them is lost with the machine
@@ -71,7 +72,7 @@ def valkey_server() -> Path:
 def ports(settings: UpSettings) -> list[Port]:
     """Every port that the parts to be started here will listen on."""
     wanted = [
-        Port(settings.port, "GREENROOM_PORT", "the API"),
+        Port(settings.port, "GREENROOM_PORT", "the API", host=settings.host),
         Port(settings.worker_port, "GREENROOM_WORKER_PORT", "the worker's health page"),
     ]
     if settings.redis_url is None:
@@ -118,14 +119,14 @@ def of_this_machine(settings: UpSettings, keys: Keys, files: Files) -> list[Part
     dispatcher = Part(
         name="dispatcher",
         command=(python, *DISPATCHER_COMMAND),
-        ready=partial(probes.http_ok, settings.port, "/healthz"),
+        ready=partial(probes.http_ok, settings.reached, settings.port, "/healthz"),
         needs=needs,
         environment=environment,
     )
     worker = Part(
         name="worker",
         command=(python, *WORKER_COMMAND),
-        ready=partial(probes.caller_can_be_served, settings.port),
+        ready=partial(probes.caller_can_be_served, settings.reached, settings.port),
         needs=needs,
         # Ctrl-C means now: a call in progress gets long enough to end properly, not the hour of a drain.
         environment={**environment, "GREENROOM_DRAIN_SECONDS": "2"},
@@ -136,11 +137,11 @@ def of_this_machine(settings: UpSettings, keys: Keys, files: Files) -> list[Part
 
 def _valkey(settings: UpSettings, server: Path, data: Path) -> Part:
     """Valkey on loopback, its data kept in `data`."""
-    listen = ("--bind", "127.0.0.1", "--port", str(settings.valkey_port))
+    listen = ("--bind", LOOPBACK, "--port", str(settings.valkey_port))
     return Part(
         name="valkey",
         command=(str(server), *listen, "--dir", str(data), *VALKEY_OPTIONS),
-        ready=partial(probes.valkey, settings.valkey_port),
+        ready=partial(probes.valkey, LOOPBACK, settings.valkey_port),
     )
 
 
@@ -149,7 +150,7 @@ def _livekit(settings: UpSettings, keys: Keys, server: Path, config: Path) -> Pa
     return Part(
         name="livekit",
         command=(str(server), "--config", str(config)),
-        ready=partial(probes.http_ok, settings.livekit_port, "/"),
+        ready=partial(probes.http_ok, LOOPBACK, settings.livekit_port, "/"),
         environment={"LIVEKIT_KEYS": f"{keys.api_key}: {keys.api_secret}", "LIVEKIT_WEBHOOK_API_KEY": keys.api_key},
         # It would wait for the last participant to leave; the agents have gone by now.
         stop_seconds=1.0,

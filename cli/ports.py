@@ -39,7 +39,8 @@ def check(ports: Iterable[Port]) -> None:
 
 def _fault(port: Port) -> str | None:
     """Why `port` can't be bound, or None when it can."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if port.udp else socket.SOCK_STREAM) as probe:
+    family = socket.AF_INET6 if ":" in port.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM if port.udp else socket.SOCK_STREAM) as probe:
         if not port.udp:
             # As servers do: the leavings of closed connections don't count as taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

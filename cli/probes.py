@@ -9,13 +9,13 @@ ANSWER_SECONDS = 2.0  # a healthy local server answers in milliseconds; on a bus
 ANSWER_BYTES = 65536
 
 
-async def ask(port: int, question: bytes, *, until: bytes | None = None) -> bytes:
-    """What the server at `port` of this machine answers to `question`, up to `until` or its end.
+async def ask(host: str, port: int, question: bytes, *, until: bytes | None = None) -> bytes:
+    """What the server at `host` and `port` answers to `question`, up to `until` or its end.
 
     Raises OSError when it can't be reached, TimeoutError when it is silent for ANSWER_SECONDS.
     """
     async with asyncio.timeout(ANSWER_SECONDS):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection(host, port)
         try:
             writer.write(question)
             answer = b""
@@ -29,10 +29,10 @@ async def ask(port: int, question: bytes, *, until: bytes | None = None) -> byte
             writer.close()
 
 
-async def http_get(port: int, path: str) -> tuple[int, bytes]:
+async def http_get(host: str, port: int, path: str) -> tuple[int, bytes]:
     """Status and body of a GET. Raises as `ask` does, and ConnectionError for an answer that isn't HTTP."""
     # HTTP/1.0: the body ends where the connection does, never in chunks.
-    answer = await ask(port, f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+    answer = await ask(host, port, f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     words = head.split(maxsplit=2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
@@ -40,21 +40,21 @@ async def http_get(port: int, path: str) -> tuple[int, bytes]:
     return int(words[1]), body
 
 
-async def valkey(port: int) -> str | None:
+async def valkey(host: str, port: int) -> str | None:
     """None when Valkey answers; else why not yet."""
-    answer = await ask(port, b"PING\r\n", until=b"\r\n")
+    answer = await ask(host, port, b"PING\r\n", until=b"\r\n")
     return None if answer.startswith(b"+PONG") else f"it answers {answer[:60].decode('utf-8', 'replace').strip()!r}"
 
 
-async def http_ok(port: int, path: str) -> str | None:
+async def http_ok(host: str, port: int, path: str) -> str | None:
     """None when a GET of `path` is answered with 200; else why not yet."""
-    status, _ = await http_get(port, path)
+    status, _ = await http_get(host, port, path)
     return None if status == 200 else f"{path} answers {status}"
 
 
-async def caller_can_be_served(port: int) -> str | None:
-    """None when the dispatcher at `port` says that a warm agent waits for a caller; else why not yet."""
-    return unserved(*await http_get(port, "/api/health"))
+async def caller_can_be_served(host: str, port: int) -> str | None:
+    """None when the dispatcher at `host` and `port` says that a warm agent waits for a caller; else why not yet."""
+    return unserved(*await http_get(host, port, "/api/health"))
 
 
 def unserved(status: int, body: bytes) -> str | None:

@@ -26,6 +26,8 @@ class UpSettings:
 
     port: int = _setting(8080, "GREENROOM_PORT", "PORT")
     """TCP port of the dispatcher's API."""
+    host: str = _setting("127.0.0.1", "GREENROOM_HOST")
+    """Address on which the dispatcher listens."""
     valkey_port: int = _setting(16379, "GREENROOM_VALKEY_PORT")
     """TCP port of the Valkey that is started here."""
     livekit_port: int = _setting(7880, "GREENROOM_LIVEKIT_PORT")
@@ -63,6 +65,16 @@ class UpSettings:
         settings = cls(**given)
         settings._check_livekit()
         return settings
+
+    @property
+    def address(self) -> str:
+        """Host and port at which the dispatcher can be reached from this machine, as URLs have them."""
+        return f"[{self.reached}]:{self.port}" if ":" in self.reached else f"{self.reached}:{self.port}"
+
+    @property
+    def reached(self) -> str:
+        """The host of `address`: one that listens on all addresses is reached on loopback."""
+        return "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
 
     def _check_livekit(self) -> None:
         """Raise SettingError unless LiveKit's three settings make sense together."""

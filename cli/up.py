@@ -59,7 +59,7 @@ def _up(settings: UpSettings, state: Path, environment: dict[str, str], lock: in
     names = [part.name for part in chosen]
     output = Output(sys.stdout, names, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     output.say(f"starting {', '.join(names)}; state is kept in {state}")
-    url = f"http://127.0.0.1:{settings.port}"
+    url = f"http://{settings.address}"
     announced = False
 
     def on_ready(pids: dict[str, int]) -> None:

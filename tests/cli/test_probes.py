@@ -34,37 +34,37 @@ def health(status: str, pool: int, **more: str) -> bytes:
 
 async def test_valkey_that_pongs_is_ready():
     async with server_that_says(b"+PONG\r\n") as port:
-        assert await probes.valkey(port) is None
+        assert await probes.valkey("127.0.0.1", port) is None
 
 
 async def test_valkey_that_still_loads_is_not_ready():
     async with server_that_says(b"-LOADING Valkey is loading the dataset in memory\r\n") as port:
-        assert "LOADING" in str(await probes.valkey(port))
+        assert "LOADING" in str(await probes.valkey("127.0.0.1", port))
 
 
 async def test_nobody_listening_is_an_error_of_the_connection():
     with pytest.raises(OSError, match=r"Connect call failed"):
-        await probes.valkey(free_ports(1)[0])
+        await probes.valkey("127.0.0.1", free_ports(1)[0])
 
 
 async def test_a_page_that_answers_200_is_ready_and_any_other_is_not():
     async with server_that_says(b"HTTP/1.0 200 OK\r\n\r\nOK") as port:
-        assert await probes.http_ok(port, "/") is None
+        assert await probes.http_ok("127.0.0.1", port, "/") is None
     async with server_that_says(b"HTTP/1.1 406 Not Acceptable\r\n\r\nNot Ready") as port:
-        assert await probes.http_ok(port, "/") == "/ answers 406"
+        assert await probes.http_ok("127.0.0.1", port, "/") == "/ answers 406"
 
 
 async def test_what_is_not_http_is_an_error_of_the_connection():
     async with server_that_says(b"SSH-2.0\r\n") as port:
         with pytest.raises(ConnectionError):
-            await probes.http_get(port, "/")
+            await probes.http_get("127.0.0.1", port, "/")
 
 
 async def test_a_warm_agent_means_that_a_caller_can_be_served():
     async with server_that_says(
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n" + health("healthy", 1)
     ) as port:
-        assert await probes.caller_can_be_served(port) is None
+        assert await probes.caller_can_be_served("127.0.0.1", port) is None
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,20 @@ def test_greenroom_port_wins_over_port():
     assert UpSettings.read({"PORT": "9000", "GREENROOM_PORT": "9001"}).port == 9001
 
 
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "127.0.0.1:8080"),
+        ("0.0.0.0", "127.0.0.1:8080"),
+        ("::", "127.0.0.1:8080"),
+        ("::1", "[::1]:8080"),
+        ("192.0.2.7", "192.0.2.7:8080"),
+    ],
+)
+def test_the_api_is_reached_where_it_listens_or_on_loopback(host, address):
+    assert UpSettings.read({"GREENROOM_HOST": host}).address == address
+
+
 def test_an_empty_value_counts_as_absent():
     assert UpSettings.read({"REDIS_URL": "", "GREENROOM_PORT": ""}) == UpSettings()
 
