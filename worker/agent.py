@@ -89,7 +89,7 @@ class Doorkeeper:
         """Answer LiveKit's question whether this worker takes the job."""
         if not self._slots.take(request.job.id):
             logger.info("room=%s event=declined why=no_slot", request.room.name)
-            await request.reject()
+            await request.reject(terminate=False)  # by default no other worker would be asked
             return
         try:
             session_id, attempt = await self._current(request)
