@@ -87,6 +87,6 @@ def whole_words(text: str, share: float) -> str:
     if limit >= len(text):
         return text
     head = text[:limit]
-    if text[limit : limit + 1].isspace():
+    if text[limit].isspace() or head[-1:].isspace():
         return head.rstrip()
     return head.rsplit(None, 1)[0].rstrip() if len(head.split()) > 1 else ""
