@@ -1,0 +1,169 @@
+"""LiveKit's rooms, tokens, dispatches and webhooks; the only importer of its server SDK, whose errors end here."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+
+import aiohttp
+import jwt
+from google.protobuf.json_format import ParseError
+from livekit import api
+
+from dispatcher.errors import BadSignature, LiveKitUnavailable
+from dispatcher.ports import ROOM_SLACK_SECONDS, FrontEnd, Hint, HintKind, OpenRoom, Participant
+from session.dispatch import Ticket, caller_identity
+from session.model import Session
+from session.settings import CallLimits, Connections
+
+CALL_SECONDS = 3.0  # for one request; CreateRoom takes 3 ms
+TOKEN_LIFE = timedelta(hours=2)  # of the right to join; a call may last longer
+RESERVED_TOKEN_LIFE = timedelta(minutes=10)  # front ends fetch it when their page loads
+DUPLICATE_IDENTITY = 2  # livekit.DisconnectReason
+AGENT = 4  # livekit.ParticipantInfo.Kind
+
+
+@asynccontextmanager
+async def open_rooms(connections: Connections, limits: CallLimits, *, callers_url: str) -> AsyncIterator[LiveKitRooms]:
+    """Rooms of the server at `connections.livekit_url`, over one kept HTTP session; connects when first used.
+
+    Args:
+        connections: address, key, secret, and the name that the workers register under.
+        limits: how long rooms must outlive an absent caller.
+        callers_url: the address that callers are told.
+    """
+    timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as http:
+        yield LiveKitRooms(http, connections, limits, callers_url=callers_url)
+
+
+class LiveKitRooms:
+    """Rooms (dispatcher/ports.py) over LiveKit's server API; made by `open_rooms`."""
+
+    def __init__(
+        self, http: aiohttp.ClientSession, connections: Connections, limits: CallLimits, *, callers_url: str
+    ) -> None:
+        self._key = connections.livekit_api_key
+        self._secret = connections.livekit_api_secret.get_secret_value()
+        self._agent_name = connections.agent_name
+        self._url = callers_url
+        self._empty_seconds = int(limits.join_seconds + ROOM_SLACK_SECONDS)
+        self._departure_seconds = int(max(limits.caller_grace, limits.hangup_grace) + ROOM_SLACK_SECONDS)
+        server = api.LiveKitAPI(connections.livekit_url, self._key, self._secret, session=http, failover=False)
+        self._rooms = server.room
+        self._webhooks = api.WebhookReceiver(api.TokenVerifier(self._key, self._secret))
+
+    @property
+    def url(self) -> str:
+        """The server's address for callers."""
+        return self._url
+
+    async def create(self, session: Session) -> None:
+        """Make the session's room with its dispatch. Raises LiveKitUnavailable."""
+        request = api.CreateRoomRequest(
+            name=session.room,
+            empty_timeout=self._empty_seconds,
+            departure_timeout=self._departure_seconds,
+            agents=[self._dispatch(session)],
+        )
+        with _translated():
+            await self._rooms.create_room(request)
+
+    def token(self, session: Session, *, name: str | None) -> str:
+        """The caller's right to join the session's room, for TOKEN_LIFE."""
+        return self._access(session, TOKEN_LIFE).with_name(name or "").to_jwt()
+
+    def reserved_token(self, session: Session, front_end: FrontEnd) -> str:
+        """The caller's right to join, for RESERVED_TOKEN_LIFE; the server dispatches when the join makes the room."""
+        configuration = api.RoomConfiguration(
+            empty_timeout=self._empty_seconds,
+            departure_timeout=self._departure_seconds,
+            agents=[self._dispatch(session)],
+        )
+        access = self._access(session, RESERVED_TOKEN_LIFE).with_name(front_end.name)
+        access = access.with_metadata(front_end.metadata).with_attributes(dict(front_end.attributes))
+        return access.with_room_config(configuration).to_jwt()
+
+    async def delete(self, room: str) -> None:
+        """Close the room. Raises LiveKitUnavailable."""
+        with _translated(), _gone_is_fine():
+            await self._rooms.delete_room(api.DeleteRoomRequest(room=room))
+
+    async def remove(self, room: str, identity: str) -> None:
+        """Send one participant out. Raises LiveKitUnavailable."""
+        with _translated(), _gone_is_fine():
+            await self._rooms.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
+
+    async def participants(self, room: str) -> Collection[Participant]:
+        """Who is in the room. Raises LiveKitUnavailable."""
+        found: list[Participant] = []
+        with _translated(), _gone_is_fine():
+            answer = await self._rooms.list_participants(api.ListParticipantsRequest(room=room))
+            found += [_participant(each) for each in answer.participants]
+        return found
+
+    async def open_rooms(self) -> Sequence[OpenRoom]:
+        """All rooms of the server. Raises LiveKitUnavailable."""
+        with _translated():
+            answer = await self._rooms.list_rooms(api.ListRoomsRequest())
+        return [OpenRoom(room.name, room.sid) for room in answer.rooms]
+
+    async def ping(self, *, timeout: float) -> None:
+        """Ask for a room that nobody has. Raises LiveKitUnavailable, also when `timeout` seconds have passed."""
+        with _translated():
+            async with asyncio.timeout(timeout):
+                await self._rooms.list_rooms(api.ListRoomsRequest(names=["greenroom-ping"]))
+
+    def read_webhook(self, body: bytes, authorization: str) -> Hint:
+        """What the webhook says, if `authorization` signs exactly this body. Raises BadSignature."""
+        try:
+            event = self._webhooks.receive(body.decode(), authorization)
+        except (jwt.PyJWTError, UnicodeDecodeError, binascii.Error, ParseError):
+            raise BadSignature from None
+        except Exception as error:
+            if type(error) is not Exception:  # the SDK raises a bare Exception where the body's hash is wrong or absent
+                raise
+            raise BadSignature from None
+        known = event.event in set(HintKind)
+        return Hint(
+            id=event.id,
+            kind=HintKind(event.event) if known else None,
+            room=OpenRoom(event.room.name, event.room.sid),
+            participant=_participant(event.participant) if event.participant.identity else None,
+            replaced=event.participant.disconnect_reason == DUPLICATE_IDENTITY,
+        )
+
+    def _dispatch(self, session: Session) -> api.RoomAgentDispatch:
+        ticket = Ticket(session.id, session.attempt)
+        return api.RoomAgentDispatch(agent_name=self._agent_name, metadata=ticket.to_json())
+
+    def _access(self, session: Session, life: timedelta) -> api.AccessToken:
+        grants = api.VideoGrants(
+            room_join=True, room=session.room, can_publish=True, can_subscribe=True, can_publish_data=True
+        )
+        access = api.AccessToken(self._key, self._secret).with_ttl(life).with_grants(grants)
+        return access.with_identity(caller_identity(session.id))
+
+
+def _participant(info: api.ParticipantInfo) -> Participant:
+    return Participant(info.identity, agent=info.kind == AGENT)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError, api.TwirpError) as error:
+        raise LiveKitUnavailable from error
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except api.TwirpError as error:
+        if error.code != api.TwirpErrorCode.NOT_FOUND:
+            raise

@@ -1,0 +1,44 @@
+"""What one dispatcher is told, read from the environment once; knows nothing of who uses it."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import NoDecode
+
+from session.settings import CallLimits, Connections
+
+
+class DispatcherSettings(Connections, CallLimits):
+    """Connections and limits shared with the workers, and the dispatcher's own."""
+
+    host: str = Field("127.0.0.1", validation_alias="GREENROOM_HOST")
+    """Address to listen on."""
+    port: int = Field(8080, validation_alias=AliasChoices("GREENROOM_PORT", "PORT"), ge=0, le=65535)
+    """Port to listen on; GREENROOM_PORT wins over PORT, 0 chooses a free one."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="GREENROOM_CORS_ORIGINS")
+    """Origins whose pages may call, separated by commas; without any, local ones while listening on loopback."""
+    public_livekit_url: str = Field("", validation_alias="GREENROOM_PUBLIC_LIVEKIT_URL")
+    """Address of livekit-server as callers reach it; empty: LIVEKIT_URL."""
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+
+    @property
+    def callers_url(self) -> str:
+        """The LiveKit address that callers are told."""
+        return self.public_livekit_url or self.livekit_url
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether nobody outside this machine can reach the API."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
