@@ -106,7 +106,7 @@ class Call:
     async def close(self) -> None:
         """Write the end, while the room is still connected, and stop everything."""
         self._track.close()
-        outcome = self._outcome or self._visitors.room_outcome()
+        outcome = self._outcome or await self._visitors.room_outcome()
         if not self._superseded:
             self._recorder.record(lambda: update(self._store, self._session.id, self._ending(outcome)))
         for task in self._tasks:

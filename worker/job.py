@@ -22,6 +22,7 @@ from session.errors import BadMetadata, SessionError, Stale
 from session.model import Session, State, claimed
 from session.redis_store import RedisStore, open_store
 from session.store import update
+from worker import logs
 from worker.presence import Patience
 from worker.settings import WorkerSettings
 from worker.waterfall import Waterfall
@@ -52,6 +53,7 @@ def setup(process: JobProcess) -> None:
         raise NotPreloaded("the forkserver could not import worker.preload: run `python -c 'import worker.preload'`")
     from worker.preload import WARM
 
+    logs.drop_expected()
     process.userdata["warm"] = WARM
     process.userdata["settings"] = WorkerSettings()
 

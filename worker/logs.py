@@ -23,9 +23,12 @@ def configure(level: str) -> None:
     """Log to standard error from `level` (debug, info, warning, error) up; LiveKit's own chatter from warning up."""
     logging.basicConfig(level=level.upper(), format=FORMAT, stream=sys.stderr, force=True)
     logging.getLogger("livekit").setLevel(logging.WARNING)
-    agents = logging.getLogger("livekit.agents")
-    agents.setLevel(logging.WARNING)
-    agents.addFilter(_unexpected)
+    logging.getLogger("livekit.agents").setLevel(logging.WARNING)
+
+
+def drop_expected() -> None:
+    """Leave out the warning that LiveKit gives at each call; in a job's own process, where it is made."""
+    logging.getLogger("livekit.agents").addFilter(_unexpected)
 
 
 def _unexpected(record: logging.LogRecord) -> bool:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 CALLER_KINDS = (rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP)
 LEFT_BY_ITSELF = (rtc.DisconnectReason.CLIENT_INITIATED,)
 CLOSED_BY_US = (rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.PARTICIPANT_REMOVED)
+NEWS_SECONDS = 0.5  # LiveKit ends a job and tells why the room is gone in either order, about a millisecond apart
 MAX_TYPED = 4000  # characters of one typed message; more is cut off
 
 
@@ -61,7 +62,7 @@ class Visitors:
         self._ears: CallerTrack | None = None
         self._typed: Typed | None = None
         self._track: rtc.Track | None = None
-        self._disconnected: int | None = None
+        self._disconnected: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._early: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self.present = asyncio.Event()
@@ -92,11 +93,13 @@ class Visitors:
             return await asyncio.wait_for(asyncio.shield(self._early), WAIT_SECONDS)
         return b""
 
-    def room_outcome(self) -> EndReason | ErrorReason:
-        """Why the room ended, if nobody said: closed by an operator, or the server is gone."""
-        if self._disconnected is None:
+    async def room_outcome(self) -> EndReason | ErrorReason:
+        """Why the room ended, if nobody said: closed by an operator, or the server is gone; LOST if it did not end."""
+        try:
+            reason = await asyncio.wait_for(asyncio.shield(self._disconnected), NEWS_SECONDS)
+        except TimeoutError:
             return ErrorReason.LOST
-        return EndReason.STOPPED if self._disconnected in CLOSED_BY_US else ErrorReason.SERVER_LOST
+        return EndReason.STOPPED if reason in CLOSED_BY_US else ErrorReason.SERVER_LOST
 
     def close(self) -> None:
         """Hear nobody any more."""
@@ -136,7 +139,8 @@ class Visitors:
                 self._ears.listen(track)
 
     def _closed(self, reason: int) -> None:
-        self._disconnected = reason
+        if not self._disconnected.done():
+            self._disconnected.set_result(reason)
 
     def _chat(self, reader: rtc.TextStreamReader, identity: str) -> None:
         if identity == self._identity:
