@@ -1,0 +1,93 @@
+"""A brain without key or network: the rules as a Pipecat LLM service, streaming and calling tools as a model does."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from pipecat.frames.frames import Frame, LLMContextFrame, LLMFullResponseEndFrame, LLMFullResponseStartFrame
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import FunctionCallFromLLM, LLMService
+from pipecat.services.settings import LLMSettings
+from pipecat.utils.types import is_given
+
+from pipeline.local.brain_rules import Reply, reply
+from pipeline.local.tool_use import Tool
+
+
+def local_now() -> datetime:
+    """The time where this process runs."""
+    return datetime.now().astimezone()
+
+
+def offered(context: LLMContext) -> list[Tool]:
+    """The tools that a context offers, in the form the rules know."""
+    if not is_given(context.tools):
+        return []
+    return [Tool(tool.name, tool.properties, tuple(tool.required)) for tool in context.tools.standard_tools]
+
+
+class RuleBrain(LLMService[Any]):
+    """Answers each context by `brain_rules.reply`; remembers nothing that isn't in the context."""
+
+    def __init__(self, *, now: Callable[[], datetime] = local_now) -> None:
+        """Args: now: the local time, told when no tool tells it."""
+        super().__init__(
+            settings=LLMSettings(
+                model="rules",
+                system_instruction=None,
+                temperature=None,
+                max_tokens=None,
+                top_p=None,
+                top_k=None,
+                frequency_penalty=None,
+                presence_penalty=None,
+                seed=None,
+                filter_incomplete_user_turns=False,
+                user_turn_completion_config=None,
+            )
+        )
+        self._now = now
+
+    def can_generate_metrics(self) -> bool:
+        """Yes: an answer to a context is a request."""
+        return True
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Answer a context; pass every other frame on."""
+        await super().process_frame(frame, direction)
+        if not isinstance(frame, LLMContextFrame):
+            await self.push_frame(frame, direction)
+            return
+        await self.push_frame(LLMFullResponseStartFrame())
+        await self.start_processing_metrics()
+        try:
+            await self._answer(frame.context)
+        finally:
+            await self.stop_processing_metrics()
+            await self.push_frame(LLMFullResponseEndFrame())
+
+    async def _answer(self, context: LLMContext) -> None:
+        await self.start_ttfb_metrics()
+        answer = self._reply(context)
+        await self.stop_ttfb_metrics()
+        for token in re.findall(r"\s*\S+", answer.text):
+            await self._push_llm_text(token)
+            await asyncio.sleep(0)  # an interruption may come between two tokens
+        if answer.call:
+            call = FunctionCallFromLLM(
+                context=context,
+                tool_call_id=f"call_{len(context.messages)}",
+                function_name=answer.call.name,
+                arguments=answer.call.arguments,
+            )
+            await self.run_function_calls([call])
+
+    def _reply(self, context: LLMContext) -> Reply:
+        prompt = self._settings.system_instruction
+        messages = [message for message in context.messages if isinstance(message, Mapping)]
+        return reply(messages, offered(context), self._now(), prompt if isinstance(prompt, str) else "")
