@@ -5,7 +5,6 @@ It keeps what RedisStore keeps, as the same JSON, and changes it without awaitin
 
 from __future__ import annotations
 
-import bisect
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from typing import Any
 
 from session.errors import Conflict, NoCapacity, SessionNotFound, Stale
 from session.model import FINAL, SEATED, Session, State
-from session.records import entry_from_json, entry_to_json, from_json, to_json
+from session.records import entry_from_json, entry_to_json, from_cursor, from_json, to_cursor, to_json
 from session.store import (
     LOG_LINES,
     OP_SECONDS,
@@ -116,14 +115,11 @@ class MemoryStore:
         """Sessions in any of `states`, newest first. Raises ValueError when the cursor is none of ours."""
         chosen = sorted((each for each in self._sessions() if each.state in states), key=_age, reverse=True)
         if cursor is not None:
-            created_at, _, session_id = cursor.partition("/")
-            if not session_id:
-                raise ValueError("this cursor is none of ours")
-            ages = [_age(each) for each in reversed(chosen)]
-            chosen = chosen[len(chosen) - bisect.bisect_left(ages, (float(created_at), session_id)) :]
+            last_seen = from_cursor(cursor)
+            chosen = [each for each in chosen if _age(each) < last_seen]
         limit = max(1, limit)
         last = chosen[limit - 1] if len(chosen) > limit else None
-        return Page(chosen[:limit], f"{last.created_at!r}/{last.id}" if last else None)
+        return Page(chosen[:limit], to_cursor(*_age(last)) if last else None)
 
     async def counts(self) -> Mapping[State, int]:
         """How many sessions are in each state now."""

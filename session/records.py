@@ -1,8 +1,9 @@
-"""How sessions, workers and what was said are written down as JSON and read again; knows no store."""
+"""How sessions, workers, what was said and where a list goes on are written down and read again; knows no store."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -77,6 +78,27 @@ def entry_from_json(text: str, at: float) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise UnreadableRecord("a stored log entry is not an object")
     return {"at": at, **{name: value for name, value in entry.items() if name not in ("v", "at")}}
+
+
+def to_cursor(created_at: float, session_id: str) -> str:
+    """Where a list goes on: after the session with this id, created at this Unix time."""
+    return f"{created_at!r}/{session_id}"
+
+
+def from_cursor(cursor: str) -> tuple[float, str]:
+    """`created_at` and id of the last session that was listed.
+
+    Raises:
+        ValueError: the cursor is none of ours.
+    """
+    head, _, session_id = cursor.partition("/")
+    try:
+        created_at = float(head)
+    except ValueError:
+        created_at = math.nan
+    if not session_id or not math.isfinite(created_at):
+        raise ValueError("this cursor is none of ours")
+    return created_at, session_id
 
 
 def _parsed(text: str, what: str) -> Any:

@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from session import scripts
 from session.errors import Conflict, NoCapacity, SessionNotFound, Stale, StoreUnavailable, UnreadableRecord
 from session.model import Session, State
-from session.records import entry_from_json, entry_to_json, from_json, to_json
+from session.records import entry_from_json, entry_to_json, from_cursor, from_json, to_cursor, to_json
 from session.store import Page, Started, Stats, Utterance, Worker
 
 CALL_SECONDS = 0.9  # of one call, waiting for a connection included: the API says `store_unavailable` within a second
@@ -121,7 +121,7 @@ class RedisStore:
 
     async def page(self, states: Collection[State], *, limit: int, cursor: str | None = None) -> Page:
         """Sessions in any of `states`, newest first. Raises ValueError when the cursor is none of ours."""
-        score, last = _read_cursor(cursor) if cursor is not None else ("+inf", "")
+        score, last = from_cursor(cursor) if cursor is not None else ("+inf", "")
         limit = max(1, limit)
         names = " ".join(sorted(set(states)))
         reply = await self._run(scripts.PAGE, states=names, limit=limit, score=score, id=last)
@@ -131,12 +131,12 @@ class RedisStore:
                 sessions.append(_read_session(record, last_active))
             except UnreadableRecord as error:
                 _log.warning("left session %s out of a list: %s", session_id, error)
-        return Page(sessions, f"{reply[0]}/{reply[1]}" if reply[0] else None)
+        return Page(sessions, to_cursor(float(reply[0]), reply[1]) if reply[0] else None)
 
     async def counts(self) -> Mapping[State, int]:
         """How many sessions are in each state now."""
         states = list(State)
-        reply = await self._run(scripts.COUNTS, states=" ".join(states), keep_ms=self._keep_ms)
+        reply = await self._run(scripts.COUNTS, states=" ".join(states))
         return dict(zip(states, map(int, reply), strict=True))
 
     async def seats(self) -> int:
@@ -268,11 +268,3 @@ def _read_entry(line: str) -> dict[str, Any]:
     except ValueError:
         raise UnreadableRecord("a stored log entry has no time") from None
     return entry_from_json(entry, written)
-
-
-def _read_cursor(cursor: str) -> tuple[str, str]:
-    """Score and id of the last session of the page before."""
-    score, _, session_id = cursor.partition("/")
-    if not session_id or not math.isfinite(float(score)):
-        raise ValueError("this cursor is none of ours")
-    return score, session_id

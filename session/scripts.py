@@ -28,8 +28,9 @@ KEYS = {
     "SEATS": "seats",
     # sorted set of the ids in this state, by created_at. No expiry; trimmed of what has expired when counted.
     "STATE": "state:",
-    # sorted set of the ids of ended sessions, by the time of their end. No expiry; trimmed after keep_seconds.
-    "OVER": "over",
+    # sorted set of the ids of sessions that will expire (reserved or ended), by the Unix time when they do. No expiry;
+    # trimmed as that time passes.
+    "EXPIRING": "expiring",
     # stream, one entry a call that ended, field `record` (JSON of Session). No expiry; the newest 100,000 or so.
     "OUTGOING": "outgoing",
     # hash: spawned, assigned (sessions that became ready), startup_seconds (their sum). No expiry.
@@ -69,13 +70,12 @@ local function found(outcome, id)
 end
 
 local function forget_expired()
-  local time = now()
-  local gone = redis.call('ZRANGE', OVER, '-inf', time - a.keep_ms / 1e3, 'BYSCORE', 'LIMIT', 0, 500)
+  local gone = redis.call('ZRANGE', EXPIRING, '-inf', now(), 'BYSCORE', 'LIMIT', 0, 500)
   for _, id in ipairs(gone) do
-    redis.call('ZREM', OVER, id)
+    redis.call('ZREM', EXPIRING, id)
+    redis.call('ZREM', STATE .. 'reserved', id)
     for state in pairs(FINAL) do redis.call('ZREM', STATE .. state, id) end
   end
-  redis.call('ZREMRANGEBYSCORE', STATE .. 'reserved', '-inf', time - RESERVED_MS / 1e3)
 end
 """,
     ]
@@ -91,11 +91,21 @@ local function full()
     and redis.call('SCARD', SEATS) >= tonumber(a.max_seats)
 end
 
+local function expire_in(ms)
+  for _, each in ipairs({key, TRANSCRIPT .. a.id, LOG .. a.id}) do redis.call('PEXPIRE', each, ms) end
+  redis.call('ZADD', EXPIRING, now() + ms / 1e3, a.id)
+end
+
+local function keep()
+  redis.call('PERSIST', key)
+  redis.call('PERSIST', LOG .. a.id)
+  redis.call('ZREM', EXPIRING, a.id)
+end
+
 local function finish()  -- once a session
   if a.user ~= '' and redis.call('GET', USER .. a.user) == a.id then redis.call('DEL', USER .. a.user) end
   redis.call('XADD', OUTGOING, 'MAXLEN', '~', 100000, '*', 'record', a.record)
-  for _, each in ipairs({key, TRANSCRIPT .. a.id, LOG .. a.id}) do redis.call('PEXPIRE', each, a.keep_ms) end
-  redis.call('ZADD', OVER, now(), a.id)
+  expire_in(a.keep_ms)
   forget_expired()
 end
 
@@ -112,9 +122,9 @@ local function put(before)  -- before: the state so far, false for a new session
   if FINAL[a.state] then
     if not (before and FINAL[before]) then finish() end
   elseif a.state == 'reserved' then
-    if not before then redis.call('PEXPIRE', key, RESERVED_MS) end
+    if not before then expire_in(RESERVED_MS) end
   else
-    if before == 'reserved' then redis.call('PERSIST', key) redis.call('PERSIST', LOG .. a.id) end
+    if before == 'reserved' then keep() end
     if a.user ~= '' then redis.call('SET', USER .. a.user, a.id, 'NX') end
   end
 end
@@ -210,7 +220,7 @@ return answer
 """
 )
 
-# states, keep_ms -> how many are in each, in the order asked
+# states -> how many are in each, in the order asked
 COUNTS = (
     _BASE
     + """
@@ -226,7 +236,8 @@ SAY = (
     _BASE
     + """
 local stored = redis.call('HMGET', SESSION .. a.id, 'attempt', 'job', 'state')
-if not stored[1] or stored[1] ~= a.attempt or stored[2] ~= a.job or FINAL[stored[3]] then return 0 end
+if not stored[1] or stored[1] ~= a.attempt or FINAL[stored[3]] then return 0 end
+if stored[2] == '' or stored[2] ~= a.job then return 0 end
 redis.call('RPUSH', TRANSCRIPT .. a.id, a.utterance)
 return 1
 """
