@@ -1,6 +1,7 @@
 """A real Valkey for tests: one server a run on a free loopback port, and a namespace of its own for each test."""
 
 import secrets
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -32,3 +33,12 @@ def own_valkey() -> Iterator[ValkeyServer]:
     server.start()
     yield server
     server.terminate()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A loopback port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
