@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from livekit import rtc
 
 QUEUE_MS = 200  # sound LiveKit may hold: enough for a busy machine's hiccups, little to take back at an interruption
-HEAR_MS = 20  # length of the frames handed to the pipeline
+HEAR_MS = 32  # length of the frames handed to the pipeline: one window of Silero, 512 samples at 16 kHz
 
 Hear = Callable[[bytes], Awaitable[None]]
 
