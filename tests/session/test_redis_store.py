@@ -261,6 +261,16 @@ async def test_a_worker_of_another_release_is_left_out_of_the_pool(
     assert "version" in caplog.text
 
 
+async def test_a_user_whose_session_vanished_from_the_store_gets_another(
+    store: RedisStore, client: Redis, namespace: str
+) -> None:
+    await admit(store, a_session("session_a", user_id="ann"))
+    await client.delete(f"greenroom:{namespace}:session:session_a")
+    assert [each.id for each in (await store.page([State.STARTING], limit=9)).sessions] == []
+    await admit(store, a_session("session_b", user_id="ann"))
+    assert (await store.start(a_session("session_c", user_id="ann"), max_seats=9, op="c")).session.id == "session_b"
+
+
 # How long things live
 
 

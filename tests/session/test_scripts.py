@@ -64,9 +64,7 @@ async def test_every_key_is_ours_and_has_the_type_and_life_that_are_written_besi
     for key in await client.keys("*"):
         assert key.startswith("greenroom:shapes:")
         rest = key.removeprefix("greenroom:shapes:")
-        (name,) = [
-            each for each, begin in scripts.KEYS.items() if re.fullmatch(begin + ".+" * begin.endswith(":"), rest)
-        ]
+        (name,) = [each for each, begin in scripts.KEYS.items() if is_of(begin, rest)]
         found.add(name)
         kind, life = SHAPES[name]
         assert await client.type(key) == kind
