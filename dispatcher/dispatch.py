@@ -1,4 +1,4 @@
-"""One start, one agent: seat, room with its dispatch, token; knows LiveKit and the store by their ports, and no HTTP."""
+"""One start, one agent: seat, room with its dispatch, token; knows LiveKit and store by their ports, and no HTTP."""
 
 from __future__ import annotations
 

@@ -1,0 +1,140 @@
+"""The routes that say how it goes: for people, for load balancers and for Prometheus; they change nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from dispatcher.admission import SILENT_SECONDS
+from dispatcher.api.schemas import Camel, Success
+from dispatcher.errors import LiveKitUnavailable
+from dispatcher.metrics import CONTENT_TYPE, Metrics
+from dispatcher.ports import Rooms
+from session.errors import StoreUnavailable
+from session.model import SEATED, State
+from session.store import PoolStore, SessionStore, Stats, Worker
+
+PING_SECONDS = 0.8  # for LiveKit's answer: health is asked for every second by some
+
+
+class SessionCounts(Camel):
+    """Sessions that have or await an agent; `pool`: idle warm processes of all workers."""
+
+    ready: int = 0
+    starting: int = 0
+    recovering: int = 0
+    pool: int = 0
+    total: int = 0
+
+
+class Totals(Camel):
+    """Since the store began. `avg_startup_time`: seconds, None before the first ready session."""
+
+    total_spawned: int = 0
+    total_assigned: int = 0
+    avg_startup_time: float | None = None
+
+
+class Capacity(Camel):
+    """Seats."""
+
+    current: int
+    max: int
+    available: int
+
+
+class HealthAnswer(Success):
+    """GET /api/health."""
+
+    status: str
+    sessions: SessionCounts
+    stats: Totals
+    capacity: Capacity
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRoutes:
+    """Routes over these parts. `max_seats`: MAX_BOTS."""
+
+    store: SessionStore
+    pool: PoolStore
+    rooms: Rooms
+    metrics: Metrics
+    max_seats: int
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter()
+        router.add_api_route("/api/health", self.health, methods=["GET"], response_model=HealthAnswer)
+        router.add_api_route("/healthz", self.alive, methods=["GET"])
+        router.add_api_route("/readyz", self.ready, methods=["GET"])
+        router.add_api_route("/metrics", self.scrape, methods=["GET"])
+        return router
+
+    async def health(self) -> HealthAnswer | JSONResponse:
+        """How it goes; 503 with the same fields when the store or LiveKit cannot be reached."""
+        counts, workers, stats, livekit = await asyncio.gather(
+            self.store.counts(),
+            self.pool.workers(seen_within=SILENT_SECONDS),
+            self.pool.stats(),
+            self.rooms.ping(timeout=PING_SECONDS),
+            return_exceptions=True,
+        )
+        away = [each for each in (counts, workers, stats, livekit) if isinstance(each, BaseException)]
+        for error in away:
+            if not isinstance(error, (StoreUnavailable, LiveKitUnavailable)):
+                raise error
+        if isinstance(counts, BaseException) or isinstance(workers, BaseException) or isinstance(stats, BaseException):
+            answer = self._answer("unhealthy", {}, [], Stats(0, 0, 0.0))
+        else:
+            answer = self._answer(_status(workers), counts, workers, stats)
+        if not away:
+            return answer
+        unhealthy = {"success": False, "status": "unhealthy", "error": str(away[0]), "code": "unhealthy"}
+        headers = {"Retry-After": "2"}
+        return JSONResponse(answer.model_dump(by_alias=True) | unhealthy, status_code=503, headers=headers)
+
+    async def alive(self) -> Success:
+        """The process answers."""
+        return Success()
+
+    async def ready(self) -> Success:
+        """It may get traffic: it can reach the store. Raises StoreUnavailable."""
+        await self.store.now()
+        return Success()
+
+    async def scrape(self) -> Response:
+        """Prometheus' text; without the store, what this process knows by itself."""
+        try:
+            counts, workers = await asyncio.gather(self.store.counts(), self.pool.workers(seen_within=SILENT_SECONDS))
+            self.metrics.observe(counts, workers)
+        except StoreUnavailable:
+            self.metrics.store_away()
+        return Response(self.metrics.text(), media_type=CONTENT_TYPE)
+
+    def _answer(
+        self, status: str, counts: Mapping[State, int], workers: Sequence[Worker], stats: Stats
+    ) -> HealthAnswer:
+        current = sum(counts.get(state, 0) for state in SEATED)
+        average = round(stats.startup_seconds / stats.assigned, 3) if stats.assigned else None
+        return HealthAnswer(
+            status=status,
+            sessions=SessionCounts(
+                ready=counts.get(State.READY, 0),
+                starting=counts.get(State.STARTING, 0),
+                recovering=counts.get(State.RECOVERING, 0),
+                pool=sum(worker.idle for worker in workers),
+                total=current,
+            ),
+            stats=Totals(total_spawned=stats.spawned, total_assigned=stats.assigned, avg_startup_time=average),
+            capacity=Capacity(current=current, max=self.max_seats, available=max(0, self.max_seats - current)),
+        )
+
+
+def _status(workers: Sequence[Worker]) -> str:
+    warm = any(worker.idle > 0 for worker in workers if not worker.draining)
+    return "healthy" if warm else "degraded"

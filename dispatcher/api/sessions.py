@@ -1,0 +1,152 @@
+"""The routes of sessions: start, stop, look; knows HTTP and the dispatch, and no LiveKit."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from dispatcher.api.schemas import (
+    LogsAnswer,
+    Said,
+    SessionAnswer,
+    SessionBody,
+    SessionFacts,
+    SessionsAnswer,
+    StartAnswer,
+    StartBody,
+    Step,
+    StopAnswer,
+    TimingsAnswer,
+    TranscriptAnswer,
+    facts,
+)
+from dispatcher.dispatch import Begun, Dispatch, Wish
+from dispatcher.errors import BadRequest, StartFailed
+from dispatcher.metrics import Metrics
+from session.errors import SessionError
+from session.model import FINAL, LIVE, State
+from session.store import LOG_LINES, SessionStore
+
+MAX_WAIT_MS = 10_000  # that an answer may be asked to wait for `ready`
+WARM_SECONDS = 0.5  # estimate of a start with a warm process: 0.42 s to the agent in its room
+COLD_SECONDS = 2.0  # and without one: a fork, and its share of a burst of ten
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRoutes:
+    """Routes over these parts."""
+
+    store: SessionStore
+    dispatch: Dispatch
+    metrics: Metrics
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter()
+        router.add_api_route("/api/session/start", self.start, methods=["POST"])
+        router.add_api_route("/api/session/stop", self.stop, methods=["POST"])
+        router.add_api_route("/api/session/{session_id}", self.show, methods=["GET"])
+        router.add_api_route("/api/session/{session_id}/transcript", self.transcript, methods=["GET"])
+        router.add_api_route("/api/session/{session_id}/logs", self.logs, methods=["GET"])
+        router.add_api_route("/api/session/{session_id}/timings", self.timings, methods=["GET"])
+        router.add_api_route("/api/sessions", self.sessions, methods=["GET"])
+        return router
+
+    async def start(
+        self,
+        body: StartBody | None = None,
+        wait_ms: Annotated[int | None, Query(alias="waitMs", ge=0, le=MAX_WAIT_MS)] = None,
+    ) -> StartAnswer:
+        """Start a session, or give the user's live one again."""
+        began = time.monotonic()
+        try:
+            begun = await self.dispatch.start(_wish(body or StartBody()), wait_ms=wait_ms)
+        except SessionError as error:
+            self.metrics.refused(error)
+            raise
+        self.metrics.started(begun.reused, time.monotonic() - began)
+        if begun.session.state is State.ERROR:
+            raise StartFailed(f"The agent could not start ({begun.session.error}); try again shortly.")
+        return _start_answer(begun, self.dispatch.rooms.url)
+
+    async def stop(self, body: SessionBody) -> StopAnswer:
+        """End a session."""
+        before = await self.store.get(body.session_id)
+        session = await self.dispatch.stop(body.session_id)
+        if before.state not in FINAL:
+            self.metrics.ended(session)
+        return StopAnswer()
+
+    async def show(self, session_id: str) -> SessionAnswer:
+        """A session's record; asking for it keeps it from being idle."""
+        await self.store.touch(session_id)
+        return SessionAnswer.model_validate(facts(await self.store.get(session_id)))
+
+    async def sessions(
+        self,
+        status: State | None = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        cursor: str | None = None,
+    ) -> SessionsAnswer:
+        """Sessions, newest first; the live ones where no status is asked for."""
+        try:
+            page = await self.store.page(LIVE if status is None else {status}, limit=limit, cursor=cursor)
+        except ValueError:
+            raise BadRequest("cursor: is none that this server gave out.") from None
+        shown = [SessionFacts.of(each) for each in page.sessions]
+        return SessionsAnswer(count=len(shown), sessions=shown, cursor=page.cursor)
+
+    async def transcript(self, session_id: str) -> TranscriptAnswer:
+        """What was said so far."""
+        await self.store.get(session_id)
+        said = await self.store.transcript(session_id)
+        items = [Said(speaker=each.speaker, text=each.text, at=each.at, interrupted=each.interrupted) for each in said]
+        return TranscriptAnswer(session_id=session_id, items=items)
+
+    async def logs(
+        self, session_id: str, limit: Annotated[int, Query(ge=1, le=LOG_LINES)] = LOG_LINES // 2
+    ) -> LogsAnswer:
+        """What happened to the session, oldest first."""
+        await self.store.get(session_id)
+        lines = await self.store.logs(session_id, limit=limit)
+        return LogsAnswer(session_id=session_id, logs=[dict(line) for line in lines])
+
+    async def timings(self, session_id: str) -> TimingsAnswer:
+        """The waterfall of the start."""
+        session = await self.store.get(session_id)
+        steps = sorted(session.steps.items(), key=lambda step: step[1])
+        shown = [Step(name=name, ms=ms) for name, ms in steps]
+        return TimingsAnswer(session_id=session_id, attempt=session.attempt, steps=shown)
+
+
+def _wish(body: StartBody) -> Wish:
+    config = {} if body.config is None else body.config.model_dump(exclude_none=True)
+    return Wish(
+        user_id=body.user_id or None,
+        user_name=body.user_name,
+        agent=body.agent or "default",
+        metadata=body.metadata or {},
+        config=config,
+    )
+
+
+def _start_answer(begun: Begun, url: str) -> StartAnswer:
+    session = begun.session
+    message = "Session ready" if session.state is State.READY else f"Session {session.state}"
+    waits = {State.STARTING: WARM_SECONDS if session.prewarmed else COLD_SECONDS, State.RECOVERING: COLD_SECONDS}
+    return StartAnswer(
+        session_id=session.id,
+        status=session.state,
+        prewarmed=session.prewarmed,
+        reused=begun.reused,
+        message="Using existing session" if begun.reused else message,
+        estimated_wait=waits.get(session.state, 0.0),
+        queue_position=None,
+        task_id=begun.task,
+        room_name=session.room,
+        url=url,
+        token=begun.token,
+    )

@@ -1,0 +1,72 @@
+"""The API put together: routes, errors, limits, CORS; reads nothing from the environment and opens nothing."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
+from prometheus_client import CollectorRegistry
+
+from dispatcher import refusals
+from dispatcher.api.health import HealthRoutes
+from dispatcher.api.sessions import SessionRoutes
+from dispatcher.api.tokens import TokenRoutes
+from dispatcher.api.webhooks import WebhookRoutes
+from dispatcher.dispatch import Dispatch
+from dispatcher.hints import Hints
+from dispatcher.metrics import Metrics
+from dispatcher.middleware import BodyLimit, Measured
+from dispatcher.ports import Rooms
+from dispatcher.settings import DispatcherSettings
+from session.store import PoolStore, SessionStore
+
+LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
+
+
+def create_app(
+    store: SessionStore,
+    pool: PoolStore,
+    rooms: Rooms,
+    settings: DispatcherSettings,
+    metrics: Metrics | None = None,
+) -> FastAPI:
+    """The API over these parts.
+
+    Args:
+        store: sessions.
+        pool: workers.
+        rooms: LiveKit.
+        settings: limits and origins; nothing else is read.
+        metrics: where to count; by default a registry of its own.
+    """
+    metrics = metrics or Metrics(CollectorRegistry())
+    app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None)
+    refusals.install(app)
+    dispatch = Dispatch(store, pool, rooms, settings.max_bots)
+    hints = Hints(store, rooms, settings.livekit_api_secret.get_secret_value())
+    for router in (
+        SessionRoutes(store, dispatch, metrics).router(),
+        TokenRoutes(dispatch, settings.agent_name).router(),
+        HealthRoutes(store, pool, rooms, metrics, settings.max_bots).router(),
+        WebhookRoutes(hints).router(),
+    ):
+        metrics.routes([route.path for route in router.routes if isinstance(route, APIRoute)])
+        app.include_router(router)
+    metrics.routes(["other"])
+    app.add_middleware(BodyLimit)
+    _allow_origins(app, settings)
+    app.add_middleware(Measured, metrics=metrics)
+    return app
+
+
+def _allow_origins(app: FastAPI, settings: DispatcherSettings) -> None:
+    """Let browsers call from the configured origins; without any, from local ones while only local ones can."""
+    local = LOCAL_ORIGIN if settings.on_loopback and not settings.cors_origins else None
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_origin_regex=local,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=["Retry-After"],
+    )

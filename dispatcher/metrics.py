@@ -1,0 +1,90 @@
+"""What Prometheus is told of this dispatcher; knows its registry and labels, and no route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from dispatcher.refusals import STATUS
+from session.errors import SessionError
+from session.model import EndReason, ErrorReason, Session, State
+from session.store import Worker
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OUTCOMES = ("new", "reused", *sorted({code for _, code in STATUS.values()}))
+STATUSES = ("2xx", "3xx", "4xx", "5xx")
+_SECONDS = (0.005, 0.01, 0.02, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # 20 and 60 ms are promised
+
+
+class Metrics:
+    """The series of one registry; each exists before its first event.
+
+    Args:
+        registry: where they are registered; one for each app.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._requests = Counter(
+            "greenroom_http_requests", "Requests answered.", ["route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "greenroom_http_request_seconds", "Seconds to an answer.", ["route"], buckets=_SECONDS, registry=registry
+        )
+        self._starts = Counter("greenroom_starts", "Starts by their outcome.", ["outcome"], registry=registry)
+        self._start_seconds = Histogram(
+            "greenroom_start_seconds", "Seconds to the answer of a start.", buckets=_SECONDS, registry=registry
+        )
+        self._ends = Counter("greenroom_sessions_ended", "Ends written here, by reason.", ["reason"], registry=registry)
+        self._sessions = Gauge("greenroom_sessions", "Sessions by state.", ["state"], registry=registry)
+        self._workers = Gauge("greenroom_workers", "Workers with a recent heartbeat.", registry=registry)
+        self._idle = Gauge("greenroom_pool_idle", "Idle warm processes of all workers.", registry=registry)
+        self._store_up = Gauge("greenroom_store_up", "Whether the store answered the last scrape.", registry=registry)
+        for outcome in OUTCOMES:
+            self._starts.labels(outcome)
+        for reason in (*EndReason, *ErrorReason):
+            self._ends.labels(reason)
+        for state in State:
+            self._sessions.labels(state)
+
+    def routes(self, names: Sequence[str]) -> None:
+        """Create the series of these routes."""
+        for name in names:
+            self._seconds.labels(name)
+            for status in STATUSES:
+                self._requests.labels(name, status)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._requests.labels(route, f"{status // 100}xx").inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def started(self, reused: bool, seconds: float) -> None:
+        """Count a start that was admitted."""
+        self._starts.labels("reused" if reused else "new").inc()
+        self._start_seconds.observe(seconds)
+
+    def refused(self, error: SessionError) -> None:
+        """Count a start that was not."""
+        self._starts.labels(STATUS[type(error)][1]).inc()
+
+    def ended(self, session: Session) -> None:
+        """Count an end that this dispatcher wrote."""
+        self._ends.labels(session.end_reason or session.error).inc()
+
+    def observe(self, counts: Mapping[State, int], workers: Sequence[Worker]) -> None:
+        """Take over what the store says now."""
+        self._store_up.set(1)
+        for state in State:
+            self._sessions.labels(state).set(counts.get(state, 0))
+        self._workers.set(len(workers))
+        self._idle.set(sum(worker.idle for worker in workers))
+
+    def store_away(self) -> None:
+        """Note that the store did not answer."""
+        self._store_up.set(0)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' format."""
+        return generate_latest(self._registry)
