@@ -117,6 +117,11 @@ def preload(phrases: Iterable[str] = (), voice: str = DEFAULT) -> None:
     lane.give_back()
 
 
+async def _for_the_ear(text: str, text_type: str) -> str:
+    """Pipecat drops a text that comes out empty; without this, three such texts would end the service."""
+    return speakable(text)
+
+
 class HibariTTS(TTSService):
     """Speech for each sentence, synthesised off the event loop; a phrase given to `preload` comes at once."""
 
@@ -125,6 +130,7 @@ class HibariTTS(TTSService):
         super().__init__(
             push_start_frame=True,
             push_stop_frames=True,
+            text_transforms=[("*", _for_the_ear)],
             settings=TTSSettings(model="hibari", voice=voice_named(voice), language="en"),
         )
         self._voice = voice_named(voice)
@@ -138,14 +144,14 @@ class HibariTTS(TTSService):
         """Speak one sentence.
 
         Args:
-            text: What to say.
+            text: What to say, written for the ear.
             context_id: Pipecat's name for this turn's audio.
 
         Yields:
             Audio at the service's sample rate; a long sentence begins before its end is made.
         """
         await self.start_tts_usage_metrics(text)
-        for part in parts(speakable(text)):
+        for part in parts(text):
             sound = _kept.get((part, self._voice))
             if sound is None:
                 sound = await lane.run(_sound, part, self._voice)

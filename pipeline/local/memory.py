@@ -198,7 +198,7 @@ def _note(said: str, sentence: str) -> Learnt | None:
         return Learnt("note", value=about_you(kept[1], sentence))
     told = _STATEMENT.match(said)
     spoken = _SELF.match(said)
-    if spoken and _is_common(spoken[1]) and len(spoken[1].split()) < 3:
+    if spoken and _is_common(spoken[1]) and len(spoken[1].split()) < 2:
         return None  # a mood, not a fact
     if told and len(said.split()) > 2 and not _NO_STATEMENT.match(told[1]):
         return Learnt("note", value=about_you(told[1], sentence))

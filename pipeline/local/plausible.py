@@ -26,7 +26,7 @@ SHORTEST_LOOP = 12  # tokens; fewer may be a number with many zeros
 
 # What speech models learnt from subtitles, and say to sound that holds no words.
 NEVER_SAID = re.compile(r"(thank you|thanks)( so much| very much)? for watching|subscribe to|subtitles? by|^you$")
-STOCK = re.compile(r"^(thank you|thanks)( very much| so much)?$")
+STOCK = re.compile(r"^((thank you|thanks)( very much| so much)?|so|oh|the|a|and|i|um|uh|hmm)$")
 
 
 @dataclass(frozen=True)
