@@ -43,7 +43,7 @@ def create_app(
     app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None)
     refusals.install(app)
     dispatch = Dispatch(store, pool, rooms, settings.max_bots)
-    hints = Hints(store, rooms, settings.livekit_api_secret.get_secret_value())
+    hints = Hints(store, rooms, metrics, settings.livekit_api_secret.get_secret_value())
     for router in (
         SessionRoutes(store, dispatch, metrics).router(),
         TokenRoutes(dispatch, settings.agent_name).router(),

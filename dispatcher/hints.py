@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dispatcher.errors import LiveKitUnavailable
+from dispatcher.metrics import Metrics
 from dispatcher.notes import note
 from dispatcher.ports import Hint, HintKind, OpenRoom, Participant, Rooms
 from session.dispatch import adopted_session_id, caller_identity
@@ -54,6 +55,7 @@ class Hints:
 
     store: SessionStore
     rooms: Rooms
+    metrics: Metrics
     secret: str
 
     async def apply(self, hint: Hint) -> None:
@@ -103,4 +105,5 @@ class Hints:
         if session.state in FINAL:
             return
         after = await update(self.store, session.id, room_gone)
+        self.metrics.ended(after)
         await note(self.store, session.id, "ended", reason=str(after.end_reason or after.error), by="room_finished")

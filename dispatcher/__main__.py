@@ -1,0 +1,83 @@
+"""Run one dispatcher: read the settings, open what it needs, hand it over, close it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
+
+from dispatcher.app import create_app
+from dispatcher.metrics import Metrics
+from dispatcher.rooms import open_rooms
+from dispatcher.settings import DispatcherSettings
+from dispatcher.sweep import Sweep
+from dispatcher.tasks import running_tasks
+from session.redis_store import open_store
+
+CLOSE_SECONDS = 3  # for answers under way when it is told to stop
+_QUIET = ("docket", "uvicorn", "httpx", "aiohttp")  # whose info lines are not about sessions
+
+_log = logging.getLogger("dispatcher")
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; the exit status."""
+    try:
+        settings = DispatcherSettings()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            print(f"dispatcher: {'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)
+        return 2
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        listening = socket.create_server((settings.host, settings.port), family=_family(settings.host), backlog=512)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        print(f"dispatcher: cannot listen on {where} ({error.strerror}); set GREENROOM_PORT", file=sys.stderr)
+        return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn stops and then raises it again: the closing comes after that
+    asyncio.run(serve(settings, listening))
+    return 0
+
+
+async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
+    """Serve on this socket until a signal comes.
+
+    Args:
+        settings: all that this process is told.
+        listening: bound and listening; closed when this returns.
+    """
+    url, namespace = settings.redis_url.get_secret_value(), settings.namespace
+    metrics = Metrics(CollectorRegistry())
+    secret = settings.livekit_api_secret.get_secret_value()
+    async with (
+        open_store(url, namespace=namespace, keep_seconds=settings.keep_seconds) as store,
+        open_rooms(settings, settings, callers_url=settings.callers_url) as rooms,
+        running_tasks(url, namespace=namespace, sweep=Sweep(store, rooms, settings, metrics, secret)),
+    ):
+        app = create_app(store, store, rooms, settings, metrics)
+        config = uvicorn.Config(
+            app, access_log=False, log_config=None, lifespan="off", timeout_graceful_shutdown=CLOSE_SECONDS
+        )
+        _log.info("event=listening port=%s", listening.getsockname()[1])
+        await uvicorn.Server(config).serve(sockets=[listening])
+    _log.info("event=stopped")
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+if __name__ == "__main__":
+    sys.exit(main())
