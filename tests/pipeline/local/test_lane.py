@@ -35,6 +35,7 @@ def test_a_model_has_no_threads_that_a_fork_would_lose():
     assert not options.enable_cpu_mem_arena
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # from Python 3.12 on
 def test_a_forked_process_has_a_lane_of_its_own():
     lane._opened().submit(int).result()
     child = os.fork()

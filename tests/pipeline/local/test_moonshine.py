@@ -1,5 +1,6 @@
 import os
 import re
+import sys
 import time
 
 import jiwer
@@ -93,6 +94,8 @@ def test_tokens_are_read_by_their_lengths():
     assert vocabulary(packed) == [b"ab", b"", b"c" * 129, b"d"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # from Python 3.12 on
 def test_a_model_loaded_before_a_fork_hears_after_it_and_hardly_grows(model):
     speech = recording("two_cities")[: 3 * RATE]
     child = os.fork()
