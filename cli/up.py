@@ -177,3 +177,7 @@ def _lives(owner: str) -> bool:
     except PermissionError:
         return True
     return True
+
+
+if __name__ == "__main__":
+    sys.exit(up(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
