@@ -138,3 +138,41 @@ async def until(holds: Callable[[], Any], what: str, *, seconds: float = 5.0) ->
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         await asyncio.sleep(0.005)
+
+
+class Notes:
+    """A `Listener` that writes down what it is told, in order."""
+
+    def __init__(self) -> None:
+        self.states: list[str] = []
+        self.words: list[tuple[str, bool]] = []
+        self.user: list[str] = []
+        self.sentences: list[str] = []
+        self.agent: list[tuple[str, bool]] = []
+        self.turns: list[tuple[float | None, int]] = []
+        self.failures: list[tuple[str, bool]] = []
+        self.goodbyes = 0
+
+    def agent_state(self, state: str) -> None:
+        self.states.append(state)
+
+    def user_words(self, text: str, *, final: bool) -> None:
+        self.words.append((text, final))
+
+    def user_said(self, text: str) -> None:
+        self.user.append(text)
+
+    def agent_sentence(self, text: str) -> None:
+        self.sentences.append(text)
+
+    def agent_said(self, text: str, *, interrupted: bool) -> None:
+        self.agent.append((text, interrupted))
+
+    def turn_taken(self, *, gap: float | None, barge_ins: int) -> None:
+        self.turns.append((gap, barge_ins))
+
+    def provider_failed(self, provider: str, *, permanent: bool) -> None:
+        self.failures.append((provider, permanent))
+
+    def wants_to_end(self) -> None:
+        self.goodbyes += 1

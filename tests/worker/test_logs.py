@@ -1,11 +1,13 @@
 """A log never says what was said."""
 
 import logging
+from pathlib import Path
 
 import pytest
+from livekit.agents.ipc import job_proc_lazy_main
 from loguru import logger as loguru_logger
 
-from worker.logs import bridge_loguru, configure, without_quotes
+from worker.logs import EXPECTED, bridge_loguru, configure, drop_expected, without_quotes
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,19 @@ def test_livekit_is_heard_from_warning_up_whatever_the_level(
     assert logging.getLogger("livekit.agents").isEnabledFor(logging.WARNING)
     logging.getLogger("worker").debug("event=tried")
     assert "DEBUG worker event=tried" in capfd.readouterr().err
+
+
+def test_a_warning_that_comes_with_each_call_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    livekit = logging.getLogger("livekit.agents")
+    filters = list(livekit.filters)
+    try:
+        drop_expected()
+        livekit.warning(EXPECTED + " or calling ctx.shutdown()")
+        livekit.warning("the room is gone")
+    finally:
+        livekit.filters[:] = filters
+    assert [record.getMessage() for record in caplog.records] == ["the room is gone"]
+
+
+def test_the_expected_warning_is_the_one_that_livekit_gives() -> None:
+    assert EXPECTED in Path(job_proc_lazy_main.__file__).read_text("utf-8")

@@ -1,0 +1,101 @@
+"""The order of the pipeline, and the listening models it shares."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator, LLMUserAggregator
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy, TurnAnalyzerUserTurnStopStrategy
+
+from pipeline.build import NO_TRANSCRIPT_SECONDS, Built, Parts, build, make_analyzers
+from pipeline.settings import PipelineSettings
+from pipeline.speaker import IN_RATE, Microphone, Speaker
+from tests.pipeline.stage import FakeSink, Tail
+
+
+class Ears(Tail):
+    """Stands in for speech to text."""
+
+
+class Brain(Tail):
+    """Stands in for the brain."""
+
+
+class Voice(Tail):
+    """Stands in for text to speech."""
+
+
+class Guard(Tail):
+    """An agent's own processor between ears and brain."""
+
+
+class Filter(Tail):
+    """An agent's own processor between brain and voice."""
+
+
+def built(settings: PipelineSettings) -> Built:
+    parts = Parts(
+        microphone=Microphone(),
+        stt=Ears(),  # type: ignore[arg-type]
+        ears=[Guard()],
+        llm=Brain(),  # type: ignore[arg-type]
+        voice=[Filter()],
+        tts=Voice(),  # type: ignore[arg-type]
+        speaker=Speaker(FakeSink(), lambda _: None),
+    )
+    prompt = {"role": "system", "content": "Be kind."}
+    return build(parts, make_analyzers(settings), settings, messages=[prompt], tools=None, observers=[])
+
+
+def silence() -> PipelineSettings:
+    return PipelineSettings(turn="silence", turn_silence=0.6)
+
+
+@pytest.mark.anyio
+async def test_sound_and_words_go_through_the_parts_in_order() -> None:
+    outer = built(silence()).worker._pipeline
+    (inner,) = [processor for processor in outer.processors if isinstance(processor, Pipeline)]
+    order = [type(processor) for processor in inner.processors]
+    expected = [Microphone, Ears, Guard, LLMUserAggregator, Brain, Filter, Voice, Speaker, LLMAssistantAggregator]
+    assert [kind for kind in order if kind in expected] == expected
+
+
+@pytest.mark.anyio
+async def test_a_conversation_begins_with_its_prompt_and_without_tools() -> None:
+    made = built(silence())
+    assert made.context.get_messages() == [{"role": "system", "content": "Be kind."}]
+    assert not made.context.tools
+
+
+def test_silence_alone_can_end_a_turn() -> None:
+    settings = silence()
+    analyzers = make_analyzers(settings)
+    assert analyzers.turn is None
+
+
+def test_the_listening_models_start_no_thread() -> None:
+    before = threading.active_count()
+    analyzers = make_analyzers(PipelineSettings(turn="smart", turn_timeout=0.9))
+    assert analyzers.turn is not None
+    assert analyzers.turn.params.stop_secs == 0.9
+    assert threading.active_count() == before
+
+
+def test_the_voice_detector_is_ready_and_hears_no_voice_in_silence() -> None:
+    vad = make_analyzers(silence()).vad
+    assert vad.sample_rate == IN_RATE
+    assert vad.voice_confidence(bytes(2 * vad.num_frames_required())) < 0.5
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("turn", "strategy"),
+    [("silence", SpeechTimeoutUserTurnStopStrategy), ("smart", TurnAnalyzerUserTurnStopStrategy)],
+)
+async def test_the_end_of_a_turn_is_told_as_the_settings_say(turn: str, strategy: type) -> None:
+    settings = PipelineSettings(turn=turn, turn_timeout=1.0)
+    params = built(settings).aggregators.user()._params
+    assert [type(each) for each in params.user_turn_strategies.stop] == [strategy]
+    assert params.user_turn_stop_timeout == 1.0 + NO_TRANSCRIPT_SECONDS
