@@ -1,0 +1,243 @@
+"""The worker at LiveKit's door: which jobs it takes, what it says to the others, and which deaths it reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from livekit.agents import JobRequest
+
+from session.dispatch import adopted_session_id
+from session.errors import StoreUnavailable
+from session.memory_store import MemoryStore
+from session.model import EndReason, ErrorReason, Session, State, became_ready, claimed, ended, started
+from session.store import update
+from tests.session.making import NOON, a_session, eventually
+from tests.worker.jobs import SECRET, Asked, a_job, settings
+from worker.agent import FULL_LOAD, Doorkeeper, Slots, make_server
+
+pytestmark = pytest.mark.anyio
+
+
+class DeadStore(MemoryStore):
+    """A store that never answers."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: NOON)
+
+    async def get(self, session_id: str) -> Session:
+        raise StoreUnavailable
+
+
+async def a_store(*sessions: Session) -> MemoryStore:
+    store = MemoryStore(lambda: NOON)
+    for session in sessions:
+        await store.start(session, max_seats=50, op=session.id)
+    return store
+
+
+async def a_call(store: MemoryStore, job: str = "job_a") -> None:
+    """The session's agent, claimed and ready."""
+    await update(store, "session_a", lambda s, now: claimed(s, attempt=1, job=job, worker="worker_a", now=now))
+    await update(store, "session_a", lambda s, now: became_ready(s, attempt=1, job=job, now=now, steps={}))
+
+
+def a_door(store: MemoryStore, total: int = 2) -> tuple[Doorkeeper, Slots]:
+    slots = Slots(total)
+    return Doorkeeper(store, slots, settings()), slots
+
+
+def test_a_slot_is_held_until_it_is_given_back() -> None:
+    slots = Slots(2)
+    assert slots.take("job_a")
+    assert slots.take("job_b")
+    assert not slots.take("job_c")
+    slots.give_back("job_a")
+    assert slots.take("job_c")
+
+
+def test_a_slot_that_nobody_has_can_be_given_back() -> None:
+    slots = Slots(1)
+    slots.give_back("job_a")
+    assert slots.take("job_b")
+    assert not slots.take("job_c")
+
+
+@pytest.mark.parametrize("total", [1, 3, 8])
+def test_a_full_worker_stays_below_the_load_at_which_the_server_stops_asking(total: int) -> None:
+    slots = Slots(total)
+    assert slots.load == 0
+    loads = []
+    for number in range(total + 2):
+        slots.take(f"job_{number}")
+        loads.append(slots.load)
+    assert loads == sorted(loads)
+    assert loads[0] == pytest.approx(FULL_LOAD / total)
+    assert loads[-1] == pytest.approx(FULL_LOAD)
+    assert loads[-1] < 0.7
+
+
+async def test_a_current_job_is_taken_under_the_identity_of_its_attempt() -> None:
+    door, slots = a_door(await a_store(a_session(attempt=3)))
+    asked = Asked(a_job(attempt=3))
+    await door.accept(asked.request)
+    assert [arguments.identity for arguments in asked.accepted] == ["agent-session_a-3"]
+    assert asked.rejected == []
+    assert slots.load == pytest.approx(FULL_LOAD / 2)
+
+
+async def test_a_job_without_a_slot_is_left_to_another_worker() -> None:
+    door, slots = a_door(await a_store(a_session()), total=1)
+    slots.take("job_b")
+    asked = Asked(a_job())
+    await door.accept(asked.request)
+    assert asked.accepted == []
+    assert asked.rejected == [False]
+
+
+@pytest.mark.parametrize("attempt", [1, 3])
+async def test_a_job_of_another_attempt_is_refused_for_every_worker(attempt: int) -> None:
+    door, slots = a_door(await a_store(a_session(attempt=2)))
+    asked = Asked(a_job(attempt=attempt))
+    await door.accept(asked.request)
+    assert asked.accepted == []
+    assert asked.rejected == [True]
+    assert slots.load == 0
+
+
+async def test_a_job_whose_session_has_its_agent_is_refused_for_every_worker() -> None:
+    store = await a_store(a_session())
+    await a_call(store, "job_b")
+    door, slots = a_door(store)
+    asked = Asked(a_job())
+    await door.accept(asked.request)
+    assert asked.rejected == [True]
+    assert slots.load == 0
+
+
+async def test_a_job_of_a_session_that_is_over_is_refused_for_every_worker() -> None:
+    store = await a_store(a_session())
+    await update(store, "session_a", lambda session, now: ended(session, EndReason.STOPPED, now))
+    door, _ = a_door(store)
+    asked = Asked(a_job())
+    await door.accept(asked.request)
+    assert asked.rejected == [True]
+
+
+async def test_tampered_metadata_is_refused_for_every_worker() -> None:
+    door, slots = a_door(await a_store(a_session()))
+    asked = Asked(a_job(metadata="{"))
+    await door.accept(asked.request)
+    assert asked.rejected == [True]
+    assert slots.load == 0
+
+
+async def test_while_the_store_is_away_the_job_is_left_to_another_worker() -> None:
+    door, slots = a_door(DeadStore())
+    asked = Asked(a_job())
+    await door.accept(asked.request)
+    assert asked.rejected == [False]
+    assert slots.load == 0
+
+
+async def test_a_room_that_somebody_else_made_is_served_under_its_adopted_id() -> None:
+    door, _ = a_door(await a_store())
+    asked = Asked(a_job(room="sip-room", metadata=""))
+    await door.accept(asked.request)
+    session_id = adopted_session_id(SECRET, "RM_sip-room")
+    assert [arguments.identity for arguments in asked.accepted] == [f"agent-{session_id}-1"]
+
+
+async def test_a_job_that_livekit_gives_to_another_after_all_frees_its_slot() -> None:
+    door, slots = a_door(await a_store(a_session()))
+    asked = Asked(a_job(), fails=TimeoutError("no assignment"))
+    with pytest.raises(TimeoutError):
+        await door.accept(asked.request)
+    assert slots.load == 0
+
+
+async def over(store: MemoryStore, session_id: str = "session_a") -> Session:
+    """The session, once it is over."""
+
+    async def is_over() -> bool:
+        return (await store.get(session_id)).state in (State.ENDED, State.ERROR)
+
+    await eventually(is_over)
+    return await store.get(session_id)
+
+
+async def test_the_death_of_an_agent_that_its_session_counts_on_is_a_loss() -> None:
+    store = await a_store(a_session())
+    await a_call(store)
+    door, slots = a_door(store)
+    slots.take("job_a")
+    door.job_closed(a_job(), -9)
+    session = await over(store)
+    assert (session.state, session.error) == (State.ERROR, ErrorReason.LOST)
+    assert slots.load == 0
+
+
+async def test_the_death_of_an_adopted_rooms_agent_is_a_loss_too() -> None:
+    session_id = adopted_session_id(SECRET, "RM_sip-room")
+    store = await a_store(a_session(session_id, adopted=True, job="job_a"))
+    door, _ = a_door(store)
+    door.job_closed(a_job(room="sip-room", metadata=""), -9)
+    assert (await over(store, session_id)).error is ErrorReason.LOST
+
+
+async def reported(door: Doorkeeper) -> None:
+    """Wait until the door has nothing left to report."""
+
+    async def nothing_left() -> bool:
+        return not door._tasks
+
+    await eventually(nothing_left)
+
+
+async def test_the_end_of_a_process_whose_call_ended_changes_nothing() -> None:
+    store = await a_store(a_session())
+    await a_call(store)
+    await update(store, "session_a", lambda session, now: ended(session, EndReason.CALLER_LEFT, now))
+    before = await store.get("session_a")
+    door, slots = a_door(store)
+    slots.take("job_a")
+    door.job_closed(a_job(), 0)
+    await reported(door)
+    assert await store.get("session_a") == before
+    assert slots.load == 0
+
+
+async def test_the_death_of_an_agent_that_was_replaced_harms_nobody() -> None:
+    store = await a_store(a_session())
+    await a_call(store)
+    await update(store, "session_a", started)
+    await update(store, "session_a", lambda s, now: claimed(s, attempt=2, job="job_b", worker="worker_b", now=now))
+    before = await store.get("session_a")
+    door, _ = a_door(store)
+    door.job_closed(a_job(), -9)
+    await reported(door)
+    assert await store.get("session_a") == before
+
+
+@pytest.mark.parametrize("job", [a_job(), a_job(metadata="{")], ids=["unknown", "tampered"])
+async def test_the_death_of_an_agent_without_a_session_is_survived(job: Any) -> None:
+    door, slots = a_door(await a_store())
+    slots.take("job_a")
+    door.job_closed(job, -9)
+    await reported(door)
+    assert slots.load == 0
+
+
+async def test_the_server_is_asked_under_our_name_and_listens_where_it_was_told() -> None:
+    slots = Slots(2)
+
+    async def accept(request: JobRequest) -> None:
+        raise AssertionError("nobody asks")
+
+    server = make_server(settings(agent_name="ours", worker_port=0, pool_size=2), slots, accept)
+    assert server._agent_name == "ours"
+    assert server._load_threshold == float("inf")
+    assert server._num_idle_processes == 2
+    assert server._load_fnc is not None
+    slots.take("job_a")
+    assert server._load_fnc(server) == slots.load
