@@ -1,0 +1,85 @@
+"""One whole system for all end-to-end tests, and speech for its callers."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli import wav
+from cli.caller import Caller
+from cli.wav import Sound
+from pipeline.local import hibari
+from tests.support.system import ROOT, System
+
+BROKEN = '''"""An agent whose brain cannot be reached."""
+
+from pipeline.agents import Agent, Provider
+
+agent = Agent(
+    name="broken",
+    prompt="You never answer.",
+    greeting="Hello from the broken agent.",
+    llm=Provider("openai-compatible", {"model": "none"}),
+    overridable=(),
+)
+'''
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    directory = tmp_path_factory.mktemp("system")
+    agents = directory / "agents"
+    agents.mkdir()
+    shutil.copy(ROOT / "agents" / "default.py", agents)
+    (agents / "broken.py").write_text(BROKEN)
+    environment = {
+        "GREENROOM_AGENTS": str(agents),
+        "PREWARM_POOL_SIZE": "2",
+        "GREENROOM_SLOTS": "6",
+        "GREENROOM_HANGUP_GRACE": "3",
+        "GREENROOM_CALLER_GRACE": "4",
+        "GREENROOM_JOIN_SECONDS": "15",
+        "GREENROOM_OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+    }
+    with System(directory, environment) as running:
+        yield running
+
+
+@pytest.fixture
+async def caller(system: System) -> AsyncIterator[Caller]:
+    async with Caller(system.url) as one:
+        yield one
+        if one.started is not None:
+            await one.stop()
+
+
+@pytest.fixture
+async def http(system: System) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=system.url, timeout=15, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def speech() -> Callable[[str], Sound]:
+    """Words as a sound, made by the bundled voice."""
+
+    def say(text: str) -> Sound:
+        pcm, rate = hibari.synthesise(text)
+        return Sound(pcm, rate)
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def human() -> Sound:
+    """A human voice, from moonshine-voice: "It was the best of times, it was the worst of times"."""
+    package = importlib.util.find_spec("moonshine_voice")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    whole = wav.read(Path(package.submodule_search_locations[0]) / "assets" / "two_cities.wav")
+    return Sound(whole.samples[int(1.1 * whole.rate) : int(4.7 * whole.rate)], whole.rate)
