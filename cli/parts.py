@@ -122,6 +122,7 @@ def of_this_machine(settings: UpSettings, keys: Keys, files: Files) -> list[Part
         ready=partial(probes.http_ok, settings.reached, settings.port, "/healthz"),
         needs=needs,
         environment=environment,
+        stop_seconds=5.0,  # it gives answers under way 3 seconds
     )
     worker = Part(
         name="worker",

@@ -12,7 +12,7 @@ from cli.keeper import Keeper
 from cli.output import Output
 from cli.parts import Part
 
-PROBE_SECONDS = 0.1  # between two questions whether a part is ready
+PROBE_SECONDS = 0.2  # between two questions whether a part is ready
 REPORT_SECONDS = 10.0  # between two lines about a part that isn't ready yet
 STEADY_SECONDS = 30.0  # a part that lived this long starts its backoff anew
 ORPHAN_SECONDS = 5.0  # what a dead part's children get to report it and end; the worker's use it
@@ -130,7 +130,7 @@ class Supervisor:
             await asyncio.sleep(PROBE_SECONDS)
         self._ready[part.name].set()
         if again:
-            self._output.say(f"{part.name} is back")
+            self._output.say(f"{part.name} runs again")
         if all(event.is_set() for event in self._ready.values()):
             self._all_were_ready = True
             self._on_ready({name: each.pid for name, each in self._children.items()})

@@ -116,7 +116,7 @@ async def test_a_part_that_dies_is_started_again_and_both_are_said(stage):
     os.kill(running.ready[0]["api"], signal.SIGKILL)
     await running.until(lambda: len(running.ready) == 2)
     assert "greenroom | api died (killed by SIGKILL); starting it again in 0.5 s" in running.lines
-    assert "greenroom | api is back" in running.lines
+    assert "greenroom | api runs again" in running.lines
     assert running.ready[1]["store"] == running.ready[0]["store"]
     assert running.ready[1]["api"] != running.ready[0]["api"]
 
