@@ -25,10 +25,8 @@ def test_it_lists_its_commands_with_what_they_do():
 
 
 def test_the_long_lived_up_loads_no_media_and_no_pydantic():
-    script = (
-        "import sys, cli.up;"
-        "print([name for name in ('numpy', 'livekit', 'pydantic', 'typer') if name in sys.modules])"
-    )
+    heavy = ("numpy", "livekit", "pydantic", "typer")
+    script = f"import sys, cli.up; print([name for name in {heavy} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert loaded.stdout.strip() == "[]", loaded.stderr
 
