@@ -29,7 +29,7 @@ from session.store import Page, Started, Stats, Utterance, Worker
 
 CALL_SECONDS = 0.9  # of one call, waiting for a connection included: the API says `store_unavailable` within a second
 SOCKET_SECONDS = 0.5  # to connect, and to wait for each reply
-CONNECTIONS = 32  # of one process; a call holds one for less than a millisecond
+CONNECTIONS = 16  # of one process; a call holds one for less than a millisecond
 
 _log = logging.getLogger(__name__)
 

