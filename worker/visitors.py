@@ -9,7 +9,7 @@ from typing import Protocol
 
 from livekit import rtc
 from livekit.agents.types import TOPIC_CHAT
-from livekit.rtc._proto.track_pb2 import AudioTrackFeature
+from livekit.protocol.models import AudioTrackFeature
 
 from pipeline.speaker import IN_RATE
 from session.dispatch import caller_identity
