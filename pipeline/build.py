@@ -67,7 +67,7 @@ class Built:
     aggregators: LLMContextAggregatorPair
 
 
-class ThriftySmartTurn(LocalSmartTurnAnalyzerV3):  # type: ignore[misc]  # Pipecat ships no types for it
+class ThriftySmartTurn(LocalSmartTurnAnalyzerV3):
     """Smart Turn that hands back the memory of a prediction: 30 MB of a call's own, else kept to its end."""
 
     async def analyze_end_of_turn(self) -> tuple[EndOfTurnState, MetricsData | None]:

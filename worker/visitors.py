@@ -87,7 +87,8 @@ class Visitors:
         """What the caller said before the agent was there, where its track says that there is something."""
         participant = self._room.remote_participants.get(self._identity or "")
         tracks = participant.track_publications.values() if participant is not None else ()
-        if not any(AudioTrackFeature.TF_PRECONNECT_BUFFER in track.audio_features for track in tracks):
+        features = {int(feature) for track in tracks for feature in track.audio_features}
+        if int(AudioTrackFeature.TF_PRECONNECT_BUFFER) not in features:
             return b""
         with contextlib.suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.shield(self._early), WAIT_SECONDS)
