@@ -27,19 +27,24 @@ from pipeline.speaker import IN_RATE, OUT_RATE
 
 
 class FakeSink:
-    """Takes all sound at once; `unplayed` seconds are queued and `drain` waits for the next `finish` or `clear`."""
+    """Takes all sound at once; `unplayed` seconds are queued and `drain` waits for the next `finish` or `clear`.
 
-    def __init__(self) -> None:
+    Args:
+        instant: sound has been played as soon as it is taken; can be changed.
+    """
+
+    def __init__(self, *, instant: bool = False) -> None:
+        self.instant = instant
         self.chunks: list[bytes] = []
         self.unplayed = 0.0
         self.clears = 0
         self.draining = 0
-        self.played = asyncio.Event()
+        self._played = asyncio.Event()
 
     def finish(self) -> None:
         """All that was taken until now has been played."""
-        self.played.set()
-        self.played = asyncio.Event()
+        self._played.set()
+        self._played = asyncio.Event()
 
     @property
     def seconds(self) -> float:
@@ -58,7 +63,8 @@ class FakeSink:
 
     async def drain(self) -> None:
         self.draining += 1
-        await self.played.wait()
+        if not self.instant:
+            await self._played.wait()
 
 
 class Tail(FrameProcessor):

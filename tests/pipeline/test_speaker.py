@@ -126,7 +126,7 @@ async def test_after_an_interruption_the_next_sentence_is_whole() -> None:
         sink.unplayed = 1.0
         await stage.send(InterruptionFrame())
         await until(lambda: stage.tail.of(InterruptionFrame), "the interruption goes on")
-        sink.played.set()
+        sink.instant = True
         await stage.send(*sentence("Yes?", 0.2))
         await until(lambda: stage.tail.of(TTSTextFrame), "the next is said")
         assert [frame.text for frame in stage.tail.of(TTSTextFrame)] == ["Yes?"]
@@ -150,8 +150,7 @@ async def test_only_heard_words_stay_in_the_conversation() -> None:
 
 
 async def test_the_first_sound_is_told_once() -> None:
-    sink = FakeSink()
-    sink.played.set()
+    sink = FakeSink(instant=True)
     speaker, _ = a_speaker(sink)
     told: list[float] = []
     speaker.first_audio = lambda: told.append(sink.seconds)
@@ -162,8 +161,7 @@ async def test_the_first_sound_is_told_once() -> None:
 
 
 async def test_sound_is_written_in_pieces_of_40_ms() -> None:
-    sink = FakeSink()
-    sink.played.set()
+    sink = FakeSink(instant=True)
     speaker, _ = a_speaker(sink)
     async with running(speaker) as stage:
         await stage.send(*sentence("One.", 0.1))

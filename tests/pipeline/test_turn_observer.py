@@ -21,8 +21,7 @@ pytestmark = pytest.mark.anyio
 
 
 def a_speaker() -> Speaker:
-    sink = FakeSink()
-    sink.played.set()
+    sink = FakeSink(instant=True)
     return Speaker(sink, lambda _: None)
 
 

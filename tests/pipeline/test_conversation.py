@@ -1,0 +1,198 @@
+"""A whole conversation with the local brain and voice, its ears left out: what is said, heard, cut off and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from pydantic import SecretStr
+
+from pipeline.agents import Agent, Provider
+from pipeline.build import Analyzers, make_analyzers
+from pipeline.conversation import APOLOGY_CHUNK, REPEATED_SECONDS, Conversation, Failures
+from pipeline.settings import PipelineSettings
+from pipeline.speaker import OUT_RATE
+from pipeline.tools import end_call
+from tests.pipeline.providers.openai_server import OpenAIServer, text_answer
+from tests.pipeline.stage import FakeSink, Notes, until
+
+pytestmark = pytest.mark.anyio
+
+GREETING = "Good day."
+
+
+@pytest.mark.parametrize(
+    ("errors", "gives_up"),
+    [
+        ([(False, 0.0)], [False]),
+        ([(True, 0.0)], [True]),
+        ([(False, 0.0), (False, 1.0)], [False, True]),
+        ([(False, 0.0), (True, 1000.0)], [False, True]),
+        ([(False, 0.0), (False, REPEATED_SECONDS - 0.1)], [False, True]),
+        ([(False, 0.0), (False, REPEATED_SECONDS)], [False, False]),
+        ([(False, 0.0), (False, 40.0), (False, 60.0)], [False, False, True]),
+        ([(False, 1000.0)], [False]),  # the clock's own zero is not an error
+    ],
+)
+def test_when_a_providers_errors_are_its_failure(errors: list[tuple[bool, float]], gives_up: list[bool]) -> None:
+    failures = Failures()
+    assert [failures.give_up(permanent=permanent, now=now) for permanent, now in errors] == gives_up
+
+
+@pytest.fixture(scope="module")
+def analyzers() -> Analyzers:
+    return make_analyzers(PipelineSettings(turn="silence"))
+
+
+class Talk:
+    """A running conversation and what came of it."""
+
+    def __init__(self, conversation: Conversation, sink: FakeSink, notes: Notes) -> None:
+        self.conversation, self.sink, self.notes = conversation, sink, notes
+
+    @property
+    def said(self) -> str:
+        return " ".join(text for text, _ in self.notes.agent)
+
+
+@asynccontextmanager
+async def talking(
+    analyzers: Analyzers, settings: PipelineSettings | None = None, *, plays: bool = True, **agent: Any
+) -> AsyncIterator[Talk]:
+    settings = settings or PipelineSettings(turn="silence")
+    sink, notes = FakeSink(instant=plays), Notes()
+    facts = {"name": "a", "prompt": "Be kind.", "greeting": GREETING, "tools": [end_call], **agent}
+    conversation = Conversation(
+        Agent(**facts).resolve(settings), settings, analyzers, sink=sink, listener=notes, session_id="session_a"
+    )
+    running = asyncio.create_task(conversation.run(), name="conversation")
+    try:
+        async with asyncio.timeout(20):
+            await conversation.started()
+        yield Talk(conversation, sink, notes)
+    finally:
+        await conversation.stop()
+        async with asyncio.timeout(10):
+            await running
+
+
+async def test_the_greeting_is_spoken_and_told(analyzers: Analyzers) -> None:
+    async with talking(analyzers) as talk:
+        await talk.conversation.greet()
+        await until(lambda: talk.notes.agent and len(talk.notes.states) == 2, "the greeting is told", seconds=20)
+        assert talk.notes.agent == [(GREETING, False)]
+        assert talk.notes.sentences == [GREETING]
+        assert talk.notes.states == ["speaking", "listening"]
+        assert 0.3 < talk.sink.seconds < 3
+        assert any(any(chunk) for chunk in talk.sink.chunks), "it is silent"
+
+
+async def test_typed_words_are_told_and_answered(analyzers: Analyzers) -> None:
+    async with talking(analyzers) as talk:
+        await talk.conversation.answer("My name is Ada.")
+        await until(lambda: talk.notes.agent, "the answer is told", seconds=20)
+        assert talk.notes.words == [("My name is Ada.", True)]
+        assert talk.notes.user == ["My name is Ada."]
+        assert "Ada" in talk.said
+
+
+async def test_what_was_said_stays_in_the_conversation(analyzers: Analyzers) -> None:
+    async with talking(analyzers) as talk:
+        await talk.conversation.answer("My name is Ada.")
+        await until(lambda: len(talk.notes.agent) == 1, "the first answer", seconds=20)
+        await talk.conversation.answer("What is my name?")
+        await until(lambda: len(talk.notes.agent) == 2, "the second answer", seconds=20)
+        assert "Ada" in talk.notes.agent[1][0]
+
+
+async def test_a_hush_leaves_what_was_heard_of_the_sentence(analyzers: Analyzers) -> None:
+    text = "One two three four five six seven eight nine ten."
+    async with talking(analyzers, plays=False) as talk:
+        await talk.conversation.say(text)
+        await until(lambda: talk.sink.draining, "the sentence is written", seconds=20)
+        talk.sink.unplayed = talk.sink.seconds / 2
+        await talk.conversation.hush()
+        await until(lambda: talk.notes.agent, "what was heard is told")
+        ((heard, interrupted),) = talk.notes.agent
+        assert interrupted
+        assert re.match(r"One two three four \w+", heard)
+        assert text.startswith(heard)
+        assert "nine" not in heard
+
+
+async def test_typed_words_interrupt_the_agent(analyzers: Analyzers) -> None:
+    async with talking(analyzers, plays=False) as talk:
+        await talk.conversation.say("One two three four five six seven eight nine ten.")
+        await until(lambda: talk.sink.draining, "the sentence is written", seconds=20)
+        talk.sink.unplayed = talk.sink.seconds
+        talk.sink.instant = True
+        await talk.conversation.answer("My name is Ada.")
+        await until(lambda: "Ada" in talk.said, "the answer is told", seconds=20)
+        assert talk.sink.clears >= 1
+        assert "ten" not in talk.said
+
+
+async def test_a_goodbye_ends_the_call_once_it_has_been_heard(analyzers: Analyzers) -> None:
+    async with talking(analyzers, plays=False) as talk:
+        await talk.conversation.answer("Goodbye!")
+        await until(lambda: talk.sink.draining, "the goodbye is written", seconds=20)
+        assert talk.notes.goodbyes == 0
+        talk.sink.instant = True
+        talk.sink.finish()
+        await until(lambda: talk.notes.goodbyes, "the agent wants to end", seconds=20)
+
+
+async def test_an_apology_is_played_whole_whatever_the_providers_do(analyzers: Analyzers) -> None:
+    pcm = b"\7\0" * OUT_RATE
+    async with talking(analyzers) as talk:
+        await talk.conversation.apologise(pcm)
+        assert b"".join(talk.sink.chunks) == pcm
+        assert max(map(len, talk.sink.chunks)) == APOLOGY_CHUNK
+        assert talk.sink.draining == 1
+
+
+@asynccontextmanager
+async def asking(analyzers: Analyzers, *answers: Any) -> AsyncIterator[Talk]:
+    """A conversation whose brain is a server that gives these answers."""
+    async with OpenAIServer(*answers).serving() as server:
+        settings = PipelineSettings(
+            _env_file=None, turn="silence", openai_base_url=server.url, openai_server_key=SecretStr("key")
+        )
+        llm = Provider("openai-compatible", {"model": "tiny"})
+        async with talking(analyzers, settings, llm=llm) as talk:
+            yield talk
+        # Pipecat leaves it to the end of the process.
+        await cast(Any, talk.conversation)._llm._client.close()
+
+
+async def test_a_brain_that_refuses_for_good_is_a_failure(analyzers: Analyzers) -> None:
+    async with asking(analyzers, 401) as talk:
+        await talk.conversation.answer("Are you there?")
+        await until(lambda: talk.notes.failures, "the failure is told", seconds=20)
+        assert [permanent for _, permanent in talk.notes.failures] == [True]
+
+
+async def test_a_brain_that_stumbles_once_is_asked_again(analyzers: Analyzers) -> None:
+    async with asking(analyzers, 500, 500, text_answer("Here", " I am.")) as talk:
+        await talk.conversation.answer("Are you there?")
+        await until(lambda: "Here I am." in talk.said, "the answer is told", seconds=20)
+        assert talk.notes.failures == []
+
+
+async def test_a_brain_that_stumbles_again_is_a_failure(analyzers: Analyzers) -> None:
+    async with asking(analyzers, 500) as talk:
+        await talk.conversation.answer("Are you there?")
+        await until(lambda: talk.notes.failures, "the failure is told", seconds=20)
+        assert [permanent for _, permanent in talk.notes.failures] == [False]
+
+
+async def test_a_conversation_that_never_ran_can_be_stopped(analyzers: Analyzers) -> None:
+    settings = PipelineSettings(turn="silence")
+    agent = Agent(name="a", prompt="Be kind.", greeting=GREETING).resolve(settings)
+    conversation = Conversation(agent, settings, analyzers, sink=FakeSink(), listener=Notes(), session_id="session_a")
+    await conversation.stop()
+    assert not conversation._started.is_set()
