@@ -1,0 +1,128 @@
+"""Asks the dispatcher's API for a session and what became of it, as any front end does; knows no media."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+REQUEST_SECONDS = 15.0  # the longest start waits 10 s (`waitMs`), and half of that again
+
+
+class ControlError(Exception):
+    """The API gave no useful answer."""
+
+
+class NotReachable(ControlError):
+    """Nothing answers at the address."""
+
+
+class Refused(ControlError):
+    """The API said no, and why."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{message} ({code}, HTTP {status})")
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Started:
+    """The answer to a start.
+
+    Attributes:
+        session: The session's name, and its room's.
+        url: Where LiveKit is.
+        token: The caller's right to join; shown nowhere.
+        status: The session's state when the answer was given.
+        prewarmed: Whether a warm process was idle.
+        reused: Whether the session existed already.
+    """
+
+    session: str
+    url: str
+    token: str
+    status: str
+    prewarmed: bool
+    reused: bool
+
+    def __repr__(self) -> str:
+        return f"Started({self.session!r}, {self.status!r})"
+
+
+class Control:
+    """A client of one dispatcher. Close it."""
+
+    def __init__(self, url: str) -> None:
+        """`url` as `http://127.0.0.1:8080`."""
+        self.url = url.rstrip("/")
+        # trust_env=False: a proxy of the environment has no business between a caller and a server on loopback.
+        self._http = httpx.AsyncClient(base_url=self.url, timeout=REQUEST_SECONDS, trust_env=False)
+
+    async def start(
+        self,
+        *,
+        agent: str | None = None,
+        config: dict[str, Any] | None = None,
+        user_id: str | None = None,
+        wait_ms: int | None = None,
+    ) -> Started:
+        """Ask for a session. `wait_ms` is how long the answer may wait for `ready`; None leaves that to the server."""
+        given = {"agent": agent, "config": config, "userId": user_id}
+        body = {name: value for name, value in given.items() if value is not None}
+        params = {} if wait_ms is None else {"waitMs": wait_ms}
+        answer = await self._ask("POST", "/api/session/start", json=body, params=params)
+        try:
+            return Started(
+                session=str(answer["sessionId"]),
+                url=str(answer["url"]),
+                token=str(answer["token"]),
+                status=str(answer["status"]),
+                prewarmed=bool(answer.get("prewarmed")),
+                reused=bool(answer.get("reused")),
+            )
+        except KeyError as error:
+            raise ControlError(f"{self.url} answered a start without {error}: is it Greenroom?") from error
+
+    async def stop(self, session: str) -> None:
+        """End a session."""
+        await self._ask("POST", "/api/session/stop", json={"sessionId": session})
+
+    async def session(self, session: str) -> dict[str, Any]:
+        """What the API says of a session."""
+        return await self._ask("GET", f"/api/session/{session}")
+
+    async def timings(self, session: str) -> list[tuple[str, float]]:
+        """Steps of a session's start: name, ms since its request was received."""
+        answer = await self._ask("GET", f"/api/session/{session}/timings")
+        return [(str(step["name"]), float(step["ms"])) for step in answer.get("steps", [])]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _ask(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        """The JSON object that answers. Raises NotReachable, Refused, or ControlError for what is no answer of ours."""
+        try:
+            response = await self._http.request(method, path, **kwargs)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise NotReachable(
+                f"nothing answers at {self.url}. Is Greenroom running? Start it with `make up`"
+            ) from error
+        except httpx.TimeoutException as error:
+            raise ControlError(f"{self.url}{path} didn't answer within {REQUEST_SECONDS:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ControlError(f"asking {self.url}{path} failed: {error or type(error).__name__}") from error
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ControlError(
+                f"{self.url}{path} gave HTTP {response.status_code} and no JSON object: is it Greenroom?"
+            )
+        if not response.is_success:
+            reason = str(answer.get("error") or "no reason given")
+            raise Refused(response.status_code, str(answer.get("code") or "unknown"), reason)
+        return answer

@@ -1,0 +1,55 @@
+"""This machine's own microphone and loudspeaker for a call; knows no session and no room."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from typing import Any
+
+from livekit import rtc
+
+
+class NoDevice(Exception):
+    """There is no microphone or no loudspeaker that can be used."""
+
+
+class Devices:
+    """The microphone as a source to publish, and a loudspeaker for tracks, with echo cancellation between them."""
+
+    def __init__(self, input_: Any, output: Any) -> None:
+        """Use `open_devices`."""
+        self.source: rtc.AudioSource = input_.source
+        self._input = input_
+        self._output = output
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def play(self, track: rtc.Track) -> None:
+        """Hear `track` on the loudspeaker."""
+        task = asyncio.create_task(self._play(track), name="loudspeaker")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _play(self, track: rtc.Track) -> None:
+        await self._output.add_track(track)
+        await self._output.start()
+
+    async def close(self) -> None:
+        """Give both back."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._output.aclose()
+        await self._input.aclose()
+
+
+def open_devices() -> Devices:
+    """The default microphone and loudspeaker, opened; needs a running event loop. Raises NoDevice."""
+    try:
+        sounddevice = importlib.import_module("sounddevice")
+    except (ImportError, OSError) as error:  # the package is missing, or the PortAudio library beneath it
+        raise NoDevice(f"{error}: --mic needs it (Debian: apt install libportaudio2). --wav needs no device") from error
+    media = rtc.MediaDevices()
+    try:
+        return Devices(media.open_input(), media.open_output())
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise NoDevice(f"no microphone or loudspeaker can be opened: {error}. --wav needs no device") from error

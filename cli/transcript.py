@@ -1,0 +1,72 @@
+"""Puts the two sides of a conversation together from pieces of text that come and change; knows no room."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Speaker = Literal["user", "agent"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that was said.
+
+    Attributes:
+        segment: The sender's name for it; pieces and corrections of the same thing carry the same.
+        speaker: Who said it.
+        text: All of it that is known.
+        final: Whether it will not change any more.
+        at: When its first piece came, `time.monotonic()` in seconds.
+    """
+
+    segment: str
+    speaker: Speaker
+    text: str
+    final: bool
+    at: float
+
+
+class Transcript:
+    """What was said so far, in the order in which it began."""
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[Speaker, str], Line] = {}
+
+    def update(self, speaker: Speaker, segment: str, text: str, *, final: bool, at: float) -> Line:
+        """Take `text` as all that is known of `segment`, in place of what was known before; the line as it is now.
+
+        What is final is only replaced by something final: a late partial result is ignored, and so is a final message
+        without text, which only closes the segment.
+        """
+        text = text.strip()
+        key = (speaker, segment)
+        known = self._lines.get(key)
+        if known is None:
+            line = Line(segment, speaker, text, final, at)
+        elif known.final and not final:
+            return known
+        else:
+            line = replace(known, text=text or known.text, final=final)
+        self._lines[key] = line
+        return line
+
+    @property
+    def lines(self) -> list[Line]:
+        """Everything with a text."""
+        return [line for line in self._lines.values() if line.text]
+
+    def said(self, speaker: Speaker, *, since: float = 0.0) -> str:
+        """All that `speaker` said in lines that began at `since` or later."""
+        return " ".join(line.text for line in self.lines if line.speaker == speaker and line.at >= since)
+
+
+def contains(text: str, word: str) -> bool:
+    """Whether `word` (or a phrase) stands in `text` by itself, whatever the case and the punctuation."""
+    wanted = _plain(word)
+    return bool(wanted) and f" {wanted} " in f" {_plain(text)} "
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
