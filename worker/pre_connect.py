@@ -7,6 +7,7 @@ from livekit.agents.utils.codecs import AudioStreamDecoder
 
 TOPIC = "lk.agent.pre-connect-audio-buffer"  # LiveKit's client SDKs send it here when `preConnectBuffer` is on
 MAX_SECONDS = 10.0  # LiveKit's clients keep as much; more is cut off
+SENT_RATES = range(8_000, 192_001)  # Hz; what sound cards can do
 WAIT_SECONDS = 1.5  # for the buffer of a caller whose track says that there is one
 
 
@@ -40,9 +41,10 @@ async def decode(reader: rtc.ByteStreamReader, rate: int) -> bytes:
 
 
 def _to_mono(raw: bytes, sent_rate: int, channels: int, rate: int) -> bytes:
-    if sent_rate <= 0 or channels not in (1, 2):
+    if sent_rate not in SENT_RATES or channels not in (1, 2):
         return b""
-    frame = rtc.AudioFrame(raw, sent_rate, channels, len(raw) // (2 * channels))
+    samples = len(raw) // (2 * channels)
+    frame = rtc.AudioFrame(raw[: samples * 2 * channels], sent_rate, channels, samples)
     resampler = rtc.AudioResampler(sent_rate, rate, num_channels=channels)
     frames = [*resampler.push(frame), *resampler.flush()]
     return b"".join(bytes(memoryview(one.data)[::channels]) for one in frames)
