@@ -153,7 +153,8 @@ class Visitors:
             await self._typed.answer(text)
 
     def _pre_connect(self, reader: rtc.ByteStreamReader, identity: str) -> None:
-        self._hold(self._read_early(reader))
+        if self._identity in (None, identity):
+            self._hold(self._read_early(reader))
 
     async def _read_early(self, reader: rtc.ByteStreamReader) -> None:
         pcm = await decode(reader, IN_RATE)
