@@ -1,0 +1,153 @@
+"""A LiveKit room as the worker sees it, with people that come, speak, write and go as told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from livekit import rtc
+
+MICROPHONE = rtc.TrackKind.KIND_AUDIO
+
+
+class Publication:
+    """Somebody's track, as it is announced."""
+
+    def __init__(self, sid: str = "TR_1", kind: int = MICROPHONE, features: tuple[int, ...] = ()) -> None:
+        self.sid, self.kind, self.audio_features = sid, kind, features
+        self.subscribed = False
+
+    def set_subscribed(self, subscribed: bool) -> None:
+        self.subscribed = subscribed
+
+
+class Participant:
+    """Somebody in the room."""
+
+    def __init__(
+        self, identity: str, sid: str = "PA_1", kind: int = rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD
+    ) -> None:
+        self.identity, self.sid, self.kind = identity, sid, kind
+        self.disconnect_reason: int | None = None
+        self.track_publications: dict[str, Publication] = {}
+
+
+@dataclass
+class Text:
+    """A text that was streamed to the room."""
+
+    topic: str
+    attributes: dict[str, str]
+    sender: str
+    text: str = ""
+    closed: bool = False
+
+    async def write(self, text: str) -> None:
+        self.text += text
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class OwnPublication:
+    """The agent's own track; it counts as subscribed once `heard` is set."""
+
+    def __init__(self) -> None:
+        self.sid = "TR_agent"
+        self.heard = asyncio.Event()
+
+    async def wait_for_subscription(self) -> None:
+        await self.heard.wait()
+
+
+@dataclass
+class LocalParticipant:
+    """The agent in the room. `fails` is raised instead of sending anything, as often as it is in the list."""
+
+    identity: str = "agent-session_a-1"
+    states: list[str] = field(default_factory=list)
+    texts: list[Text] = field(default_factory=list)
+    tracks: list[rtc.LocalAudioTrack] = field(default_factory=list)
+    fails: list[Exception] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.publication = OwnPublication()
+
+    async def set_attributes(self, attributes: dict[str, str]) -> None:
+        if self.fails:
+            raise self.fails.pop()
+        self.states.extend(attributes.values())
+
+    async def stream_text(self, *, topic: str, attributes: dict[str, str], sender_identity: str) -> Text:
+        text = Text(topic, attributes, sender_identity)
+        self.texts.append(text)
+        return text
+
+    async def publish_track(self, track: rtc.LocalAudioTrack, options: Any) -> OwnPublication:
+        if self.fails:
+            raise self.fails.pop()
+        self.tracks.append(track)
+        return self.publication
+
+
+class FakeRoom:
+    """rtc.Room without a server."""
+
+    def __init__(self) -> None:
+        self.local_participant = LocalParticipant()
+        self.remote_participants: dict[str, Participant] = {}
+        self.handlers: dict[str, list[Callable[..., None]]] = {}
+        self.streams: dict[str, Callable[[Any, str], None]] = {}
+
+    def on(self, event: str, handler: Callable[..., None]) -> None:
+        self.handlers.setdefault(event, []).append(handler)
+
+    def register_text_stream_handler(self, topic: str, handler: Callable[[Any, str], None]) -> None:
+        self.streams[topic] = handler
+
+    register_byte_stream_handler = register_text_stream_handler
+
+    def tell(self, event: str, *facts: Any) -> None:
+        for handler in self.handlers.get(event, []):
+            handler(*facts)
+
+    def join(self, participant: Participant) -> None:
+        self.remote_participants[participant.identity] = participant
+        self.tell("participant_connected", participant)
+
+    def leave(self, participant: Participant, reason: int) -> None:
+        self.remote_participants.pop(participant.identity, None)
+        participant.disconnect_reason = reason
+        self.tell("participant_disconnected", participant)
+
+
+class Letter:
+    """A text stream from somebody."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    async def read_all(self) -> str:
+        return self.text
+
+
+@dataclass
+class Info:
+    """What a byte stream says of itself."""
+
+    mime_type: str
+    attributes: dict[str, str]
+
+
+class Bytes:
+    """A byte stream from somebody, in chunks."""
+
+    def __init__(self, data: bytes, mime: str, *, size: int = 1000, **attributes: str) -> None:
+        self.info = Info(mime, attributes)
+        self.data, self.size = data, size
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self.data), self.size):
+            yield self.data[start : start + self.size]
