@@ -16,6 +16,7 @@ from session.errors import StoreUnavailable
 SWEEP_SECONDS = 2.0  # between two sweeps, over all replicas
 SWEEP_LIMIT_SECONDS = 20.0  # for one; less than REDELIVERY, so that no other replica runs it too
 REDELIVERY = timedelta(seconds=30)  # after which a dead replica's sweep runs elsewhere
+STOP_SECONDS = 3.0  # for the docket's own clean-up when the dispatcher is told to stop
 RETRY_SECONDS = 2.0  # after which a docket that lost its store is opened again
 
 _log = logging.getLogger("dispatcher")
@@ -30,22 +31,25 @@ async def running_tasks(url: str, *, namespace: str, sweep: Sweep) -> AsyncItera
         namespace: second part of every key.
         sweep: what is due every SWEEP_SECONDS.
     """
-    task = asyncio.create_task(_keep_running(url, namespace, sweep), name="docket")
+    stopping = asyncio.Event()
+    task = asyncio.create_task(_keep_running(url, namespace, sweep, stopping), name="docket")
     try:
         yield
     finally:
+        stopping.set()
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait({task}, timeout=STOP_SECONDS)
 
 
-async def _keep_running(url: str, namespace: str, sweep: Sweep) -> None:
-    while True:
+async def _keep_running(url: str, namespace: str, sweep: Sweep, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
         try:
             await _run(url, namespace, sweep)
         except Exception as error:  # noqa: BLE001  # the task ends here and begins again; nothing else watches it
             _log.warning("event=docket_lost error=%s retry_seconds=%s", type(error).__name__, RETRY_SECONDS)
-        await asyncio.sleep(RETRY_SECONDS)
+        # Docket's worker ends quietly when it is cancelled, so a cancelled task may well come by here.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), RETRY_SECONDS)
 
 
 async def _run(url: str, namespace: str, sweep: Sweep) -> None:
