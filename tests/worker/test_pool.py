@@ -135,13 +135,18 @@ async def test_the_pool_of_a_server_is_found_once_it_runs() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
 
-class NeverRuns:
-    """A server that makes no pool."""
+class SlowServer:
+    """A server that makes its pool a little later."""
 
-    _proc_pool: Any = None
+    _proc_pool: ProcPool | None = None
 
 
-async def test_a_server_that_never_makes_its_pool_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_module, "ATTACH_SECONDS", 0.05)
-    with pytest.raises(TimeoutError):
-        await Pool.attach(NeverRuns(), lambda job, code: None)  # type: ignore[arg-type]
+async def test_a_server_that_has_no_pool_yet_is_waited_for() -> None:
+    server: Any = SlowServer()
+    attaching = asyncio.create_task(Pool.attach(server, lambda job, code: None))
+    await asyncio.sleep(0)
+    assert not attaching.done()
+    async with a_pool() as (_, processes, _):
+        server._proc_pool = processes
+        await until(attaching.done, "the pool is found")
+    assert isinstance(attaching.result(), Pool)
