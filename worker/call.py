@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext
+from livekit.rtc.participant import PublishTrackError
 
 from pipeline.conversation import Conversation
 from pipeline.errors import PipelineError
@@ -92,7 +93,7 @@ class Call:
             return
         try:
             publication = await asyncio.wait_for(asyncio.shield(connecting), CONNECT_SECONDS)
-        except (TimeoutError, rtc.ConnectError) as error:
+        except (TimeoutError, rtc.ConnectError, PublishTrackError) as error:
             logger.error("session=%s event=connect_failed why=%s", self._session.id, type(error).__name__)
             self.end(ErrorReason.CONNECT_FAILED)
             return
