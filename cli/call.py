@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ def call(
 ) -> None:
     """Place a call, speak and listen; exit code 0: understood and answered, 1: not, 2: used wrongly."""
     console = Console(stderr=as_json, highlight=False)
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)  # it reports the end of every room as an error
     try:
         plan = _plan(wav or [], mic, url, agent, say or [], expect or [], save, keep, console)
     except (BadWav, ValueError) as error:

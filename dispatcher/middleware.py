@@ -19,7 +19,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 413."""
+        """Pass the request on, or answer 422."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
@@ -32,7 +32,7 @@ class BodyLimit:
             parts.append(message.get("body", b""))
             size, more = sum(map(len, parts)), message.get("more_body", False)
         if size > MAX_BODY_BYTES:
-            refusal = answer(413, "body_too_large", f"The body is larger than {MAX_BODY_BYTES} bytes.")
+            refusal = answer(422, "body_too_large", f"The body is larger than {MAX_BODY_BYTES} bytes.")
             refusal.headers["Connection"] = "close"  # what was not read cannot be skipped
             await refusal(scope, receive, send)
             return

@@ -90,7 +90,10 @@ class FrontEnd:
         await writer.aclose()
 
     def _send(self, what: Coroutine[Any, Any, object]) -> None:
-        self._queue.put_nowait(what)
+        if self._task.done():
+            what.close()
+        else:
+            self._queue.put_nowait(what)
 
     async def _run(self) -> None:
         while True:

@@ -99,7 +99,7 @@ class Running:
                 )
             )
             async with asyncio.timeout(CLAIM_SECONDS):
-                session = await claim(store, self._ctx.job, self._ctx.worker_id, settings)
+                session = await claim(store, self._ctx.job, settings.worker_id or self._ctx.worker_id, settings)
                 now = await store.now()
         except (SessionError, TimeoutError) as error:
             logger.warning("room=%s event=claim_refused why=%s", self._ctx.job.room.name, type(error).__name__)

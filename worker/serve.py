@@ -33,6 +33,8 @@ logger = logging.getLogger("worker")
 
 async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: dict[str, Agent]) -> None:
     """Run until SIGTERM or SIGINT, then let running calls finish."""
+    worker_id = settings.worker_id or f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    os.environ["GREENROOM_WORKER_ID"] = worker_id  # for the job processes, which sign their claims with it
     async with open_store(
         settings.redis_url.get_secret_value(), namespace=settings.namespace, keep_seconds=settings.keep_seconds
     ) as store:
@@ -45,7 +47,6 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
         server = make_server(settings, slots, accept)
         running = asyncio.create_task(server.run(), name="agent server")
         pool = await Pool.attach(server, door.job_closed)
-        worker_id = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         started = time.time()
 
         def describe() -> Worker:

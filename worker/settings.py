@@ -19,6 +19,8 @@ def default_slots() -> int:
 class WorkerSettings(Connections, CallLimits):
     """What one worker is told."""
 
+    worker_id: str | None = Field(None, validation_alias="GREENROOM_WORKER_ID")
+    """This worker's name in the store; default: the host's name and eight random digits."""
     slots: int = Field(default_factory=default_slots, validation_alias="GREENROOM_SLOTS", ge=1)
     """Calls this worker takes at once; default: its cores / 0.25."""
     pool_size: int = Field(3, validation_alias="PREWARM_POOL_SIZE", ge=1)
