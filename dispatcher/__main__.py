@@ -20,6 +20,7 @@ from dispatcher.sweep import Sweep
 from dispatcher.tasks import running_tasks
 from session.redis_store import open_store
 
+BACKLOG = 512  # connections that wait to be taken
 CLOSE_SECONDS = 3  # for answers under way when it is told to stop
 _QUIET = ("docket", "uvicorn", "httpx", "aiohttp")  # whose info lines are not about sessions
 
@@ -40,7 +41,7 @@ def main() -> int:
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        listening = socket.create_server((settings.host, settings.port), family=_family(settings.host), backlog=512)
+        listening = _listen(settings.host, settings.port)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         print(f"dispatcher: cannot listen on {where} ({error.strerror}); set GREENROOM_PORT", file=sys.stderr)
@@ -75,8 +76,14 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
     _log.info("event=stopped")
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket that says it is TCP: asyncio sends at once (TCP_NODELAY) only on those, else 40 ms later."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    listening.listen(BACKLOG)
+    return listening
 
 
 if __name__ == "__main__":
