@@ -22,7 +22,7 @@ from session.redis_store import open_store
 
 BACKLOG = 512  # connections that wait to be taken
 CLOSE_SECONDS = 3  # for answers under way when it is told to stop
-_QUIET = ("docket", "uvicorn", "httpx", "aiohttp")  # whose info lines are not about sessions
+_QUIET = ("uvicorn", "httpx", "aiohttp")  # whose info lines are not about sessions
 
 _log = logging.getLogger("dispatcher")
 
@@ -38,6 +38,7 @@ def main() -> int:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
+    logging.getLogger("docket").setLevel(logging.ERROR)  # it warns every second while the store is away
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:

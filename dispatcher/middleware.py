@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,6 +12,8 @@ from dispatcher.metrics import Metrics
 from dispatcher.refusals import answer
 
 MAX_BODY_BYTES = 100 * 1024
+DISCARD_BYTES = 1024 * 1024  # of a body that is too large, read for its sender's sake
+DISCARD_SECONDS = 1.0
 
 
 class BodyLimit:
@@ -32,6 +36,8 @@ class BodyLimit:
             parts.append(message.get("body", b""))
             size, more = sum(map(len, parts)), message.get("more_body", False)
         if size > MAX_BODY_BYTES:
+            if more:
+                await _discard(receive)
             refusal = answer(422, "body_too_large", f"The body is larger than {MAX_BODY_BYTES} bytes.")
             refusal.headers["Connection"] = "close"  # what was not read cannot be skipped
             await refusal(scope, receive, send)
@@ -69,6 +75,18 @@ class Measured:
         finally:
             route = getattr(scope.get("route"), "path", None)
             self._metrics.answered(route or "other", status, time.monotonic() - began)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read on without keeping it, for a while: a sender who is cut off in mid-body never sees the answer."""
+    left = DISCARD_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 def _announced(scope: Scope) -> int:
