@@ -73,10 +73,12 @@ class Caller:
         source: rtc.AudioSource | None = None,
         on_line: Callable[[Line], None] | None = None,
         on_track: Callable[[rtc.Track], None] | None = None,
+        listens: bool = True,
     ) -> None:
         """`url` is the dispatcher's. `source` is published in place of `microphone`, which then can't speak.
 
-        `on_line` is called with each piece of transcript, `on_track` with each track of an agent's sound.
+        `on_line` is called with each piece of transcript, `on_track` with each track of an agent's sound. A caller that
+        doesn't `listens` keeps no sound, and costs less.
         """
         self.control = Control(url)
         self.microphone = Microphone()  # before the start: a front end asks for the microphone first, too
@@ -91,6 +93,7 @@ class Caller:
         self._source = source
         self._on_line = on_line
         self._on_track = on_track
+        self._listens = listens
         self._microphone_sid = ""
         self._reading: set[asyncio.Task[None]] = set()
         self._handlers()
@@ -112,6 +115,7 @@ class Caller:
         wait_ms: int | None = 0,
     ) -> Started:
         """Ask for a session; by default without waiting for the agent, which then walks in while this side joins."""
+        await self.control.open()
         self.asked_at = time.monotonic()
         self.started = await self.control.start(agent=agent, config=config, user_id=user_id, wait_ms=wait_ms)
         self.answered_at = time.monotonic()
@@ -233,7 +237,8 @@ class Caller:
         def on_track(track: rtc.Track, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant) -> None:
             self._seen(who)
             if is_agent(who) and track.kind == rtc.TrackKind.KIND_AUDIO:
-                self.ear.listen(track)
+                if self._listens:
+                    self.ear.listen(track)
                 if self._on_track is not None:
                     self._on_track(track)
 
@@ -283,7 +288,7 @@ class Caller:
         segment = attributes.get(ATTRIBUTE_SEGMENT) or reader.info.stream_id
         final = attributes.get(ATTRIBUTE_FINAL) == "true"
         line = self.transcript.update(speaker, segment, text, final=final, at=at)
-        if self._on_line is not None and line.text:
+        if self._on_line is not None:
             self._on_line(line)
 
     def _speaker(self, sender: str, track: str | None) -> Speaker:

@@ -60,6 +60,13 @@ class Control:
         # trust_env=False: a proxy of the environment has no business between a caller and a server on loopback.
         self._http = httpx.AsyncClient(base_url=self.url, timeout=REQUEST_SECONDS, trust_env=False)
 
+    async def open(self) -> None:
+        """Connect, so that the next request's time isn't that of a first one: a front end's page came from somewhere.
+
+        Raises NotReachable.
+        """
+        await self._request("GET", "/healthz")
+
     async def start(
         self,
         *,
@@ -104,8 +111,22 @@ class Control:
 
     async def _ask(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         """The JSON object that answers. Raises NotReachable, Refused, or ControlError for what is no answer of ours."""
+        response = await self._request(method, path, **kwargs)
         try:
-            response = await self._http.request(method, path, **kwargs)
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ControlError(f"{self.url}{path} gave HTTP {response.status_code}, no JSON object: is it Greenroom?")
+        if not response.is_success:
+            reason = str(answer.get("error") or "no reason given")
+            raise Refused(response.status_code, str(answer.get("code") or "unknown"), reason)
+        return answer
+
+    async def _request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        """Whatever answers. Raises NotReachable, or ControlError when the way there fails otherwise."""
+        try:
+            return await self._http.request(method, path, **kwargs)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise NotReachable(
                 f"nothing answers at {self.url}. Is Greenroom running? Start it with `make up`"
@@ -114,15 +135,3 @@ class Control:
             raise ControlError(f"{self.url}{path} didn't answer within {REQUEST_SECONDS:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ControlError(f"asking {self.url}{path} failed: {error or type(error).__name__}") from error
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise ControlError(
-                f"{self.url}{path} gave HTTP {response.status_code} and no JSON object: is it Greenroom?"
-            )
-        if not response.is_success:
-            reason = str(answer.get("error") or "no reason given")
-            raise Refused(response.status_code, str(answer.get("code") or "unknown"), reason)
-        return answer

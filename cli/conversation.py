@@ -17,7 +17,7 @@ ANSWER_SECONDS = (
 )
 TURN_SECONDS = 90.0  # an agent that talks longer than this doesn't stop at all
 QUIET_SECONDS = 1.2  # silence that means that the agent has finished: longer than its pause between two sentences
-TEXT_SECONDS = 3.0  # for the last of the transcript, which comes apart from the sound
+TEXT_SECONDS = 2.0  # for the last of the transcript, which comes apart from the sound
 
 
 @dataclass
@@ -38,10 +38,17 @@ class Report:
     failed: str | None = None
 
 
-async def hold(caller: Caller, sounds: Sequence[Sound], texts: Sequence[str], report: Report) -> None:
+async def hold(
+    caller: Caller,
+    sounds: Sequence[Sound],
+    texts: Sequence[str],
+    report: Report,
+    *,
+    answer_seconds: float = ANSWER_SECONDS,
+) -> None:
     """Join, hear the greeting, say every sound and write every text, wait for the answer to each; fill in `report`.
 
-    The session must be started. Raises NotJoined when the room can't be joined or is lost.
+    An answer may take `answer_seconds`. The session must be started. Raises NotJoined when there is no room to be in.
     """
     await caller.join()
     report.joined = _ms(caller.joined_at - caller.asked_at)
@@ -51,18 +58,18 @@ async def hold(caller: Caller, sounds: Sequence[Sound], texts: Sequence[str], re
         await caller.wait_for_quiet(QUIET_SECONDS, TURN_SECONDS)
         for sound in sounds:
             said = await caller.speak(sound)
-            await _answered(caller, said.ended, report)
+            await _answered(caller, said.ended, report, answer_seconds)
         for text in texts:
             written = time.monotonic()
             await caller.write(text)
-            await _answered(caller, written, report)
+            await _answered(caller, written, report, answer_seconds)
     except TookTooLong as error:
         report.failed = str(error)
 
 
-async def _answered(caller: Caller, since: float, report: Report) -> None:
+async def _answered(caller: Caller, since: float, report: Report, timeout: float) -> None:
     """Wait for the answer to what ended at `since`, and for its end."""
-    heard = await caller.wait_for_sound(since, ANSWER_SECONDS)
+    heard = await caller.wait_for_sound(since, timeout)
     report.answers.append(_ms(heard - since))
     await caller.wait_for_quiet(QUIET_SECONDS, TURN_SECONDS)
 

@@ -28,6 +28,9 @@ class LiveTranscript:
         key = (line.speaker, line.segment)
         if key in self._printed:
             return
+        if not line.text:
+            self._forget(key)
+            return
         if line.final:
             self._print(line)
             return
@@ -49,6 +52,10 @@ class LiveTranscript:
         self._console.print(self._rendered(line))
         self._printed.add((line.speaker, line.segment))
         self._open.pop((line.speaker, line.segment), None)
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        if self._open.pop(key, None) is not None:
+            self._clear()
 
     def _clear(self) -> None:
         if self._pending:

@@ -37,8 +37,8 @@ class Transcript:
     def update(self, speaker: Speaker, segment: str, text: str, *, final: bool, at: float) -> Line:
         """Take `text` as all that is known of `segment`, in place of what was known before; the line as it is now.
 
-        What is final is only replaced by something final: a late partial result is ignored, and so is a final message
-        without text, which only closes the segment.
+        What is final is only replaced by something final: a late partial result is ignored. A final one without a text
+        takes back what was announced: an agent that was interrupted before it was heard.
         """
         text = text.strip()
         key = (speaker, segment)
@@ -48,7 +48,7 @@ class Transcript:
         elif known.final and not final:
             return known
         else:
-            line = replace(known, text=text or known.text, final=final)
+            line = replace(known, text=text, final=final)
         self._lines[key] = line
         return line
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from rich.table import Table
 
-BAR = 40  # characters of the longest bar
+BAR = 30  # characters of the longest bar
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,65 @@
+"""The API's answers, refusals and silences as a caller meets them."""
+
+import asyncio
+
+import pytest
+
+from cli.control import Control, ControlError, NotReachable, Refused
+from tests.support.standin import standing_in
+from tests.support.system import free_ports
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def control():
+    async with standing_in("ws://127.0.0.1:1", comes=False) as standin:
+        client = Control(standin.url + "/")
+        yield client
+        await client.close()
+
+
+async def test_a_start_gives_what_a_caller_needs_to_join(control):
+    await control.open()
+    started = await control.start(wait_ms=0)
+    assert (started.session, started.url, started.status) == ("session_0", "ws://127.0.0.1:1", "starting")
+    assert started.token
+    assert started.token not in repr(started)
+    assert await control.timings(started.session) == [("room", 5.0)]
+    await control.stop(started.session)
+
+
+async def test_a_refusal_carries_its_code_and_its_sentence(control):
+    with pytest.raises(Refused, match=r"There is no such agent \(unknown_agent, HTTP 422\)") as refusal:
+        await control.start(agent="nobody")
+    assert (refusal.value.status, refusal.value.code) == (422, "unknown_agent")
+
+
+async def test_where_nothing_listens_the_way_to_start_is_told():
+    control = Control(f"http://127.0.0.1:{free_ports(1)[0]}")
+    with pytest.raises(NotReachable, match="Is Greenroom running\\? Start it with `make up`"):
+        await control.open()
+    await control.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", "is it Greenroom"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "is it Greenroom"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "failed"),
+    ],
+    ids=["a web page", "another API", "no HTTP at all"],
+)
+async def test_what_is_not_greenroom_is_recognised(answer, complaint):
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        control = Control(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(ControlError, match=complaint):
+            await control.start()
+        await control.close()
