@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -24,6 +23,7 @@ TOKEN_LIFE = timedelta(hours=2)  # of the right to join; a call may last longer
 RESERVED_TOKEN_LIFE = timedelta(minutes=10)  # front ends fetch it when their page loads
 DUPLICATE_IDENTITY = 2  # livekit.DisconnectReason
 AGENT = 4  # livekit.ParticipantInfo.Kind
+UNREADABLE = (jwt.PyJWTError, ParseError, ValueError, TypeError, AttributeError)  # what its SDK lets out of its parsers
 
 
 @asynccontextmanager
@@ -121,7 +121,7 @@ class LiveKitRooms:
         """What the webhook says, if `authorization` signs exactly this body. Raises BadSignature."""
         try:
             event = self._webhooks.receive(body.decode(), authorization)
-        except (jwt.PyJWTError, UnicodeDecodeError, binascii.Error, ParseError):
+        except UNREADABLE:
             raise BadSignature from None
         except Exception as error:
             if type(error) is not Exception:  # the SDK raises a bare Exception where the body's hash is wrong or absent
