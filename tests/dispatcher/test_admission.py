@@ -17,7 +17,7 @@ def serving(worker_id: str = "worker_a", **changes: Any) -> Worker:
     return a_worker(worker_id, **{"agents": AGENTS, "providers": PROVIDERS, **changes})
 
 
-FULL = {"active": 4, "idle": 0, "starting": 0}
+FULL: dict[str, Any] = {"active": 4, "idle": 0, "starting": 0}
 
 
 @pytest.mark.parametrize(

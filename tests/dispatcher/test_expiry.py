@@ -19,7 +19,7 @@ READY: dict[str, Any] = {"ready_at": NOON + 1, "last_active": NOON + 1}
 
 
 def limits(**changes: Any) -> CallLimits:
-    return CallLimits(_env_file=None, **{**LIMITS, **changes})  # type: ignore[call-arg]
+    return CallLimits(_env_file=None, **{**LIMITS, **changes})
 
 
 def ready(caller: Caller, **changes: Any) -> Session:

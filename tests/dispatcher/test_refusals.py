@@ -1,6 +1,6 @@
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Annotated
 
 import httpx
@@ -49,7 +49,7 @@ async def _ask(error: Exception, method: str, path: str, content: bytes | None =
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> AsyncIterator[None]:
+def quiet() -> Iterator[None]:
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

@@ -117,4 +117,4 @@ def test_an_error_names_the_setting_and_never_a_secret(environment: pytest.Monke
 def test_settings_cannot_be_changed(environment: pytest.MonkeyPatch) -> None:
     settings = _read(environment)
     with pytest.raises(ValidationError):
-        settings.port = 9
+        settings.port = 9  # type: ignore[misc]

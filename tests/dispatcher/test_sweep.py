@@ -49,7 +49,7 @@ class House:
     registry: CollectorRegistry
 
     async def sweep(self) -> None:
-        limits = CallLimits(_env_file=None, join_seconds=JOIN_SECONDS, max_session_seconds=None)  # type: ignore[call-arg]
+        limits = CallLimits(_env_file=None, join_seconds=JOIN_SECONDS, max_session_seconds=None)
         await Sweep(self.store, self.rooms, limits, self.metrics, SECRET).run()
 
     def __post_init__(self) -> None:
