@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0  # ICE and DTLS on a busy machine take up to 3 s
-FLUSH_SECONDS = 3.0  # for the last writes; the process must be gone 5 s after a stop
+STOP_SECONDS = 1.0  # for the pipeline to come to rest; it takes some 10 ms
+FLUSH_SECONDS = 2.5  # for the last writes; the process must be gone 5 s after a stop
 
 Outcome = EndReason | ErrorReason
 
@@ -80,6 +81,7 @@ class Call:
         self._front_end = FrontEnd(ctx.room)
         self._track = AgentTrack(OUT_RATE)
         self._conversation: Conversation | None = None
+        self._talking: asyncio.Task[None] | None = None
         self._visitors = Visitors(ctx.room, session, self)
 
     async def run(self) -> None:
@@ -108,16 +110,21 @@ class Call:
         """Write the end, while the room is still connected, and stop everything."""
         self._track.close()
         outcome = self._outcome or await self._visitors.room_outcome()
+        self._visitors.close()
+        await self._last_words()
         if not self._superseded:
             self._recorder.record(lambda: update(self._store, self._session.id, self._ending(outcome)))
         for task in self._tasks:
             task.cancel()
-        self._visitors.close()
-        if self._conversation is not None:
-            await self._conversation.stop()
         await self._front_end.close()
         await self._recorder.flush(FLUSH_SECONDS)
         logger.info("session=%s attempt=%d event=closed outcome=%s", self._session.id, self._session.attempt, outcome)
+
+    async def _last_words(self) -> None:
+        """Stop talking, and let what was heard of the last sentence be written: nothing is taken after the end."""
+        if self._conversation is not None and self._talking is not None:
+            await self._conversation.stop()
+            await asyncio.wait({self._talking}, timeout=STOP_SECONDS)
 
     def end(self, outcome: Outcome) -> None:
         """The call is over, for this reason; the first one given counts."""
@@ -190,7 +197,7 @@ class Call:
         )
         conversation.speaker.first_audio = self._first_audio
         self._conversation = conversation
-        self._hold(conversation.run(), "conversation")
+        self._talking = self._hold(conversation.run(), "conversation")
         return conversation
 
     async def _connect(self) -> rtc.LocalTrackPublication:
