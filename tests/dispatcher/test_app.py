@@ -1,0 +1,151 @@
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from dispatcher.app import create_app
+from dispatcher.settings import DispatcherSettings
+from session.memory_store import MemoryStore
+from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.session.making import NOON, a_worker
+
+pytestmark = pytest.mark.anyio
+
+
+def settings(**changes: Any) -> DispatcherSettings:
+    values: dict[str, Any] = {"livekit_api_key": "devkey", "livekit_api_secret": "s" * 32, **changes}
+    return DispatcherSettings(_env_file=None, **values)
+
+
+async def client(**changes: Any) -> httpx.AsyncClient:
+    store = MemoryStore(Clock(NOON))
+    await store.beat(a_worker("worker_a", idle=0, agents={"default": ("prompt",)}))
+    app = create_app(store, store, FakeRooms(), settings(**changes))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[httpx.AsyncClient]:
+    async with await client() as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("origin", "changes", "allowed"),
+    [
+        pytest.param("http://localhost:3000", {}, True, id="a page of this machine"),
+        pytest.param("https://127.0.0.1", {}, True, id="by its number and without a port"),
+        pytest.param("http://[::1]:5173", {}, True, id="by its newer number"),
+        pytest.param("https://example.com", {}, False, id="not a page of somebody else"),
+        pytest.param("http://localhost.example.com", {}, False, id="not one that only begins so"),
+        pytest.param("http://example.com/?http://localhost", {}, False, id="not one that only ends so"),
+        pytest.param("null", {}, False, id="not a file"),
+        pytest.param("http://localhost:3000", {"host": "0.0.0.0"}, False, id="not a local page where all may reach us"),
+        pytest.param(
+            "https://example.com",
+            {"host": "0.0.0.0", "cors_origins": ("https://example.com",)},
+            True,
+            id="a page that was configured",
+        ),
+        pytest.param(
+            "http://localhost:3000", {"cors_origins": ("https://example.com",)}, False, id="only those that were"
+        ),
+    ],
+)
+async def test_pages_that_may_call(origin: str, changes: dict[str, Any], allowed: bool) -> None:
+    async with await client(**changes) as api:
+        asks = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        asks["Access-Control-Request-Headers"] = "content-type"
+        preflight = await api.options("/api/session/start", headers=asks)
+        answer = await api.get("/api/session/unknown", headers={"Origin": origin})
+    for each in (preflight, answer):
+        assert each.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+    assert (preflight.status_code == 200) is allowed
+
+
+async def test_a_page_can_read_when_to_come_back(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/healthz", headers={"Origin": "http://localhost"})
+    assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After"
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("POST", "/api/session/start", b"{", 422, "bad_request"),
+        ("POST", "/api/session/start", b"\xff\xfe", 422, "bad_request"),
+        ("POST", "/api/session/start", b"[]", 422, "bad_request"),
+        ("POST", "/api/session/start", b'"text"', 422, "bad_request"),
+        ("POST", "/api/session/start", b'{"a":' + b"[" * 50_000, 422, "bad_request"),
+        ("POST", "/api/session/start", b'{"userId": 5}', 422, "bad_request"),
+        ("POST", "/api/session/start", b'{"userId": "\\ud800"}', 422, "bad_request"),
+        ("POST", "/api/session/start", b'{"userId": "' + b"x" * 257 + b'"}', 422, "bad_request"),
+        ("POST", "/api/session/start", b'{"metadata": []}', 422, "bad_request"),
+        ("POST", "/api/session/start", b'{"metadata": {"a": NaN}}', 422, "bad_request"),
+        ("POST", "/api/session/start", b'{"metadata": {"a": 1e999}}', 422, "bad_request"),
+        ("POST", "/api/session/start", b'{"metadata": {"a": "\\udc00"}}', 422, "bad_request"),
+        ("POST", "/api/session/start", b'{"config": "loud"}', 422, "bad_request"),
+        ("POST", "/api/session/start", b'{"config": {"tts": 5}}', 422, "bad_request"),
+        ("POST", "/api/session/start", b'{"config": {"voice": "low"}}', 422, "config_not_allowed"),
+        ("POST", "/api/session/start", b'{"agent": "unknown"}', 422, "unknown_agent"),
+        ("POST", "/api/session/start?waitMs=-1", b"{}", 422, "bad_request"),
+        ("POST", "/api/session/start?waitMs=10001", b"{}", 422, "bad_request"),
+        ("POST", "/api/session/start?waitMs=soon", b"{}", 422, "bad_request"),
+        ("POST", "/api/session/start", b"x" * 102_401, 422, "body_too_large"),
+        ("POST", "/api/session/stop", b"{}", 422, "bad_request"),
+        ("POST", "/api/session/stop", b"", 422, "bad_request"),
+        ("POST", "/api/session/stop", b'{"sessionId": null}', 422, "bad_request"),
+        ("POST", "/api/session/stop", b'{"sessionId": "unknown"}', 404, "session_not_found"),
+        ("POST", "/api/token", b'{"sessionId": "unknown"}', 404, "session_not_found"),
+        ("POST", "/api/token", b'{"sessionId": {}}', 422, "bad_request"),
+        ("POST", "/api/livekit/token", b'{"room_name": "mine"}', 400, "room_name_given"),
+        ("POST", "/api/livekit/token", b'{"participant_attributes": {"a": 1}}', 422, "bad_request"),
+        ("POST", "/webhooks/livekit", b"{}", 401, "bad_signature"),
+        ("GET", "/api/session/unknown", b"", 404, "session_not_found"),
+        ("GET", "/api/session/%00%ff", b"", 404, "session_not_found"),
+        ("GET", "/api/session/unknown/transcript", b"", 404, "session_not_found"),
+        ("GET", "/api/session/unknown/logs", b"", 404, "session_not_found"),
+        ("GET", "/api/session/unknown/logs?limit=0", b"", 422, "bad_request"),
+        ("GET", "/api/session/unknown/timings", b"", 404, "session_not_found"),
+        ("GET", "/api/sessions?status=asleep", b"", 422, "bad_request"),
+        ("GET", "/api/sessions?limit=many", b"", 422, "bad_request"),
+        ("GET", "/api/sessions?cursor=none", b"", 422, "bad_request"),
+        ("GET", "/api/nothing", b"", 404, "not_found"),
+        ("PUT", "/api/session/start", b"{}", 405, "method_not_allowed"),
+    ],
+)
+async def test_bad_input_is_answered_with_one_readable_sentence(
+    api: httpx.AsyncClient, method: str, path: str, body: bytes, status: int, code: str
+) -> None:
+    answer = await api.request(method, path, content=body, headers=JSON)
+    said = answer.json()
+    assert (answer.status_code, said["success"], said["code"]) == (status, False, code)
+    assert isinstance(said["error"], str)
+    assert said["error"][-1] == "."
+    assert "\n" not in said["error"]
+    assert len(said["error"]) < 300
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"unknown": 1}', b'{"userId": null, "config": {"mood": "x"}}', b'{"userId": ""}']
+)
+async def test_what_a_start_may_leave_out_or_say_too_much(api: httpx.AsyncClient, body: bytes) -> None:
+    answer = await api.post("/api/session/start", content=body, headers=JSON)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_every_answer_of_success_says_so(api: httpx.AsyncClient) -> None:
+    for path in ("/api/health", "/healthz", "/readyz", "/api/sessions"):
+        assert (await api.get(path)).json()["success"] is True
+
+
+async def test_requests_are_counted_by_route_and_never_by_session(api: httpx.AsyncClient) -> None:
+    await api.get("/api/session/session_secret")
+    await api.get("/api/nothing")
+    text = (await api.get("/metrics")).text
+    assert 'greenroom_http_requests_total{route="/api/session/{session_id}",status="4xx"} 1.0' in text
+    assert 'greenroom_http_requests_total{route="other",status="4xx"} 1.0' in text
+    assert "session_secret" not in text
