@@ -25,7 +25,7 @@ async def client(**changes: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def api() -> AsyncIterator[httpx.AsyncClient]:
     async with await client() as made:
         yield made
@@ -142,10 +142,11 @@ async def test_every_answer_of_success_says_so(api: httpx.AsyncClient) -> None:
         assert (await api.get(path)).json()["success"] is True
 
 
-async def test_requests_are_counted_by_route_and_never_by_session(api: httpx.AsyncClient) -> None:
-    await api.get("/api/session/session_secret")
-    await api.get("/api/nothing")
-    text = (await api.get("/metrics")).text
+async def test_requests_are_counted_by_route_and_never_by_session() -> None:
+    async with await client() as api:
+        await api.get("/api/session/session_secret")
+        await api.get("/api/nothing")
+        text = (await api.get("/metrics")).text
     assert 'greenroom_http_requests_total{route="/api/session/{session_id}",status="4xx"} 1.0' in text
     assert 'greenroom_http_requests_total{route="other",status="4xx"} 1.0' in text
     assert "session_secret" not in text
