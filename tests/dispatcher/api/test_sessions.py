@@ -1,0 +1,189 @@
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from dispatcher import refusals
+from dispatcher.api.sessions import SessionRoutes
+from dispatcher.dispatch import Dispatch
+from dispatcher.metrics import Metrics
+from session.memory_store import MemoryStore
+from session.model import ErrorReason as Error
+from session.model import Session, became_ready, claimed, failed
+from session.store import Utterance, update
+from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.session.making import NOON, a_worker
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Stage:
+    clock: Clock
+    store: MemoryStore
+    metrics: Metrics
+    http: httpx.AsyncClient
+
+    async def start(self, **body: Any) -> dict[str, Any]:
+        answer = await self.http.post("/api/session/start?waitMs=0", json=body)
+        assert answer.status_code == 200, answer.text
+        said: dict[str, Any] = answer.json()
+        return said
+
+    async def get(self, path: str) -> dict[str, Any]:
+        said: dict[str, Any] = (await self.http.get(path)).json()
+        return said
+
+    async def agent(self, session_id: str) -> Session:
+        return await update(self.store, session_id, _ready)
+
+
+def _ready(session: Session, now: float) -> Session:
+    mine = {"attempt": session.attempt, "job": "job_a", "now": now}
+    return became_ready(claimed(session, worker="worker_a", **mine), steps={"ready": 410.0, "claim": 210.0}, **mine)
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    clock = Clock(NOON)
+    store = MemoryStore(clock)
+    await store.beat(a_worker("worker_a", idle=1, agents={"default": (), "shop": ()}))
+    metrics, app = Metrics(CollectorRegistry()), FastAPI()
+    refusals.install(app)
+    app.include_router(SessionRoutes(store, Dispatch(store, store, FakeRooms(), max_seats=9), metrics).router())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+        yield Stage(clock, store, metrics, http)
+
+
+async def test_a_start_says_all_that_clients_rely_on(stage: Stage) -> None:
+    said = await stage.start(userId="ann", agent="shop")
+    session_id = said["sessionId"]
+    assert said == {
+        "success": True,
+        "sessionId": session_id,
+        "status": "starting",
+        "prewarmed": True,
+        "reused": False,
+        "message": "Session starting",
+        "estimatedWait": 0.5,
+        "queuePosition": None,
+        "taskId": f"start-{session_id}",
+        "roomName": session_id,
+        "url": "ws://callers",
+        "token": f"token of {session_id}",
+    }
+
+
+async def test_a_start_again_says_that_it_is_the_same_session(stage: Stage) -> None:
+    first = await stage.start(userId="ann")
+    await stage.agent(first["sessionId"])
+    again = await stage.start(userId="ann")
+    assert again["sessionId"] == first["sessionId"]
+    assert (again["reused"], again["status"], again["message"]) == (True, "ready", "Using existing session")
+    assert again["estimatedWait"] == 0
+
+
+async def test_a_session_shows_its_record_and_nothing_private(stage: Stage) -> None:
+    session_id = (await stage.start(userId="ann", userName="Ann", metadata={"a": 1}))["sessionId"]
+    stage.clock.seconds += 2
+    await stage.agent(session_id)
+    assert await stage.get(f"/api/session/{session_id}") == {
+        "success": True,
+        "sessionId": session_id,
+        "status": "ready",
+        "userId": "ann",
+        "agent": "default",
+        "createdAt": NOON,
+        "startupTime": 2.0,
+        "attempt": 1,
+        "worker": "worker_a",
+        "lastActive": NOON + 2,
+        "error": None,
+        "endReason": None,
+        "endedAt": None,
+    }
+
+
+async def test_asking_for_a_session_keeps_it_active(stage: Stage) -> None:
+    session_id = (await stage.start())["sessionId"]
+    stage.clock.seconds += 60
+    assert (await stage.get(f"/api/session/{session_id}"))["lastActive"] == NOON + 60
+    assert (await stage.store.get(session_id)).last_active == NOON + 60
+
+
+async def test_a_stop_is_said_the_same_way_twice_and_counted_once(stage: Stage) -> None:
+    session_id = (await stage.start())["sessionId"]
+    for _ in range(2):
+        answer = await stage.http.post("/api/session/stop", json={"sessionId": session_id})
+        assert (answer.status_code, answer.json()) == (200, {"success": True, "message": "Session stopped"})
+    said = await stage.get(f"/api/session/{session_id}")
+    assert (said["status"], said["endReason"], said["endedAt"]) == ("ended", "stopped", NOON)
+    assert b'greenroom_sessions_ended_total{reason="stopped"} 1.0' in stage.metrics.text()
+
+
+async def test_a_failed_session_says_why(stage: Stage) -> None:
+    session_id = (await stage.start())["sessionId"]
+    await update(stage.store, session_id, lambda each, now: failed(each, Error.PROVIDER_FAILED, now))
+    said = await stage.get(f"/api/session/{session_id}")
+    assert (said["success"], said["status"], said["error"]) == (True, "error", "provider_failed")
+
+
+async def test_live_sessions_are_listed_newest_first_page_by_page(stage: Stage) -> None:
+    ids = []
+    for _ in range(3):
+        stage.clock.seconds += 1
+        ids.append((await stage.start())["sessionId"])
+    await stage.http.post("/api/session/stop", json={"sessionId": ids[1]})
+    first = await stage.get("/api/sessions?limit=1")
+    assert (first["count"], [each["sessionId"] for each in first["sessions"]]) == (1, [ids[2]])
+    rest = (await stage.http.get("/api/sessions", params={"limit": 5, "cursor": first["cursor"]})).json()
+    assert [each["sessionId"] for each in rest["sessions"]] == [ids[0]]
+    assert rest["cursor"] is None
+    over = await stage.get("/api/sessions?status=ended")
+    assert [each["sessionId"] for each in over["sessions"]] == [ids[1]]
+    assert not {"token", "roomName", "metadata"} & over["sessions"][0].keys()
+
+
+async def test_the_transcript_is_what_was_said_so_far(stage: Stage) -> None:
+    session_id = (await stage.start())["sessionId"]
+    await stage.agent(session_id)
+    assert (await stage.get(f"/api/session/{session_id}/transcript"))["items"] == []
+    said = Utterance(speaker="agent", text="Hello!", at=NOON + 1, interrupted=True)
+    await stage.store.say(session_id, said, attempt=1, job="job_a")
+    assert await stage.get(f"/api/session/{session_id}/transcript") == {
+        "success": True,
+        "sessionId": session_id,
+        "items": [{"speaker": "agent", "text": "Hello!", "at": NOON + 1, "interrupted": True}],
+    }
+
+
+async def test_the_logs_are_the_newest_lines_oldest_first(stage: Stage) -> None:
+    session_id = (await stage.start())["sessionId"]
+    await stage.store.log(session_id, "one")
+    await stage.store.log(session_id, "two", level="warning", ms=5)
+    logs = (await stage.get(f"/api/session/{session_id}/logs?limit=2"))["logs"]
+    assert [line["event"] for line in logs] == ["one", "two"]
+    assert logs[1] == {"at": NOON, "level": "warning", "event": "two", "ms": 5}
+    assert (await stage.get(f"/api/session/{session_id}/logs"))["logs"][0]["event"] == "started"
+
+
+async def test_the_timings_are_steps_in_their_order(stage: Stage) -> None:
+    session_id = (await stage.start())["sessionId"]
+    await stage.agent(session_id)
+    said = await stage.get(f"/api/session/{session_id}/timings")
+    assert [step["name"] for step in said["steps"]] == ["request", "room", "claim", "ready"]
+    assert said["steps"][3]["ms"] == 410.0
+    assert said["attempt"] == 1
+
+
+async def test_starts_are_counted_by_their_outcome(stage: Stage) -> None:
+    await stage.start(userId="ann")
+    await stage.start(userId="ann")
+    await stage.http.post("/api/session/start", json={"agent": "unknown"})
+    text = stage.metrics.text()
+    for outcome in (b"new", b"reused", b"unknown_agent"):
+        assert b'greenroom_starts_total{outcome="' + outcome + b'"} 1.0' in text

@@ -1,0 +1,149 @@
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from dispatcher import refusals
+from dispatcher.api.tokens import TokenRoutes
+from dispatcher.dispatch import Dispatch
+from dispatcher.ports import FrontEnd
+from session.memory_store import MemoryStore
+from session.model import Session, State
+from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.session.making import NOON, a_session, a_session_in, a_worker
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class RememberingRooms(FakeRooms):
+    """Keeps what its tokens say."""
+
+    names: list[str | None] = field(default_factory=list)
+    front_ends: list[FrontEnd] = field(default_factory=list)
+
+    def token(self, session: Session, *, name: str | None) -> str:
+        self.names.append(name)
+        return super().token(session, name=name)
+
+    def reserved_token(self, session: Session, front_end: FrontEnd) -> str:
+        self.front_ends.append(front_end)
+        return super().reserved_token(session, front_end)
+
+
+@dataclass
+class Stage:
+    store: MemoryStore
+    rooms: RememberingRooms
+    http: httpx.AsyncClient
+
+    async def post(self, path: str, **body: Any) -> httpx.Response:
+        return await self.http.post(path, json=body)
+
+    async def reserved(self) -> Session:
+        (session,) = (await self.store.page({State.RESERVED}, limit=5)).sessions
+        return session
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    store, rooms, app = MemoryStore(Clock(NOON)), RememberingRooms(), FastAPI()
+    await store.beat(a_worker("worker_a", agents={"default": (), "shop": ()}))
+    refusals.install(app)
+    app.include_router(TokenRoutes(Dispatch(store, store, rooms, max_seats=9), "greenroom").router())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+        yield Stage(store, rooms, http)
+
+
+async def test_another_token_names_the_room_and_the_server(stage: Stage) -> None:
+    await stage.store.start(a_session(user_id="ann", user_name="Ann"), max_seats=9, op="op")
+    answer = await stage.post("/api/token", sessionId="session_a", userId="ann")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "success": True,
+        "token": "token of session_a",
+        "url": "ws://callers",
+        "roomName": "session_a",
+    }
+    await stage.post("/api/token", sessionId="session_a", userName="Bea")
+    assert stage.rooms.names == ["Ann", "Bea"]
+
+
+async def test_somebody_else_gets_no_token(stage: Stage) -> None:
+    await stage.store.start(a_session(user_id="ann"), max_seats=9, op="op")
+    answer = await stage.post("/api/token", sessionId="session_a", userId="bob")
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_your_session")
+
+
+async def test_a_session_that_is_over_cannot_be_joined(stage: Stage) -> None:
+    await stage.store.start(a_session_in(State.ENDED), max_seats=9, op="op")
+    answer = await stage.post("/api/token", sessionId="session_a")
+    assert (answer.status_code, answer.json()["code"]) == (400, "session_not_joinable")
+
+
+async def test_the_token_endpoint_answers_exactly_as_livekit_clients_read_it(stage: Stage) -> None:
+    answer = await stage.http.post("/api/livekit/token")
+    session = await stage.reserved()
+    assert answer.status_code == 201
+    assert answer.json() == {"server_url": "ws://callers", "participant_token": f"reserved token of {session.id}"}
+    assert session.agent == "default"
+
+
+@pytest.mark.parametrize("room_config", ["room_config", "roomConfig"])
+@pytest.mark.parametrize("agent_name", ["agent_name", "agentName"])
+async def test_a_front_end_chooses_its_agent_in_either_spelling(
+    stage: Stage, room_config: str, agent_name: str
+) -> None:
+    await stage.post("/api/livekit/token", **{room_config: {"agents": [{agent_name: "shop", "metadata": '{"a": 1}'}]}})
+    session = await stage.reserved()
+    assert (session.agent, session.metadata) == ("shop", {"a": 1})
+
+
+@pytest.mark.parametrize("name", ["", "greenroom"])
+async def test_the_workers_own_name_means_the_default_agent(stage: Stage, name: str) -> None:
+    await stage.post("/api/livekit/token", room_config={"agents": [{"agent_name": name}]})
+    assert (await stage.reserved()).agent == "default"
+
+
+@pytest.mark.parametrize("given", ["vip", "[1]", '{"a": NaN}', "{"])
+async def test_metadata_that_is_no_json_object_is_kept_as_it_is(stage: Stage, given: str) -> None:
+    await stage.post("/api/livekit/token", room_config={"agents": [{"metadata": given}]})
+    assert (await stage.reserved()).metadata == {"metadata": given}
+
+
+async def test_what_a_front_end_says_of_its_participant_is_in_the_token(stage: Stage) -> None:
+    await stage.post(
+        "/api/livekit/token",
+        participant_name="Ann",
+        participant_identity="ignored",
+        participant_metadata="vip",
+        participant_attributes={"from": "page"},
+    )
+    assert stage.rooms.front_ends == [FrontEnd(name="Ann", metadata="vip", attributes={"from": "page"})]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"room_name": "mine"}, 400, "room_name_given"),
+        ({"roomName": "mine"}, 400, "room_name_given"),
+        ({"room_config": {"agents": [{"agent_name": "unknown"}]}}, 422, "unknown_agent"),
+        ({"room_config": 5}, 422, "bad_request"),
+    ],
+)
+async def test_nothing_is_reserved_for_a_request_that_is_refused(
+    stage: Stage, body: dict[str, Any], status: int, code: str
+) -> None:
+    answer = await stage.post("/api/livekit/token", **body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert not (await stage.store.page({State.RESERVED}, limit=5)).sessions
+
+
+async def test_nothing_is_reserved_when_nobody_could_serve_it(stage: Stage) -> None:
+    await stage.store.leave("worker_a")
+    answer = await stage.post("/api/livekit/token")
+    assert (answer.status_code, answer.json()["code"]) == (503, "no_worker")
+    assert answer.headers["Retry-After"]

@@ -1,0 +1,71 @@
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from dispatcher import refusals
+from dispatcher.api.webhooks import WebhookRoutes
+from dispatcher.errors import BadSignature
+from dispatcher.hints import Hints
+from dispatcher.metrics import Metrics
+from dispatcher.ports import Hint, HintKind, OpenRoom, Participant
+from session.dispatch import caller_identity
+from session.memory_store import MemoryStore
+from session.model import Caller
+from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.session.making import NOON, a_session
+
+pytestmark = pytest.mark.anyio
+RAW = b'{"a":  "body whose spaces count"}'
+
+
+@dataclass
+class SigningRooms(FakeRooms):
+    """Takes one body under one signature, for the caller's join."""
+
+    def read_webhook(self, body: bytes, authorization: str) -> Hint:
+        if (body, authorization) != (RAW, "signed"):
+            raise BadSignature
+        caller = Participant(caller_identity("session_a"))
+        return Hint("EV_1", HintKind.JOINED, OpenRoom("session_a", "RM_1"), caller)
+
+
+@dataclass
+class Stage:
+    store: MemoryStore
+    http: httpx.AsyncClient
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    store, app = MemoryStore(Clock(NOON)), FastAPI()
+    await store.start(a_session(), max_seats=9, op="op")
+    refusals.install(app)
+    app.include_router(WebhookRoutes(Hints(store, SigningRooms(), Metrics(CollectorRegistry()), "secret")).router())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+        yield Stage(store, http)
+
+
+async def test_a_signed_webhook_is_applied(stage: Stage) -> None:
+    answer = await stage.http.post("/webhooks/livekit", content=RAW, headers={"Authorization": "signed"})
+    assert (answer.status_code, answer.json()) == (200, {"success": True})
+    assert (await stage.store.get("session_a")).caller is Caller.PRESENT
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        pytest.param(RAW, {}, id="no signature"),
+        pytest.param(RAW, {"Authorization": "other"}, id="another signature"),
+        pytest.param(RAW.replace(b"  ", b" "), {"Authorization": "signed"}, id="the same said in other bytes"),
+        pytest.param(b"", {"Authorization": "signed"}, id="no body"),
+    ],
+)
+async def test_a_webhook_of_somebody_else_changes_nothing(stage: Stage, body: bytes, headers: dict[str, str]) -> None:
+    before = await stage.store.get("session_a")
+    answer = await stage.http.post("/webhooks/livekit", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "bad_signature")
+    assert await stage.store.get("session_a") == before
