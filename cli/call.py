@@ -58,6 +58,7 @@ def call(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the room without stopping the session.")] = False,
 ) -> None:
     """Place a call, speak and listen; exit code 0: understood and answered, 1: not, 2: used wrongly."""
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)  # the SDK calls every room's end an error
     console = Console(stderr=as_json, highlight=False)
     logging.getLogger("livekit").setLevel(logging.CRITICAL)  # it reports the end of every room as an error
     try:
