@@ -30,7 +30,8 @@ def draw(path: Path, figures: Mapping[str, Figure], machine: Mapping[str, Any]) 
     )
     for axis, (title, names, logarithmic) in zip(axes, PANELS, strict=True):
         _panel(axis, title, [figures[name] for name in names if figures[name].ours], logarithmic=logarithmic)
-    axes[0].legend(loc="upper right", frameon=False)
+    if axes[0].get_legend_handles_labels()[0]:
+        axes[0].legend(loc="upper right", frameon=False)
     fig.suptitle("Greenroom, side by side with a process per call", fontsize=14, fontweight="bold")
     fig.supxlabel(
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memoryGB']} GB · Linux {machine['kernel']} · "
@@ -50,11 +51,12 @@ def _panel(axis: Any, title: str, figures: Sequence[Figure], *, logarithmic: boo
         axis.xaxis.set_major_formatter("{x:g}")
     most = max((max([*figure.ours, *figure.theirs]) for figure in figures), default=1.0)
     for row, figure in enumerate(figures):
-        _bar(axis, row - 0.2, figure.ours, figure.unit, OURS, "Greenroom" if row == 0 else None)
-        _bar(axis, row + 0.2, figure.theirs, figure.unit, THEIRS, BASELINE if row == 0 else None)
         for target in figure.targets:
             if target.of == "p50":
                 axis.plot([target.at_most] * 2, [row - 0.4, row], color=TARGET, linewidth=2)
+        ratio = f"  ({figure.ratio:.1f}×)" if figure.ratio is not None else ""
+        _bar(axis, row - 0.2, figure.ours, figure.unit, OURS, label="Greenroom" if row == 0 else None)
+        _bar(axis, row + 0.2, figure.theirs, figure.unit, THEIRS, label=BASELINE if row == 0 else None, note=ratio)
     axis.set_xlim(0.1 if logarithmic else 0, most * (2.2 if logarithmic else 1.15))
     axis.set_yticks(range(len(figures)), [_label(figure) for figure in figures], fontsize=9)
     axis.invert_yaxis()
@@ -63,14 +65,27 @@ def _panel(axis: Any, title: str, figures: Sequence[Figure], *, logarithmic: boo
     axis.set_axisbelow(True)
 
 
-def _bar(axis: Any, y: float, values: Sequence[float], unit: str, colour: str, label: str | None) -> None:
+def _bar(
+    axis: Any, y: float, values: Sequence[float], unit: str, colour: str, *, label: str | None, note: str = ""
+) -> None:
     if not values:
         return
     middle, high = percentile(values, "p50"), percentile(values, "p95")
     axis.barh(y, middle, height=0.36, color=colour, label=label)
     axis.plot([middle, high], [y, y], color="#333333", linewidth=1.2)
-    axis.annotate(shown(middle, unit), (high, y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
+    axis.annotate(
+        shown(middle, unit) + note,
+        (high, y),
+        xytext=(5, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.8},
+    )
 
 
 def _label(figure: Figure) -> str:
-    return figure.name.replace(" → ", "\n→ ").replace(", ", "\n", 1)
+    """Its name on two lines; what the panel's title says already is left out."""
+    if " → " in figure.name:
+        return figure.name.replace(" → ", "\n→ ")
+    return figure.name.partition(", ")[2]
