@@ -118,7 +118,10 @@ class Running:
         await self._call.run()
 
     async def close(self) -> None:
-        """End the call, if there is one."""
+        """End the call, if there is one; a start that is still under way goes no further."""
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
         if self._call is not None:
             await self._call.close()
         await self._stack.aclose()

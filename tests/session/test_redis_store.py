@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -185,8 +186,9 @@ async def test_a_burst_waits_for_the_few_connections_there_are(own_store: RedisS
 
 async def test_a_call_that_was_given_up_does_not_mix_up_the_next(own_store: RedisStore) -> None:
     for delay in (0.0, 0.0001, 0.0002, 0.0005, 0.001):
-        with anyio.move_on_after(delay):
-            await own_store.counts()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await own_store.counts()
         assert (await own_store.get("session_a")).id == "session_a"
 
 
