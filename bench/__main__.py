@@ -19,6 +19,7 @@ POOL = 3
 BURST = 10
 OUT = Path(__file__).parent / "out"
 PARTS = ("idle", "start", "calls", "burst", "steady")
+REST_SECONDS = 2.5  # two of the worker's heartbeats: only they tell the dispatcher of slots that are free again
 LIMIT_SECONDS = 45 * 60.0  # nothing new is begun after that
 ENVIRONMENT = {
     "PREWARM_POOL_SIZE": str(POOL),
@@ -73,7 +74,7 @@ async def _measure(
     async def rest() -> bool:
         """Wait for a full pool; whether there is time for more."""
         await settled(system, pool=POOL)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(REST_SECONDS)
         return time.monotonic() < deadline
 
     try:

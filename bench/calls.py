@@ -13,7 +13,7 @@ from bench.designs import Design
 from bench.processes import CpuMeter, memory
 from bench.stats import Figure
 from cli.caller import Caller, CallError, TookTooLong
-from cli.control import Control
+from cli.control import Control, ControlError
 from cli.microphone import Utterance
 from cli.wav import Sound
 
@@ -89,10 +89,10 @@ async def one_call(run: Bench, design: Design, *, interrupt: bool) -> None:
             if interrupt:
                 await caller.wait_for_quiet(QUIET_SECONDS, 30)
                 await _barge_in(run, design, caller)
-        except CallError as error:
+        except (CallError, ControlError) as error:
             run.faults.append(f"{design.name}: {error}")
         finally:
-            await design.end(caller)
+            await _ended(run, design, caller)
 
 
 async def _turn(run: Bench, design: Design, caller: Caller) -> None:
@@ -142,7 +142,8 @@ async def burst(run: Bench, design: Design, count: int) -> None:
         if len(came) == count:
             run.add("burst", design, max(came) - began)
     finally:
-        await asyncio.gather(*(_hung_up(design, caller) for caller in callers))
+        await asyncio.gather(*(_ended(run, design, caller) for caller in callers))
+        await asyncio.gather(*(caller.leave() for caller in callers))
 
 
 async def _placed(design: Design, caller: Caller) -> float:
@@ -150,9 +151,12 @@ async def _placed(design: Design, caller: Caller) -> float:
     return await caller.wait_for_agent(AGENT_SECONDS)
 
 
-async def _hung_up(design: Design, caller: Caller) -> None:
-    await design.end(caller)
-    await caller.leave()
+async def _ended(run: Bench, design: Design, caller: Caller) -> None:
+    """End a call; one that can't be ended is a fault, and no reason to give up everything."""
+    try:
+        await design.end(caller)
+    except (ControlError, TimeoutError) as error:
+        run.faults.append(f"{design.name}: a call can't be ended: {error}")
 
 
 async def steady(run: Bench, design: Design, seconds: float = STEADY_SECONDS) -> None:
@@ -164,10 +168,10 @@ async def steady(run: Bench, design: Design, seconds: float = STEADY_SECONDS) ->
             await caller.wait_for_quiet(2.0, 30)
             await _watch(run, design, caller, "silent", asyncio.create_task(asyncio.sleep(seconds)))
             await _watch(run, design, caller, "talking", asyncio.create_task(_talk(run, caller, seconds)))
-        except CallError as error:
+        except (CallError, ControlError) as error:
             run.faults.append(f"{design.name}: {error}")
         finally:
-            await design.end(caller)
+            await _ended(run, design, caller)
 
 
 async def _watch(run: Bench, design: Design, caller: Caller, what: str, doing: asyncio.Task[None]) -> None:
