@@ -18,7 +18,7 @@ from cli.microphone import Utterance
 from cli.wav import Sound
 
 READY_TRIES = 100  # 50 ms apart
-AGENT_SECONDS = 90.0  # ten processes that load at once took 38 s on two cores
+AGENT_SECONDS = 180.0  # ten processes that load at once took 38 s on two cores, and 90 s on busy ones
 GREETING_SECONDS = 20.0
 ANSWER_SECONDS = 10.0
 QUIET_SECONDS = 1.0
