@@ -15,7 +15,7 @@ from cli.waveform import voiced
 
 RATE = 16000
 """Samples a second that are sent: what speech recognition listens to; Opus carries it as wideband."""
-FRAME = RATE // 100  # samples in the 10 ms that WebRTC sends at a time
+FRAME = RATE // 50  # samples in the 20 ms that Opus sends at a time
 QUEUE_MS = 100
 """Sound that waits in the source at most: as long as this program may be busy without a hole in the speech."""
 
@@ -45,12 +45,14 @@ class _Job:
 
 
 class Microphone:
-    """A source of sound that never stops, as a browser's: silence, or what `speak` was given."""
+    """A source of sound that never stops, as a browser's: what `speak` was given, and silence, which LiveKit's source
+    sends by itself when it is given nothing."""
 
     def __init__(self) -> None:
         """Make the source; it must be made within a running event loop."""
         self.source = rtc.AudioSource(RATE, 1, queue_size_ms=QUEUE_MS)
         self._jobs: deque[_Job] = deque()
+        self._asked = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -61,6 +63,7 @@ class Microphone:
         """Send `sound` in real time, after what is being said already; returns when its last sample has left."""
         job = _Job(sound.at(RATE).samples, voiced(sound), asyncio.get_running_loop().create_future())
         self._jobs.append(job)
+        self._asked.set()
         return await job.done
 
     def hush(self) -> None:
@@ -79,17 +82,19 @@ class Microphone:
         await self.source.aclose()
 
     async def _run(self) -> None:
-        """Send frame after frame; the source takes them at the pace at which they sound."""
-        silence = np.zeros(FRAME, dtype=np.int16)
+        """Send frame after frame of what is to be said; the source takes them at the pace at which they sound."""
         while True:
-            job = self._jobs[0] if self._jobs else None
-            frame = silence if job is None else self._next(job)
-            await self.source.capture_frame(rtc.AudioFrame(frame.tobytes(), RATE, 1, FRAME))
-            if job is not None and job.sent >= len(job.samples):
+            if not self._jobs:
+                self._asked.clear()
+                await self._asked.wait()
+                continue
+            job = self._jobs[0]
+            await self.source.capture_frame(rtc.AudioFrame(self._next(job).tobytes(), RATE, 1, FRAME))
+            if job.sent >= len(job.samples):
                 self._finish(job)
 
     def _next(self, job: _Job) -> Samples:
-        """The next 10 ms of `job`."""
+        """The next frame of `job`."""
         if job.began is None:
             job.began = time.monotonic() + self.source.queued_duration
         piece = job.samples[job.sent : job.sent + FRAME]
