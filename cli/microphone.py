@@ -46,7 +46,8 @@ class _Job:
 
 class Microphone:
     """A source of sound that never stops, as a browser's: what `speak` was given, and silence, which LiveKit's source
-    sends by itself when it is given nothing."""
+    sends by itself when it is given nothing.
+    """
 
     def __init__(self) -> None:
         """Make the source; it must be made within a running event loop."""
