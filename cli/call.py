@@ -19,7 +19,7 @@ from cli.control import ControlError
 from cli.conversation import Report, hold, missing
 from cli.devices import NoDevice, open_devices
 from cli.live_transcript import LiveTranscript
-from cli.speech import DEFAULT_EXPECTS, DEFAULT_TEXT, NoVoice, synthesised
+from cli.speech import DEFAULT_EXPECTS, DEFAULT_TEXTS, NoVoice, synthesised
 from cli.waterfall import Step
 from cli.wav import BadWav
 
@@ -99,8 +99,8 @@ def _plan(
     sounds = [wav.read(path) for path in files]
     expects_any: tuple[str, ...] = ()
     if not (mic or files or texts):
-        console.print(f"[dim]The bundled voice will say: {DEFAULT_TEXT}[/dim]")
-        sounds = [synthesised(DEFAULT_TEXT)]
+        console.print(f"[dim]The bundled voice will say: {' '.join(DEFAULT_TEXTS)}[/dim]")
+        sounds = [synthesised(text) for text in DEFAULT_TEXTS]
         expects_any = () if expects else DEFAULT_EXPECTS
     return _Plan(url, agent, sounds, texts, expects, expects_any, mic, keep, save)
 

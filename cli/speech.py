@@ -10,9 +10,10 @@ from pathlib import Path
 from cli import wav
 from cli.wav import Sound
 
-DEFAULT_TEXT = "My name is Alice. What is twelve plus thirty?"
-DEFAULT_EXPECTS = ("Alice", "42", "forty two")
-"""An answer to DEFAULT_TEXT has one of these."""
+# Two turns: said in one breath, the agent would answer the first sentence and be interrupted by the second.
+DEFAULT_TEXTS = ("My name is Alice.", "What is my name?")
+DEFAULT_EXPECTS = ("Alice",)
+"""The answers to DEFAULT_TEXTS have one of these."""
 SYNTHESIS_SECONDS = 60  # the voice loads its model first: 3 s on two cores, more when they are busy
 
 

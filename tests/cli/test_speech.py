@@ -20,5 +20,4 @@ def test_a_voice_that_fails_says_why_and_what_to_do():
 
 def test_an_answer_to_the_default_text_is_recognised_however_it_is_put():
     assert expected("Nice to meet you, Alice.", (), DEFAULT_EXPECTS) is None
-    assert expected("12 plus 30 is 42.", (), DEFAULT_EXPECTS) is None
     assert expected("Sorry?", (), DEFAULT_EXPECTS) is not None
