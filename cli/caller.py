@@ -132,7 +132,8 @@ class Caller:
             await self.room.connect(url, token, rtc.RoomOptions(single_peer_connection=False))
             self.joined_at = time.monotonic()
             track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source or self.microphone.source)
-            options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+            # dtx: what LiveKit's client for browsers sends by default, too; silence then costs both sides little.
+            options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=True)
             publication = await self.room.local_participant.publish_track(track, options)
         except (rtc.ConnectError, PublishTrackError) as error:
             raise NotJoined(f"the room at {url} can't be joined: {error.message}") from error
