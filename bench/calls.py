@@ -21,7 +21,7 @@ READY_TRIES = 100  # 50 ms apart
 AGENT_SECONDS = 180.0  # ten processes that load at once took 38 s on two cores, and 90 s on busy ones
 GREETING_SECONDS = 20.0
 ANSWER_SECONDS = 10.0
-QUIET_SECONDS = 1.0
+QUIET_SECONDS = 1.0  # between an answer and what is said next, as people leave it
 TURNS = 2  # a round: different speech each, and the second with a conversation before it
 LONG_REQUEST = "Remember that the parcel stands behind the green door in the old garden, beside the blue gate."
 """Written, so that the agent's answer, which repeats it, is long enough to be interrupted."""
@@ -38,18 +38,18 @@ class Bench:
 
     url: str
     figures: Figures
-    speech: Iterator[Sound]
+    speech: Sequence[Sound]
     faults: list[str] = field(default_factory=list)
+    _turns: dict[str, Iterator[Sound]] = field(default_factory=dict)
 
     def add(self, name: str, design: Design, value: float) -> None:
         """Note a value of one design."""
         figure = self.figures[name]
         (figure.ours if design.name == "Greenroom" else figure.theirs).append(value)
 
-
-def bench(url: str, figures: Figures, speech: Sequence[Sound]) -> Bench:
-    """A run that uses `speech` in turn."""
-    return Bench(url, figures, itertools.cycle(speech))
+    def next_speech(self, design: Design) -> Sound:
+        """What to say next; each design is told the same in the same order."""
+        return next(self._turns.setdefault(design.name, itertools.cycle(self.speech)))
 
 
 async def start_answers(run: Bench, design: Design, count: int) -> None:
@@ -97,7 +97,7 @@ async def one_call(run: Bench, design: Design, *, interrupt: bool) -> None:
 
 async def _turn(run: Bench, design: Design, caller: Caller) -> None:
     """Say something and time the answer."""
-    said = await caller.speak(next(run.speech))
+    said = await caller.speak(run.next_speech(design))
     try:
         heard = await caller.wait_for_sound(said.ended, ANSWER_SECONDS)
     except TookTooLong:
@@ -120,7 +120,7 @@ async def _barge_in(run: Bench, design: Design, caller: Caller) -> None:
     await caller.write(LONG_REQUEST)
     begun = await caller.wait_for_sound(asked, ANSWER_SECONDS)
     await caller.wait_for(lambda: time.monotonic() >= begun + INTO_ANSWER_SECONDS, "the answer going on", 5)
-    said = await caller.speak(next(run.speech))
+    said = await caller.speak(run.speech[0])
     silent = await caller.wait_for_silence(said.began, quiet=0.3, timeout=10)
     if silent > said.began:
         run.add("barge_in", design, silent - said.began)
@@ -167,7 +167,7 @@ async def steady(run: Bench, design: Design, seconds: float = STEADY_SECONDS) ->
             await caller.wait_for_sound(caller.asked_at, AGENT_SECONDS)
             await caller.wait_for_quiet(2.0, 30)
             await _watch(run, design, caller, "silent", asyncio.create_task(asyncio.sleep(seconds)))
-            await _watch(run, design, caller, "talking", asyncio.create_task(_talk(run, caller, seconds)))
+            await _watch(run, design, caller, "talking", asyncio.create_task(_talk(run, design, caller, seconds)))
         except (CallError, ControlError) as error:
             run.faults.append(f"{design.name}: {error}")
         finally:
@@ -187,11 +187,11 @@ async def _watch(run: Bench, design: Design, caller: Caller, what: str, doing: a
     await doing
 
 
-async def _talk(run: Bench, caller: Caller, seconds: float) -> None:
+async def _talk(run: Bench, design: Design, caller: Caller, seconds: float) -> None:
     """Converse for at least `seconds`: say something, hear the answer to its end, and so on."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        said = await caller.speak(next(run.speech))
+        said = await caller.speak(run.next_speech(design))
         with contextlib.suppress(TookTooLong):  # a turn that was not understood; latency is measured elsewhere
             await caller.wait_for_sound(said.ended, ANSWER_SECONDS)
-        await caller.wait_for_quiet(0.5, 30)
+        await caller.wait_for_quiet(QUIET_SECONDS, 30)

@@ -11,7 +11,7 @@ from cli import wav, waveform
 from cli.wav import Sound
 
 RATE = 16000
-PAUSE_SECONDS = 0.4  # a reader's pause between two clauses; within a clause they are shorter than 0.3 s
+PAUSE_SECONDS = 0.28  # cut at what a listener may take for the end; stops within words are shorter than 0.2 s
 SHORTEST, LONGEST = 1.0, 6.0  # seconds of one utterance
 MARGIN_SECONDS = 0.1  # kept around each, so that no soft consonant is cut off
 FLOOR_RMS = 300.0  # of 32767: the recordings' own noise is below 150

@@ -25,6 +25,10 @@ def test_a_row_has_both_designs_their_ratio_and_the_verdict():
     ]  # fmt: skip
 
 
+def test_the_title_says_what_the_brackets_hold():
+    assert "median [p95; least-most]" in printed(*figures().values())
+
+
 def test_what_is_too_slow_is_said_to_be_missed():
     assert "missed" in printed(Figure("f", "s", [Target(0.1)], ours=[0.2]))
 
