@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from bench.stats import Figure, Target, percentile, summary
 
@@ -48,9 +49,8 @@ def _target(target: Target, unit: str) -> str:
 
 def table(figures: Iterable[Figure]) -> Table:
     """Every figure that has values."""
-    made = Table(
-        title="Greenroom, side by side with a process per call: median [p95; least-most]", title_justify="left"
-    )
+    title = Text("Greenroom, side by side with a process per call: median [p95; least-most]", style="bold")
+    made = Table(title=title, title_justify="left")
     made.add_column("figure")
     made.add_column("unit")
     for name in ("Greenroom", BASELINE, "ratio"):
