@@ -14,6 +14,7 @@ from session.errors import BadMetadata, SessionError, Stale
 from session.model import FINAL, ErrorReason, Session, failed
 from session.store import SessionStore, update
 from worker import job as jobs
+from worker.insist import insist
 from worker.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 FULL_LOAD = 0.69  # reported with every slot taken; livekit-server sends nothing to a worker at 0.7 (its target_load)
 INITIALIZE_SECONDS = 60.0  # the first process waits for the forkserver to load every model
 SESSION_END_SECONDS = 4.0  # for the last writes of a call
+ASK_SECONDS = 1.5  # for the store, before a job is accepted: livekit-server waits for the answer for 3 s
 SHUTDOWN_SECONDS = 5.0  # then the process is killed
 
 
@@ -109,7 +111,7 @@ class Doorkeeper:
         ticket = read_ticket(request.job.metadata)
         if ticket is None:
             return self._session_id(request.job), 1
-        session = await self._store.get(ticket.session_id)
+        session = await insist(lambda: self._store.get(ticket.session_id), ASK_SECONDS)
         if session.state in FINAL or session.attempt != ticket.attempt or session.job is not None:
             raise Stale
         return ticket.session_id, ticket.attempt

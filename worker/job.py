@@ -23,6 +23,7 @@ from session.model import Session, State, claimed
 from session.redis_store import RedisStore, open_store
 from session.store import update
 from worker import logs
+from worker.insist import insist
 from worker.presence import Patience
 from worker.settings import WorkerSettings
 from worker.waterfall import Waterfall
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CLAIM_SECONDS = 3.0  # the store answers within 1 s or not at all; a claim is two or three questions
+CLAIM_SECONDS = 8.0  # a claim takes 3 ms; on an overloaded machine the store may miss a few of its own deadlines
 GONE_SECONDS = 4.5  # after its end began, a process that still lives is made to go
 FAILED_WARMUP_PAUSE = 1.0  # seconds; a process that fails to warm up is started again at once and would burn a core
 
@@ -98,9 +99,10 @@ class Running:
                     keep_seconds=settings.keep_seconds,
                 )
             )
+            worker = settings.worker_id or self._ctx.worker_id
             async with asyncio.timeout(CLAIM_SECONDS):
-                session = await claim(store, self._ctx.job, settings.worker_id or self._ctx.worker_id, settings)
-                now = await store.now()
+                session = await insist(lambda: claim(store, self._ctx.job, worker, settings), CLAIM_SECONDS)
+                now = await insist(store.now, CLAIM_SECONDS)
         except (SessionError, TimeoutError) as error:
             logger.warning("room=%s event=claim_refused why=%s", self._ctx.job.room.name, type(error).__name__)
             self._ctx.shutdown(reason="claim refused")
