@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import time
 
-import psutil
 import pytest
 
 from cli.caller import Caller
+from tests.support.asking import until_answer
+from tests.support.jobs import job_in_a_call
 
 pytestmark = pytest.mark.anyio
-
-
-async def _until(http, path, condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition(answer := (await http.get(path)).json()):
-        assert time.monotonic() < deadline, answer
-        await asyncio.sleep(0.05)
-    return answer
-
-
-def _job_process(system) -> psutil.Process:
-    """The process of the one call that runs: the busiest child of the worker's forkserver."""
-    children = psutil.Process(system.pids["worker"]).children(recursive=True)
-    used = {p.pid: sum(p.cpu_times()[:2]) for p in children}
-    end = time.monotonic() + 2.0
-    while time.monotonic() < end:
-        time.sleep(0.05)
-    return max(children, key=lambda p: sum(p.cpu_times()[:2]) - used[p.pid])
 
 
 async def test_an_agent_that_is_killed_is_told_as_lost_and_the_pool_refills(system, http):
@@ -38,12 +20,11 @@ async def test_an_agent_that_is_killed_is_told_as_lost_and_the_pool_refills(syst
         await caller.start()
         await caller.join()
         await caller.wait_for_sound(caller.asked_at, timeout=10)
-        process = await asyncio.to_thread(_job_process, system)
-        process.kill()
+        job_in_a_call(system).kill()
         path = f"/api/session/{caller.started.session}"
-        answer = await _until(http, path, lambda each: each["status"] == "error", 5)
+        answer = await until_answer(http, path, lambda each: each["status"] == "error", 5)
         assert answer["error"] == "lost"
-    await _until(http, "/api/health", lambda each: each["sessions"]["pool"] >= 2, 20)
+    await until_answer(http, "/api/health", lambda each: each["sessions"]["pool"] >= 2, 20)
 
 
 async def test_a_provider_that_fails_is_apologised_for(system, http):
@@ -56,7 +37,7 @@ async def test_a_provider_that_fails_is_apologised_for(system, http):
         await caller.write("Are you there?")
         await caller.wait_for_sound(asked + 0.1, timeout=20)
         path = f"/api/session/{caller.started.session}"
-        answer = await _until(http, path, lambda each: each["status"] == "error", 20)
+        answer = await until_answer(http, path, lambda each: each["status"] == "error", 20)
         assert answer["error"] == "provider_failed"
 
 
@@ -80,7 +61,9 @@ async def test_while_the_store_is_away_starts_are_refused_and_calls_go_on(system
         finally:
             os.kill(system.pids["valkey"], signal.SIGCONT)
         path = f"/api/session/{caller.started.session}/transcript"
-        items = await _until(http, path, lambda each: any("42" in item["text"] for item in each.get("items", [])), 10)
+        items = await until_answer(
+            http, path, lambda each: any("42" in item["text"] for item in each.get("items", [])), 10
+        )
         assert items["success"]
         await caller.stop()
-    await _until(http, "/api/health", lambda each: each["status"] == "healthy", 15)
+    await until_answer(http, "/api/health", lambda each: each["status"] == "healthy", 15)

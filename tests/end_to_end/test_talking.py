@@ -12,6 +12,7 @@ from cli.caller import Caller
 from cli.transcript import contains
 from cli.wav import Sound
 from pipeline.local.moonshine import Moonshine
+from tests.support.asking import until_answer
 
 pytestmark = pytest.mark.anyio
 
@@ -100,14 +101,8 @@ async def test_a_goodbye_ends_the_call(caller, http, speech):
     await caller.speak(speech("Goodbye."))
     await caller.wait_for_text("agent", "bye", timeout=10)
 
-    async def over() -> str:
-        return (await http.get(f"/api/session/{caller.started.session}")).json()["status"]
-
-    deadline = time.monotonic() + 10
-    while await over() != "ended":
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.1)
-    answer = (await http.get(f"/api/session/{caller.started.session}")).json()
+    path = f"/api/session/{caller.started.session}"
+    answer = await until_answer(http, path, lambda each: each["status"] == "ended", 10)
     assert answer["endReason"] == "finished"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from typing import Any
@@ -13,7 +12,9 @@ from livekit import api
 
 from cli.caller import Caller, TookTooLong
 from session.dispatch import Ticket, adopted_session_id
-from tests.support.system import System, alive
+from tests.support.asking import until_answer
+from tests.support.jobs import job_in_a_call
+from tests.support.system import System, alive, until
 
 pytestmark = pytest.mark.anyio
 
@@ -23,11 +24,7 @@ async def _status(http: httpx.AsyncClient, session: str) -> dict[str, Any]:
 
 
 async def _until_status(http: httpx.AsyncClient, session: str, status: str, seconds: float) -> dict[str, Any]:
-    deadline = time.monotonic() + seconds
-    while (answer := await _status(http, session)).get("status") != status:
-        assert time.monotonic() < deadline, answer
-        await asyncio.sleep(0.05)
-    return answer
+    return await until_answer(http, f"/api/session/{session}", lambda each: each.get("status") == status, seconds)
 
 
 def _livekit(system: System) -> api.LiveKitAPI:
@@ -99,21 +96,17 @@ async def test_a_second_dispatch_of_the_same_attempt_brings_no_second_agent(syst
 
 
 async def test_a_stop_ends_the_call_and_its_process_within_five_seconds(system, http, caller):
-    before = {process.pid for process in system.processes()}
     await caller.start()
     await caller.join()
     await caller.wait_for_agent(timeout=10)
-    worker = system.pids["worker"]
-    assert alive(worker)
+    process = job_in_a_call(system)
     await caller.stop()
-    await caller.wait_for(lambda: caller.lost, "the room closing", 5) if caller.lost is None else None
+    stopped = time.monotonic()
+    await caller.wait_for(lambda: caller.lost, "the room closing", 5)
+    until(lambda: not alive(process.pid), stopped + 5 - time.monotonic(), "the end of the call's process")
     assert (await _status(http, caller.started.session))["endReason"] == "stopped"
     assert (await http.post("/api/session/stop", json={"sessionId": caller.started.session})).status_code == 200
-    deadline = time.monotonic() + 15
-    while (await http.get("/api/health")).json()["sessions"]["pool"] < 2:
-        assert time.monotonic() < deadline, "the pool did not refill"
-        await asyncio.sleep(0.1)
-    assert before
+    await until_answer(http, "/api/health", lambda each: each["sessions"]["pool"] >= 2, 15)
 
 
 async def test_a_caller_who_comes_back_in_time_finds_the_conversation_and_is_not_greeted_again(system, http, speech):
