@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dispatcher.dispatch import START_SECONDS
+from dispatcher.ports import RESERVED_TOKEN_SECONDS
 from session.model import Caller, EndReason, ErrorReason, Session, State, ended, failed
 from session.settings import CallLimits
 
 SLACK_SECONDS = 5.0  # by which the worker's own judgement comes first
-RESERVED_SECONDS = 600.0  # life of a reserved session's token
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def verdict(session: Session, limits: CallLimits, now: float) -> Verdict | None:
 def _deadlines(session: Session, limits: CallLimits) -> list[tuple[float, Verdict]]:
     match session.state:
         case State.RESERVED:
-            return [(session.created_at + RESERVED_SECONDS + SLACK_SECONDS, Verdict(EndReason.NOT_JOINED))]
+            return [(session.created_at + RESERVED_TOKEN_SECONDS + SLACK_SECONDS, Verdict(EndReason.NOT_JOINED))]
         case State.STARTING:
             reason = ErrorReason.NOT_CLAIMED if session.job is None else ErrorReason.CONNECT_FAILED
             deadline = session.deadline if session.deadline is not None else session.since + START_SECONDS

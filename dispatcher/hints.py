@@ -82,7 +82,7 @@ class Hints:
             with suppress(LiveKitUnavailable):  # the sweep closes it then
                 await self.rooms.delete(session.room)
         elif is_caller(session, participant):
-            await self._set_caller(session.id, Caller.PRESENT)
+            await self._set_caller(session, Caller.PRESENT)
 
     async def _caller_left(self, session: Session, hint: Hint) -> None:
         """The server says who is there: a newer join's webhook may have come before this one."""
@@ -93,13 +93,12 @@ class Hints:
                 return
             there = ()
         if not any(is_caller(session, each) for each in there):
-            await self._set_caller(session.id, Caller.AWAY)
+            await self._set_caller(session, Caller.AWAY)
 
-    async def _set_caller(self, session_id: str, caller: Caller) -> None:
-        before = await self.store.get(session_id)
-        after = await update(self.store, session_id, lambda each, now: with_caller(each, caller, now))
+    async def _set_caller(self, before: Session, caller: Caller) -> None:
+        after = await update(self.store, before.id, lambda each, now: with_caller(each, caller, now))
         if after.caller is not before.caller:
-            await note(self.store, session_id, "caller", caller=str(caller))
+            await note(self.store, before.id, "caller", caller=str(caller))
 
     async def _room_finished(self, session: Session) -> None:
         if session.state in FINAL:

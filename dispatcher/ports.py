@@ -10,6 +10,7 @@ from typing import Protocol
 from session.model import Session
 
 ROOM_SLACK_SECONDS = 60.0  # by which a room outlives the session's own rules, so that those decide
+RESERVED_TOKEN_SECONDS = 600.0  # life of a reserved session's token: front ends fetch it when their page loads
 
 
 class HintKind(StrEnum):

@@ -13,14 +13,13 @@ from google.protobuf.json_format import ParseError
 from livekit import api
 
 from dispatcher.errors import BadSignature, LiveKitUnavailable
-from dispatcher.ports import ROOM_SLACK_SECONDS, FrontEnd, Hint, HintKind, OpenRoom, Participant
+from dispatcher.ports import RESERVED_TOKEN_SECONDS, ROOM_SLACK_SECONDS, FrontEnd, Hint, HintKind, OpenRoom, Participant
 from session.dispatch import Ticket, caller_identity
 from session.model import Session
 from session.settings import CallLimits, Connections
 
 CALL_SECONDS = 3.0  # for one request; CreateRoom takes 3 ms
 TOKEN_LIFE = timedelta(hours=2)  # of the right to join; a call may last longer
-RESERVED_TOKEN_LIFE = timedelta(minutes=10)  # front ends fetch it when their page loads
 DUPLICATE_IDENTITY = 2  # livekit.DisconnectReason
 AGENT = 4  # livekit.ParticipantInfo.Kind
 UNREADABLE = (jwt.PyJWTError, ParseError, ValueError, TypeError, AttributeError)  # what its SDK lets out of its parsers
@@ -77,13 +76,13 @@ class LiveKitRooms:
         return self._access(session, TOKEN_LIFE).with_name(name or "").to_jwt()
 
     def reserved_token(self, session: Session, front_end: FrontEnd) -> str:
-        """The caller's right to join, for RESERVED_TOKEN_LIFE; the server dispatches when the join makes the room."""
+        """The caller's right to join, for RESERVED_TOKEN_SECONDS; the join makes the room and its dispatch."""
         configuration = api.RoomConfiguration(
             empty_timeout=self._empty_seconds,
             departure_timeout=self._departure_seconds,
             agents=[self._dispatch(session)],
         )
-        access = self._access(session, RESERVED_TOKEN_LIFE).with_name(front_end.name)
+        access = self._access(session, timedelta(seconds=RESERVED_TOKEN_SECONDS)).with_name(front_end.name)
         access = access.with_metadata(front_end.metadata).with_attributes(dict(front_end.attributes))
         return access.with_room_config(configuration).to_jwt()
 

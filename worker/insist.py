@@ -15,13 +15,18 @@ Answer = TypeVar("Answer")
 
 
 async def insist(
-    ask: Callable[[], Awaitable[Answer]], seconds: float, *, clock: Callable[[], float] = time.monotonic
+    ask: Callable[[], Awaitable[Answer]],
+    seconds: float,
+    *,
+    pause: float = PAUSE_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
     """The answer to a question that may be asked twice.
 
     Args:
         ask: asks once; must do no harm when it is repeated after a lost reply.
         seconds: after so many no further try begins.
+        pause: seconds between two tries.
         clock: seconds.
 
     Raises:
@@ -32,6 +37,6 @@ async def insist(
         try:
             return await ask()
         except StoreUnavailable:
-            if clock() + PAUSE_SECONDS >= deadline:
+            if clock() + pause >= deadline:
                 raise
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(pause)

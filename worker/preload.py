@@ -49,7 +49,7 @@ def load() -> Warm:
         providers.preload("stt", agent.stt)
         providers.preload("llm", agent.llm)
         providers.preload("tts", agent.tts, [agent.greeting])
-    providers.preload("tts", Provider("hibari"), [APOLOGY])
+    providers.preload("tts", Provider("hibari"))
     apology, _ = hibari.synthesise(APOLOGY)
     analyzers = make_analyzers(settings)
     gc.collect()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
-from session.errors import SessionError, Stale, StoreUnavailable
+from session.errors import SessionError, Stale
+from worker.insist import insist
 
 logger = logging.getLogger(__name__)
 
@@ -47,16 +49,9 @@ class Recorder:
             self._queue.task_done()
 
     async def _write(self, write: Write) -> None:
-        while True:
-            try:
-                await write()
-            except StoreUnavailable:
-                await asyncio.sleep(RETRY_SECONDS)
-            except Stale:
-                self._on_stale()
-                return
-            except SessionError as error:
-                logger.warning("event=record_refused why=%s", type(error).__name__)
-                return
-            else:
-                return
+        try:
+            await insist(write, math.inf, pause=RETRY_SECONDS)
+        except Stale:
+            self._on_stale()
+        except SessionError as error:
+            logger.warning("event=record_refused why=%s", type(error).__name__)

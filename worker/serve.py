@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 
-from livekit.agents import AgentServer, JobRequest
+from livekit.agents import AgentServer
 from pydantic import ValidationError
 
 from pipeline import providers
@@ -40,11 +40,7 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
     ) as store:
         slots = Slots(settings.slots)
         door = Doorkeeper(store, slots, settings)
-
-        async def accept(request: JobRequest) -> None:
-            await door.accept(request)
-
-        server = make_server(settings, slots, accept)
+        server = make_server(settings, slots, door.accept)
         running = asyncio.create_task(server.run(), name="agent server")
         pool = await Pool.attach(server, door.job_closed)
         started = time.time()

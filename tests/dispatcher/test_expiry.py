@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from dispatcher.dispatch import START_SECONDS
-from dispatcher.expiry import RESERVED_SECONDS, SLACK_SECONDS, Verdict, verdict
+from dispatcher.expiry import SLACK_SECONDS, Verdict, verdict
+from dispatcher.ports import RESERVED_TOKEN_SECONDS
 from session.model import FINAL, Caller, EndReason, ErrorReason, Session, State
 from session.settings import CallLimits
 from tests.session.making import NOON, a_session, a_session_in
@@ -31,7 +32,7 @@ TABLE = [
     pytest.param(
         a_session_in(State.RESERVED),
         {},
-        RESERVED_SECONDS + SLACK_SECONDS,
+        RESERVED_TOKEN_SECONDS + SLACK_SECONDS,
         Verdict(EndReason.NOT_JOINED),
         id="a reserved session ends with its token",
     ),
