@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Coroutine
@@ -19,9 +20,14 @@ from livekit.agents.types import (
 
 logger = logging.getLogger(__name__)
 
+LAST_WORDS_SECONDS = 1.0  # at the end, for words that are still on their way; the room is left after that
+
 
 class FrontEnd:
-    """Sends, in order and without ever holding up the call, what stock LiveKit front ends show."""
+    """Sends, in order and without ever holding up the call, what stock LiveKit front ends show.
+
+    Words and states have an outbox each: a state waits for the server's reply, and must not hold up the words.
+    """
 
     def __init__(self, room: rtc.Room) -> None:
         self._room = room
@@ -31,8 +37,8 @@ class FrontEnd:
         self._agent_segment = _segment()
         self._agent_text = ""
         self._user_segment = _segment()
-        self._queue: asyncio.Queue[Coroutine[Any, Any, object]] = asyncio.Queue()
-        self._task = asyncio.create_task(self._run(), name="front end")
+        self._words = _Outbox("words")
+        self._states = _Outbox("states")
 
     def agent_track(self, sid: str) -> None:
         """The agent speaks on this track."""
@@ -46,19 +52,19 @@ class FrontEnd:
         """Show what the agent does: initializing, listening, thinking or speaking."""
         if state != self._state:
             self._state = state
-            self._send(self._room.local_participant.set_attributes({ATTRIBUTE_AGENT_STATE: state}))
+            self._states.send(self._room.local_participant.set_attributes({ATTRIBUTE_AGENT_STATE: state}))
 
     def agent_sentence(self, text: str) -> None:
         """Show a sentence as the agent begins to say it; the sentences of a turn share a segment that grows."""
         identity = self._room.local_participant.identity
         self._agent_text = f"{self._agent_text} {text}".strip()
-        self._send(self._text(self._agent_text, self._agent_segment, identity, self._agent_track, final=False))
+        self._words.send(self._text(self._agent_text, self._agent_segment, identity, self._agent_track, final=False))
 
     def agent_said(self, text: str) -> None:
         """Show what was heard of a whole turn in place of its sentences."""
         if text or self._agent_text:
             identity = self._room.local_participant.identity
-            self._send(self._text(text, self._agent_segment, identity, self._agent_track, final=True))
+            self._words.send(self._text(text, self._agent_segment, identity, self._agent_track, final=True))
         self._agent_segment, self._agent_text = _segment(), ""
 
     def user_words(self, text: str, *, final: bool) -> None:
@@ -66,16 +72,14 @@ class FrontEnd:
         if self._caller is None:
             return
         identity, track = self._caller
-        self._send(self._text(text, self._user_segment, identity, track, final=final))
+        self._words.send(self._text(text, self._user_segment, identity, track, final=final))
         if final:
             self._user_segment = _segment()
 
     async def close(self) -> None:
-        """Send nothing more."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        while not self._queue.empty():
-            self._queue.get_nowait().close()
+        """Send what was said, but no state any more."""
+        await self._states.close(0.0)
+        await self._words.close(LAST_WORDS_SECONDS)
 
     async def _text(self, text: str, segment: str, identity: str, track: str, *, final: bool) -> None:
         attributes = {
@@ -89,11 +93,30 @@ class FrontEnd:
         await writer.write(text)
         await writer.aclose()
 
-    def _send(self, what: Coroutine[Any, Any, object]) -> None:
+
+class _Outbox:
+    """Sends one thing after the other; what cannot be sent is dropped."""
+
+    def __init__(self, name: str) -> None:
+        self._queue: asyncio.Queue[Coroutine[Any, Any, object]] = asyncio.Queue()
+        self._task = asyncio.create_task(self._run(), name=name)
+
+    def send(self, what: Coroutine[Any, Any, object]) -> None:
+        """Send this after all that was given before."""
         if self._task.done():
             what.close()
         else:
             self._queue.put_nowait(what)
+
+    async def close(self, seconds: float) -> None:
+        """Wait until all is sent, at most so many seconds; then send nothing more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._queue.join()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        while not self._queue.empty():
+            self._queue.get_nowait().close()
 
     async def _run(self) -> None:
         while True:
@@ -102,6 +125,7 @@ class FrontEnd:
                 await what
             except Exception as error:  # noqa: BLE001 - what a page shows must never cost the call
                 logger.warning("event=front_end_not_told why=%s", type(error).__name__)
+            self._queue.task_done()
 
 
 def _segment() -> str:

@@ -74,10 +74,13 @@ class LocalParticipant:
 
     def __post_init__(self) -> None:
         self.publication = OwnPublication()
+        self.confirmed = asyncio.Event()  # the server's reply to a change of attributes
+        self.confirmed.set()
 
     async def set_attributes(self, attributes: dict[str, str]) -> None:
         if self.fails:
             raise self.fails.pop()
+        await self.confirmed.wait()
         self.states.extend(attributes.values())
 
     async def stream_text(self, *, topic: str, attributes: dict[str, str], sender_identity: str) -> Text:

@@ -125,3 +125,22 @@ async def test_after_its_end_nothing_is_shown(room: FakeRoom, page: FrontEnd) ->
     gc.collect()  # a coroutine that was made and never awaited is an error now
     assert room.local_participant.texts == []
     assert room.local_participant.states == []
+
+
+async def test_the_last_words_are_shown_before_the_end(room: FakeRoom, page: FrontEnd) -> None:
+    page.agent_sentence("Goodbye!")
+    page.agent_said("Goodbye!")
+    await page.close()
+    assert [(text.text, is_final(text)) for text in room.local_participant.texts] == [
+        ("Goodbye!", False),
+        ("Goodbye!", True),
+    ]
+
+
+async def test_a_state_that_the_server_does_not_confirm_holds_up_no_words(room: FakeRoom, page: FrontEnd) -> None:
+    room.local_participant.confirmed.clear()
+    page.state("speaking")
+    page.agent_sentence("Goodbye!")
+    page.agent_said("Goodbye!")
+    assert len(await shown(room, 2)) == 2
+    assert room.local_participant.states == []
