@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from session.errors import Conflict, NoCapacity, SessionNotFound, Stale
+from session.memory_watch import MemoryWatch
 from session.model import FINAL, SEATED, Session, State
 from session.records import entry_from_json, entry_to_json, from_cursor, from_json, to_cursor, to_json
 from session.store import (
@@ -44,8 +45,8 @@ class _Kept:
         return replace(stored, last_active=max(stored.last_active, self.last_active))
 
 
-class MemoryStore:
-    """SessionStore and PoolStore.
+class MemoryStore(MemoryWatch):
+    """SessionStore, WatchStore and PoolStore.
 
     Args:
         now: Unix seconds; the store's clock.
@@ -53,7 +54,8 @@ class MemoryStore:
     """
 
     def __init__(self, now: Callable[[], float], *, keep_seconds: float = 86400.0) -> None:
-        self._now = now
+        super().__init__()
+        self._clock = now
         self._keep_seconds = keep_seconds
         self._kept: dict[str, _Kept] = {}
         self._ops: dict[str, tuple[str, float]] = {}
@@ -172,10 +174,6 @@ class MemoryStore:
         fresh = sorted((each, record, seen) for each, (record, seen) in self._workers.items() if seen >= since)
         return [replace(from_json(Worker, record), seen_at=seen) for _, record, seen in fresh]
 
-    async def leave(self, worker_id: str) -> None:
-        """Forget a worker that stopped in good order."""
-        self._workers.pop(worker_id, None)
-
     async def count_spawned(self, processes: int) -> None:
         """Add to the total of processes that were ever warmed."""
         self._totals = replace(self._totals, spawned=self._totals.spawned + processes)
@@ -183,6 +181,13 @@ class MemoryStore:
     async def stats(self) -> Stats:
         """Totals since the store began."""
         return self._totals
+
+    def _now(self) -> float:
+        return self._clock()
+
+    def _record(self, session_id: str) -> Session | None:
+        kept = self._lookup(session_id)
+        return None if kept is None else kept.session
 
     def _lookup(self, session_id: str) -> _Kept | None:
         kept = self._kept.get(session_id)
@@ -213,6 +218,7 @@ class MemoryStore:
     def _settle(self, session: Session, *, before: State | None) -> None:
         """What follows from a record that was just stored: totals, the user's session, its end, its time to live."""
         kept, user = self._kept[session.id], _user(session)
+        self._watch_over(session, before)
         if session.startup_seconds is not None and not kept.counted:
             kept.counted = True
             seconds = self._totals.startup_seconds + session.startup_seconds

@@ -64,6 +64,24 @@ class ErrorReason(StrEnum):
     SERVER_LOST = "server_lost"
 
 
+class Step(StrEnum):
+    """How far an attempt is on its way to `ready`."""
+
+    DISPATCHED = "dispatched"
+    ACCEPTED = "accepted"
+    CLAIMED = "claimed"
+
+
+STEP_SECONDS: Mapping[Step, float] = {
+    Step.DISPATCHED: 2.0,  # a worker accepts after 0.2 s; the default of GREENROOM_CLAIM_SECONDS
+    Step.ACCEPTED: 4.0,  # a warm process claims after 0.01 s, one that must be forked first after 0.1 s
+    Step.CLAIMED: 12.0,  # connecting and publishing take 0.2 s, and are given up after 10 s
+}
+LOSS_WINDOW_SECONDS = 60.0
+MOST_LOSSES = 3  # within that window; one more is a crash loop
+MOST_TRIES = 3  # dispatches for one start or recovery
+
+
 class Caller(StrEnum):
     """Whether the session's one caller is in the room."""
 
@@ -78,6 +96,18 @@ class Session:
 
     All times are Unix seconds of the store's clock. `steps` is the waterfall of the start: milliseconds since the
     request, by the step's name.
+
+    Attributes:
+        attempt: the number of the current dispatch; it only grows.
+        claimable: whether a job may still accept and claim this attempt: not once its agent was lost.
+        accepted: the job that a worker has accepted for this attempt.
+        job: the job that has claimed it: the session's one agent.
+        progress_at: when the attempt last came a step further (see `step`).
+        deadline: when somebody must look at the session again, whatever has happened until then.
+        tries: dispatches for this start or recovery.
+        recoveries: agents that were lost and replaced, over the whole call.
+        losses: when agents were lost within the last LOSS_WINDOW_SECONDS.
+        farewell: this attempt's agent is only to say that it cannot go on.
     """
 
     id: str
@@ -88,10 +118,16 @@ class Session:
     agent: str = "default"
     rev: int = 0
     attempt: int = 0
-    tries: int = 0
-    recoveries: int = 0
+    claimable: bool = True
+    accepted: str | None = None
     job: str | None = None
     worker: str | None = None
+    deployment: str = ""
+    progress_at: float = 0.0
+    tries: int = 0
+    recoveries: int = 0
+    losses: tuple[float, ...] = ()
+    farewell: bool = False
     owner: str = ""
     user_id: str | None = None
     user_name: str | None = None
@@ -141,10 +177,56 @@ def new_session_id() -> str:
     return f"session_{secrets.token_hex(16)}"
 
 
-def started(session: Session, now: float) -> Session:
-    """The session with its next attempt dispatched: `starting` at first, `recovering` once it had an agent."""
+def step(session: Session) -> Step:
+    """How far the current attempt is."""
+    if session.job is not None:
+        return Step.CLAIMED
+    return Step.DISPATCHED if session.accepted is None else Step.ACCEPTED
+
+
+def dispatched(
+    session: Session, now: float, *, deadline: float, deployment: str = "", farewell: bool = False
+) -> Session:
+    """The session with its next attempt: `recovering` once it had an agent, else `starting`.
+
+    Args:
+        session: whose attempt is over, or that never had one.
+        now: Unix seconds.
+        deadline: when a worker must have accepted it.
+        deployment: which workers are asked.
+        farewell: the agent is only to say that it cannot go on.
+    """
     state = State.RECOVERING if session.state in (State.READY, State.RECOVERING) else State.STARTING
-    return session.to(state, now, attempt=session.attempt + 1, tries=session.tries + 1, job=None, worker=None)
+    return session.to(
+        state,
+        now,
+        attempt=session.attempt + 1,
+        tries=session.tries + 1,
+        claimable=True,
+        accepted=None,
+        job=None,
+        worker=None,
+        deployment=deployment,
+        progress_at=now,
+        deadline=deadline,
+        farewell=farewell,
+    )
+
+
+def accepted(session: Session, *, attempt: int, job: str, worker: str, now: float) -> Session:
+    """The session whose `attempt` this worker has accepted as `job`; the same job again gets the same answer.
+
+    Raises:
+        Stale: the attempt is not the current one, another job has it, its agent was lost, or the session is over.
+    """
+    if session.state in FINAL or session.attempt != attempt or not session.claimable or session.job is not None:
+        raise Stale
+    if session.accepted is not None:
+        if session.accepted != job:
+            raise Stale
+        return session
+    deadline = now + STEP_SECONDS[Step.ACCEPTED]
+    return replace(session, accepted=job, worker=worker, progress_at=now, deadline=deadline)
 
 
 def claimed(session: Session, *, attempt: int, job: str, worker: str, now: float) -> Session:
@@ -153,16 +235,16 @@ def claimed(session: Session, *, attempt: int, job: str, worker: str, now: float
     Raises:
         Stale: another job has this attempt, the attempt is not the current one, or the session is over.
     """
-    if session.state in FINAL or session.state is State.READY or session.attempt != attempt:
-        if session.state is State.READY and session.attempt == attempt and session.job == job:
-            return session
+    if session.state in FINAL or session.attempt != attempt:
         raise Stale
     if session.job == job:
         return session
-    if session.job is not None:
+    taken = session.job is not None or session.state is State.READY or session.accepted not in (None, job)
+    if taken or not session.claimable:
         raise Stale
     state = State.STARTING if session.state is State.RESERVED else session.state
-    return session.to(state, now, job=job, worker=worker)
+    deadline = now + STEP_SECONDS[Step.CLAIMED]
+    return session.to(state, now, accepted=job, job=job, worker=worker, progress_at=now, deadline=deadline)
 
 
 def became_ready(session: Session, *, attempt: int, job: str, now: float, steps: Mapping[str, float]) -> Session:
@@ -174,7 +256,26 @@ def became_ready(session: Session, *, attempt: int, job: str, now: float, steps:
     session.fenced(attempt, job)
     ready_at = session.ready_at if session.ready_at is not None else now
     merged = {**session.steps, **steps}
-    return session.to(State.READY, now, ready_at=ready_at, tries=0, steps=merged, last_active=now)
+    return session.to(
+        State.READY, now, ready_at=ready_at, tries=0, steps=merged, last_active=now, progress_at=now, deadline=None
+    )
+
+
+def lost(session: Session, *, job: str, now: float) -> Session:
+    """The session whose agent `job` is gone, or whose accepted `job` came to nothing; the next attempt is due now.
+
+    Raises:
+        Stale: the session counts on another job, or is over.
+    """
+    if session.state in FINAL or job not in (session.job, session.accepted):
+        raise Stale
+    gone: dict[str, Any] = {
+        "claimable": False, "accepted": None, "job": None, "worker": None, "progress_at": now, "deadline": now
+    }  # fmt: skip
+    if session.state is not State.READY:
+        return replace(session, **gone)
+    losses = (*(at for at in session.losses if now - at < LOSS_WINDOW_SECONDS), now)
+    return session.to(State.RECOVERING, now, tries=0, recoveries=session.recoveries + 1, losses=losses, **gone)
 
 
 def ended(session: Session, reason: EndReason, now: float) -> Session:

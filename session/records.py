@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -61,6 +61,13 @@ def from_json(kind: type[Record], text: str) -> Record:
         UnreadableRecord: it is not JSON, or what `from_dict` refuses.
     """
     return from_dict(kind, _parsed(text, kind.__name__))
+
+
+def read_session(record: str, last_active: str | None) -> Session:
+    """The session in `record`, with the newer of its own and this `last_active` (Unix seconds). Raises as from_json."""
+    session = from_json(Session, record)
+    touched = float(last_active or 0)
+    return replace(session, last_active=touched) if touched > session.last_active else session
 
 
 def entry_to_json(event: str, level: str, facts: Mapping[str, Any]) -> str:

@@ -24,7 +24,8 @@ from redis.exceptions import RedisError
 from session import scripts
 from session.errors import Conflict, NoCapacity, SessionNotFound, Stale, StoreUnavailable, UnreadableRecord
 from session.model import Session, State
-from session.records import entry_from_json, entry_to_json, from_cursor, from_json, to_cursor, to_json
+from session.records import entry_from_json, entry_to_json, from_cursor, from_json, read_session, to_cursor, to_json
+from session.redis_watch import RedisWatch
 from session.store import Page, Started, Stats, Utterance, Worker
 
 CALL_SECONDS = 0.9  # of one call, waiting for a connection included: the API says `store_unavailable` within a second
@@ -68,8 +69,8 @@ async def open_store(url: str, *, namespace: str, keep_seconds: float) -> AsyncI
         await pool.aclose()
 
 
-class RedisStore:
-    """SessionStore and PoolStore over one client; made by `open_store`."""
+class RedisStore(RedisWatch):
+    """SessionStore, WatchStore and PoolStore over one client; made by `open_store`."""
 
     def __init__(self, client: Redis, *, namespace: str, keep_seconds: float) -> None:
         self._client = client
@@ -90,7 +91,7 @@ class RedisStore:
         record, last_active = kept
         if record is None:
             raise SessionNotFound
-        return _read_session(record, last_active)
+        return read_session(record, last_active)
 
     async def start(self, session: Session, *, max_seats: int, op: str) -> Started:
         """Give back the user's live session or admit this one. Raises NoCapacity."""
@@ -99,7 +100,7 @@ class RedisStore:
             case ["new"]:
                 return Started(session, reused=False)
             case ["stands" | "reused" as outcome, str(record), last_active]:
-                return Started(_read_session(record, last_active), reused=outcome == "reused")
+                return Started(read_session(record, last_active), reused=outcome == "reused")
             case _:
                 raise _REFUSED.get(reply[0], UnreadableRecord)
 
@@ -111,7 +112,7 @@ class RedisStore:
             case ["done"]:
                 return changed
             case ["again", str(record), last_active]:
-                return _read_session(record, last_active)
+                return read_session(record, last_active)
             case _:
                 raise _REFUSED.get(reply[0], UnreadableRecord)
 
@@ -128,7 +129,7 @@ class RedisStore:
         sessions = []
         for session_id, record, last_active in zip(reply[2::3], reply[3::3], reply[4::3], strict=True):
             try:
-                sessions.append(_read_session(record, last_active))
+                sessions.append(read_session(record, last_active))
             except UnreadableRecord as error:
                 _log.warning("left session %s out of a list: %s", session_id, error)
         return Page(sessions, to_cursor(float(reply[0]), reply[1]) if reply[0] else None)
@@ -189,13 +190,6 @@ class RedisStore:
                 _log.warning("left a worker out of the pool: %s", error)
         return sorted(workers, key=lambda worker: worker.id)
 
-    async def leave(self, worker_id: str) -> None:
-        """Forget a worker that stopped in good order."""
-        async with _translated(), self._client.pipeline(transaction=True) as pipe:
-            pipe.delete(self._key("WORKER", worker_id))
-            pipe.zrem(self._key("WORKERS"), worker_id)
-            await pipe.execute()
-
     async def count_spawned(self, processes: int) -> None:
         """Add to the total of processes that were ever warmed."""
         async with _translated():
@@ -222,11 +216,16 @@ class RedisStore:
             "job": session.job or "",
             "record": to_json(session),
             "created_at": repr(session.created_at),
+            "deadline": "" if session.deadline is None else repr(session.deadline),
             "startup": "" if startup is None else repr(startup),
             "user": _user(session.owner, session.user_id),
             "max_seats": "" if max_seats is None else max_seats,
             "keep_ms": self._keep_ms,
         }
+
+    async def _command(self, *words: Any) -> Any:
+        async with _translated():
+            return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]
 
     async def _run(self, script: str, **arguments: Any) -> Any:
         prepared = self._scripts.get(script) or self._scripts.setdefault(script, self._client.register_script(script))
@@ -253,12 +252,6 @@ def _user(owner: str, user_id: str | None) -> str:
     if user_id is None:
         return ""
     return hashlib.sha256(json.dumps([owner, user_id]).encode()).hexdigest()[:40]
-
-
-def _read_session(record: str, last_active: str | None) -> Session:
-    session = from_json(Session, record)
-    touched = float(last_active or 0)
-    return replace(session, last_active=touched) if touched > session.last_active else session
 
 
 def _read_entry(line: str) -> dict[str, Any]:

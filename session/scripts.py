@@ -39,6 +39,19 @@ KEYS = {
     "WORKER": "worker:",
     # sorted set of the ids of workers, by their last heartbeat. No expiry; trimmed after WORKER_SECONDS.
     "WORKERS": "workers",
+    # sorted set of the ids of live sessions that somebody must look at, by their deadline. No expiry; a session leaves
+    # it with the write that takes its deadline away.
+    "DUE": "due",
+    # sorted set of the ids of `ready` sessions, by the last sign of life of their agent. No expiry; as DUE.
+    "CALLS": "calls",
+    # stream, one entry an event, fields `kind` and `id`; read by the group `dispatchers`. The newest 10,000 or so.
+    "EVENTS": "events",
+    # hash: last (Unix seconds when somebody watched), until (before it nothing is concluded from silence). No expiry.
+    "WATCH": "watch",
+    # string: JSON of the conversation as its agent last wrote it down. Expires with its session.
+    "CHECKPOINT": "checkpoint:",
+    # string: a checkpoint that could not be read. Expires with its session, or after a day.
+    "SPOILED": "spoiled:",
     # string "1": something that was seen. Expires after the seconds it was given.
     "SEEN": "seen:",
 }
@@ -48,7 +61,7 @@ def _lua_set(states: frozenset[State]) -> str:
     return "{" + ", ".join(f"{state} = true" for state in sorted(states)) + "}"
 
 
-_BASE = "\n".join(
+BASE = "\n".join(
     [
         *(f"local {name} = KEYS[1] .. '{key}'" for name, key in KEYS.items()),
         f"local SEATED, FINAL = {_lua_set(SEATED)}, {_lua_set(FINAL)}",
@@ -69,6 +82,11 @@ local function found(outcome, id)
   return {outcome, kept[1], kept[2] or '0'}
 end
 
+local function is_current()  -- the agent a.attempt, a.job of a live session
+  local stored = redis.call('HMGET', SESSION .. a.id, 'attempt', 'job', 'state')
+  return stored[1] == a.attempt and a.job ~= '' and stored[2] == a.job and not FINAL[stored[3]]
+end
+
 local function forget_expired()
   local gone = redis.call('ZRANGE', EXPIRING, '-inf', now(), 'BYSCORE', 'LIMIT', 0, 500)
   for _, id in ipairs(gone) do
@@ -82,7 +100,7 @@ end
 )
 
 _PUT = (
-    _BASE
+    BASE
     + """
 local key = SESSION .. a.id
 
@@ -92,7 +110,8 @@ local function full()
 end
 
 local function expire_in(ms)
-  for _, each in ipairs({key, TRANSCRIPT .. a.id, LOG .. a.id}) do redis.call('PEXPIRE', each, ms) end
+  local theirs = {key, TRANSCRIPT .. a.id, LOG .. a.id, CHECKPOINT .. a.id, SPOILED .. a.id}
+  for _, each in ipairs(theirs) do redis.call('PEXPIRE', each, ms) end
   redis.call('ZADD', EXPIRING, now() + ms / 1e3, a.id)
 end
 
@@ -109,12 +128,33 @@ local function finish()  -- once a session
   forget_expired()
 end
 
+local function tell(kind)
+  redis.call('XADD', EVENTS, 'MAXLEN', '~', 10000, '*', 'kind', kind, 'id', a.id)
+end
+
+local function watch_over(before)  -- what the dispatchers look at, and what they are told
+  if a.deadline == '' then
+    redis.call('ZREM', DUE, a.id)
+  else
+    redis.call('ZADD', DUE, a.deadline, a.id)
+    if tonumber(a.deadline) <= now() then tell('due') end
+  end
+  if a.state == 'ready' then
+    redis.call('ZADD', CALLS, 'NX', now(), a.id)
+    if before == 'recovering' then tell('ready') end
+  else
+    redis.call('ZREM', CALLS, a.id)
+  end
+  if before and SEATED[before] and not SEATED[a.state] then tell('freed') end
+end
+
 local function put(before)  -- before: the state so far, false for a new session
   redis.call('HSET', key, 'record', a.record, 'rev', a.rev, 'op', a.op, 'state', a.state, 'attempt', a.attempt,
     'job', a.job)
   if before and before ~= a.state then redis.call('ZREM', STATE .. before, a.id) end
   redis.call('ZADD', STATE .. a.state, a.created_at, a.id)
   redis.call(SEATED[a.state] and 'SADD' or 'SREM', SEATS, a.id)
+  watch_over(before)
   if a.startup ~= '' and redis.call('HSETNX', key, 'counted', 1) == 1 then
     redis.call('HINCRBY', TOTALS, 'assigned', 1)
     redis.call('HINCRBYFLOAT', TOTALS, 'startup_seconds', a.startup)
@@ -131,8 +171,8 @@ end
 """
 )
 
-# id, rev, op, state, attempt, job, record, created_at, startup ("" until ready), user (digest, "" for none), max_seats
-# ("" for no limit), keep_ms
+# id, rev, op, state, attempt, job, record, created_at, deadline ("" for none), startup ("" until ready),
+# user (digest, "" for none), max_seats ("" for no limit), keep_ms
 # -> {'new'} | {'stands' or 'reused', record, last_active} | {'full'}
 START = (
     _PUT
@@ -174,7 +214,7 @@ return {'done'}
 
 # id
 TOUCH = (
-    _BASE
+    BASE
     + """
 local key = SESSION .. a.id
 if redis.call('EXISTS', key) == 1 then redis.call('HSET', key, 'last_active', string.format('%.6f', now())) end
@@ -184,7 +224,7 @@ if redis.call('EXISTS', key) == 1 then redis.call('HSET', key, 'last_active', st
 # states (separated by spaces), limit, score and id of the last session of the page before ("+inf" and "" at first)
 # -> {cursor's score ("" when that was all), cursor's id, then id, record, last_active of each session in turn}
 PAGE = (
-    _BASE
+    BASE
     + """
 local limit, last = tonumber(a.limit), tonumber(a.score)
 if a.score == '+inf' then last = math.huge end
@@ -222,7 +262,7 @@ return answer
 
 # states -> how many are in each, in the order asked
 COUNTS = (
-    _BASE
+    BASE
     + """
 forget_expired()
 local counts = {}
@@ -233,11 +273,9 @@ return counts
 
 # id, attempt, job, utterance -> 1, or 0 when the agent is not the current one of a live session
 SAY = (
-    _BASE
+    BASE
     + """
-local stored = redis.call('HMGET', SESSION .. a.id, 'attempt', 'job', 'state')
-if not stored[1] or stored[1] ~= a.attempt or FINAL[stored[3]] then return 0 end
-if stored[2] == '' or stored[2] ~= a.job then return 0 end
+if not is_current() then return 0 end
 redis.call('RPUSH', TRANSCRIPT .. a.id, a.utterance)
 return 1
 """
@@ -245,7 +283,7 @@ return 1
 
 # id, entry
 NOTE = (
-    _BASE
+    BASE
     + """
 local life = redis.call('PTTL', SESSION .. a.id)
 if life == -2 then return end
@@ -257,7 +295,7 @@ if life > 0 then redis.call('PEXPIRE', LOG .. a.id, life) end
 
 # id, worker
 BEAT = (
-    _BASE
+    BASE
     + """
 redis.call('SET', WORKER .. a.id, a.worker, 'PX', WORKER_MS)
 redis.call('ZADD', WORKERS, now(), a.id)
@@ -266,7 +304,7 @@ redis.call('ZADD', WORKERS, now(), a.id)
 
 # seen_within (seconds) -> JSON and seen_at of each worker in turn
 SEEN_WORKERS = (
-    _BASE
+    BASE
     + """
 local time, answer = now(), {}
 redis.call('ZREMRANGEBYSCORE', WORKERS, '-inf', time - WORKER_MS / 1e3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from session.errors import Conflict
@@ -47,6 +48,7 @@ class Utterance:
 class Worker:
     """A worker's heartbeat. Counts are processes; `seen_at` is the store's clock and set by the store.
 
+    `left`: it has stopped in good order. `failed_warmups`: processes in a row that could not warm up.
     `agents` maps each agent it serves to the fields a session may override; `providers` maps stt, llm and tts to the
     names that can be used there.
     """
@@ -60,6 +62,8 @@ class Worker:
     starting: int
     active: int
     draining: bool = False
+    left: bool = False
+    failed_warmups: int = 0
     deployment: str = ""
     seen_at: float = 0.0
     agents: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -83,6 +87,9 @@ class SessionStore(Protocol):
 
     async def get(self, session_id: str) -> Session:
         """The session's record. Raises SessionNotFound, UnreadableRecord."""
+
+    async def look(self, session_id: str) -> tuple[Session, float]:
+        """The session's record, and the store's time when it was read. Raises as `get`."""
 
     async def start(self, session: Session, *, max_seats: int, op: str) -> Started:
         """In one step: give back the user's live session, or admit this new one.
@@ -135,6 +142,59 @@ class SessionStore(Protocol):
         """Whether `key` was not seen within the last `seconds`; remembers it. For dropping duplicates."""
 
 
+class EventKind(StrEnum):
+    """What the store tells the dispatchers at once; each is found later all the same, if the news gets lost."""
+
+    DUE = "due"  # its deadline is now: its agent was lost
+    READY = "ready"  # an agent took over
+    FREED = "freed"  # a seat is free
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a session."""
+
+    kind: EventKind
+    session_id: str
+
+
+class WatchStore(Protocol):
+    """What those need who see to it that no session is forgotten. Every method may raise StoreUnavailable."""
+
+    async def events(self, reader: str, *, wait: float) -> Sequence[Event]:
+        """What happened since, each to one reader only; waits up to so many seconds (below 0.4) for the first."""
+
+    async def due(self, *, limit: int) -> Sequence[str]:
+        """Ids of sessions whose deadline has passed, the oldest deadline first."""
+
+    async def queue(self) -> Sequence[str]:
+        """Ids of the sessions that wait for a slot, the oldest first."""
+
+    async def alive(self, session_id: str, *, attempt: int, job: str) -> None:
+        """Note that the session's agent lives. Raises Stale when it is not the current one of a live session."""
+
+    async def silent(self, seconds: float) -> Sequence[str]:
+        """Ids of the `ready` sessions whose agent has said nothing for so long."""
+
+    async def watch(self, *, gap: float, window: float) -> float:
+        """Note that somebody watches; gives for how many seconds nothing may be concluded from silence.
+
+        That is for `window` seconds after nobody watched for more than `gap`: the store was away, or is a new one.
+        """
+
+    async def mend_seats(self) -> int:
+        """Give back the seats that nobody holds; gives how many there were."""
+
+    async def keep_checkpoint(self, session_id: str, text: str, *, attempt: int, job: str) -> None:
+        """Keep the conversation as it is now, in place of what was kept before. Raises Stale as `alive` does."""
+
+    async def checkpoint(self, session_id: str) -> str | None:
+        """The conversation that was kept, None where there is none."""
+
+    async def set_aside(self, session_id: str) -> None:
+        """Keep an unreadable checkpoint for inspection, as long as the session's record, where nobody takes it up."""
+
+
 class PoolStore(Protocol):
     """Which workers there are. Every method may raise StoreUnavailable."""
 
@@ -143,9 +203,6 @@ class PoolStore(Protocol):
 
     async def workers(self, *, seen_within: float) -> Sequence[Worker]:
         """Workers whose last heartbeat is at most this many seconds old."""
-
-    async def leave(self, worker_id: str) -> None:
-        """Forget a worker that stopped in good order."""
 
     async def count_spawned(self, processes: int) -> None:
         """Add to the total of processes that were ever warmed."""
@@ -173,8 +230,8 @@ async def update(
         Conflict: the record never held still. Also what `change`, `get` and `write` raise.
     """
     for _ in range(UPDATE_TRIES):
-        session = await store.get(session_id)
-        changed = change(session, await store.now())
+        session, now = await store.look(session_id)
+        changed = change(session, now)
         if changed is session:
             return session
         try:

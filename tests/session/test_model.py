@@ -15,12 +15,16 @@ from session.model import (
     EndReason,
     ErrorReason,
     State,
+    Step,
+    accepted,
     became_ready,
     claimed,
+    dispatched,
     ended,
     failed,
+    lost,
     new_session_id,
-    started,
+    step,
 )
 from tests.session.making import NOON, a_session, a_session_in
 
@@ -124,6 +128,9 @@ CLAIMS: list[tuple[dict[str, Any], int, str, State | None]] = [
     ({"state": State.RECOVERING, "attempt": 2}, 1, "job_a", None),
     ({"state": State.ENDED, "job": "job_a"}, 1, "job_a", None),
     ({"state": State.ERROR}, 1, "job_a", None),
+    ({"state": State.STARTING, "accepted": "job_a"}, 1, "job_a", State.STARTING),
+    ({"state": State.STARTING, "accepted": "job_a"}, 1, "job_b", None),  # dispatched twice: one was accepted
+    ({"state": State.RECOVERING, "claimable": False}, 1, "job_b", None),  # its agent was lost
 ]
 
 
@@ -154,15 +161,16 @@ def test_a_repeated_claim_changes_nothing() -> None:
     ],
 )
 def test_every_dispatch_is_a_new_attempt_without_an_agent(before: State, after: State) -> None:
-    session = started(a_session_in(before, attempt=4, tries=1), LATER)
+    session = dispatched(a_session_in(before, attempt=4, tries=1), LATER, deadline=LATER + 2)
     assert (session.state, session.attempt, session.tries) == (after, 5, 2)
-    assert (session.job, session.worker) == (None, None)
+    assert (session.job, session.worker, session.accepted, session.claimable) == (None, None, None, True)
+    assert (session.deadline, session.progress_at) == (LATER + 2, LATER)
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
 def test_a_session_that_is_over_is_not_dispatched_again(state: State) -> None:
     with pytest.raises(IllegalTransition):
-        started(a_session(state=state), LATER)
+        dispatched(a_session(state=state), LATER, deadline=LATER)
 
 
 def test_only_the_first_ready_counts_as_the_start() -> None:
@@ -174,8 +182,9 @@ def test_only_the_first_ready_counts_as_the_start() -> None:
         steps={"ready": 9},
     )
     assert (first.startup_seconds, first.tries, first.steps) == (5.0, 0, {"room": 3.0, "ready": 9})
-    lost = started(first, LATER + 10)
-    again = claimed(lost, attempt=2, job="job_b", worker="worker_b", now=LATER + 10)
+    gone = lost(first, job="job_a", now=LATER + 9)
+    second = dispatched(gone, LATER + 10, deadline=LATER + 12)
+    again = claimed(second, attempt=2, job="job_b", worker="worker_b", now=LATER + 10)
     again = became_ready(again, attempt=2, job="job_b", now=LATER + 11, steps={})
     assert (again.state, again.startup_seconds) == (State.READY, 5.0)
 
@@ -184,8 +193,62 @@ def test_a_session_that_never_was_ready_has_no_startup_time() -> None:
     assert a_session().startup_seconds is None
 
 
+def test_each_step_of_an_attempt_moves_its_deadline() -> None:
+    session = dispatched(a_session(), NOON, deadline=NOON + 2)
+    assert (step(session), session.deadline) == (Step.DISPATCHED, NOON + 2)
+    session = accepted(session, attempt=2, job="job_a", worker="worker_a", now=NOON + 1)
+    assert (step(session), session.deadline, session.worker) == (Step.ACCEPTED, NOON + 5, "worker_a")
+    session = claimed(session, attempt=2, job="job_a", worker="worker_a", now=NOON + 2)
+    assert (step(session), session.deadline) == (Step.CLAIMED, NOON + 14)
+    session = became_ready(session, attempt=2, job="job_a", now=NOON + 3, steps={})
+    assert (session.state, session.deadline, session.tries) == (State.READY, None, 0)
+
+
+REFUSED: list[dict[str, Any]] = [
+    {"attempt": 2},
+    {"attempt": 3, "job": "job_b"},
+    {"attempt": 3, "accepted": "job_b"},
+    {"attempt": 3, "claimable": False},
+    {"attempt": 3, "state": State.ENDED},
+]
+
+
+@pytest.mark.parametrize("record", REFUSED)
+def test_a_worker_accepts_nothing_that_is_stale_or_taken(record: dict[str, Any]) -> None:
+    with pytest.raises(Stale):
+        accepted(a_session(**record), attempt=3, job="job_a", worker="worker_a", now=LATER)
+
+
+def test_the_same_job_may_be_accepted_again() -> None:
+    session = accepted(a_session(), attempt=1, job="job_a", worker="worker_a", now=NOON)
+    assert accepted(session, attempt=1, job="job_a", worker="worker_b", now=LATER) is session
+
+
+def test_a_ready_session_that_loses_its_agent_recovers_and_is_due_at_once() -> None:
+    session = lost(a_session_in(State.READY, tries=0), job="job_a", now=LATER)
+    assert (session.state, session.job, session.worker, session.deadline) == (State.RECOVERING, None, None, LATER)
+    assert (session.recoveries, session.losses, session.claimable) == (1, (LATER,), False)
+
+
+@pytest.mark.parametrize("state", [State.STARTING, State.RECOVERING, State.RESERVED])
+def test_an_agent_lost_before_it_was_ready_counts_as_a_try_and_not_as_a_recovery(state: State) -> None:
+    session = lost(a_session(state=state, accepted="job_a", tries=1), job="job_a", now=LATER)
+    assert (session.state, session.tries, session.recoveries, session.deadline) == (state, 1, 0, LATER)
+
+
+def test_only_losses_of_the_last_minute_are_remembered() -> None:
+    session = lost(a_session_in(State.READY, losses=(NOON - 60, NOON - 1)), job="job_a", now=NOON)
+    assert session.losses == (NOON - 1, NOON)
+
+
+@pytest.mark.parametrize("record", [{"job": "job_b"}, {"job": "job_a", "state": State.ENDED}, {}])
+def test_the_loss_of_anybody_else_changes_nothing(record: dict[str, Any]) -> None:
+    with pytest.raises(Stale):
+        lost(a_session(**record), job="job_a", now=LATER)
+
+
 def test_an_agent_that_was_replaced_cannot_report_ready() -> None:
-    session = started(a_session_in(State.STARTING), LATER)
+    session = dispatched(a_session_in(State.STARTING), LATER, deadline=LATER + 2)
     with pytest.raises(Stale):
         became_ready(session, attempt=1, job="job_a", now=LATER, steps={})
 

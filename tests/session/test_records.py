@@ -40,9 +40,21 @@ FULL = Session(
     end_reason=EndReason.CALLER_LEFT,
     error=ErrorReason.LOST,
     steps={"room": 3.25},
+    claimable=False,
+    accepted="job_a",
+    deployment="blue",
+    progress_at=NOON,
+    losses=(NOON,),
+    farewell=True,
 )
 WORKER = a_worker(
-    draining=True, deployment="blue", seen_at=NOON, agents={"default": ["prompt"]}, providers={"stt": ["moonshine"]}
+    draining=True,
+    left=True,
+    failed_warmups=1,
+    deployment="blue",
+    seen_at=NOON,
+    agents={"default": ["prompt"]},
+    providers={"stt": ["moonshine"]},
 )
 SAID = Utterance(speaker="user", text="Bonjour, ça va?", at=NOON, interrupted=True)
 

@@ -41,7 +41,17 @@ CALLS: dict[str, Call] = {  # every method of both ports
     "first_time": lambda store: store.first_time("key", seconds=5),
     "beat": lambda store: store.beat(a_worker()),
     "workers": lambda store: store.workers(seen_within=5),
-    "leave": lambda store: store.leave("worker_a"),
+    "look": lambda store: store.look("session_a"),
+    "events": lambda store: store.events("reader", wait=0.1),
+    "due": lambda store: store.due(limit=9),
+    "queue": lambda store: store.queue(),
+    "alive": lambda store: store.alive("session_a", attempt=1, job="job_a"),
+    "silent": lambda store: store.silent(5),
+    "watch": lambda store: store.watch(gap=3, window=5),
+    "mend_seats": lambda store: store.mend_seats(),
+    "keep_checkpoint": lambda store: store.keep_checkpoint("session_a", "{}", attempt=1, job="job_a"),
+    "checkpoint": lambda store: store.checkpoint("session_a"),
+    "set_aside": lambda store: store.set_aside("session_a"),
     "count_spawned": lambda store: store.count_spawned(1),
     "stats": lambda store: store.stats(),
 }
@@ -81,7 +91,7 @@ async def says_unavailable_in_time(store: RedisStore, call: Call) -> None:
 
 
 def test_every_method_is_called_below() -> None:
-    assert set(CALLS) == {name for name in vars(RedisStore) if not name.startswith("_")}
+    assert set(CALLS) == {name for name in dir(RedisStore) if not name.startswith("_")}
 
 
 # A server that is not there

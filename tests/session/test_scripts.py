@@ -7,7 +7,7 @@ from session import scripts
 from session.model import EndReason, State, became_ready, claimed, ended
 from session.redis_store import RedisStore, open_store
 from session.store import OP_SECONDS, WORKER_SECONDS, Utterance
-from tests.session.making import NOON, a_session, a_worker, admit
+from tests.session.making import NOON, a_session, a_session_in, a_worker, admit
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +27,12 @@ SHAPES = {  # name: type, seconds to live of what the calls below leave (None: f
     "WORKER": ("string", WORKER_SECONDS),
     "WORKERS": ("zset", None),
     "SEEN": ("string", 60.0),
+    "DUE": ("zset", None),
+    "CALLS": ("zset", None),
+    "EVENTS": ("stream", None),
+    "WATCH": ("hash", None),
+    "CHECKPOINT": ("string", KEEP),
+    "SPOILED": ("string", KEEP),
 }
 
 
@@ -46,8 +52,13 @@ async def one_of_everything(store: RedisStore) -> None:
     over = await store.write(became_ready(over, attempt=1, job="job_a", now=NOON + 1, steps={}), op="b")
     await store.say("session_a", Utterance(speaker="user", text="hi", at=NOON), attempt=1, job="job_a")
     await store.log("session_a", "step")
+    await store.keep_checkpoint("session_a", "?", attempt=1, job="job_a")
+    await store.set_aside("session_a")
+    await store.keep_checkpoint("session_a", "{}", attempt=1, job="job_a")
+    await store.watch(gap=3, window=5)
     await store.write(ended(over, EndReason.STOPPED, NOON), op="c")
     await admit(store, a_session("session_b", owner="key_a", user_id="ann"))
+    await admit(store, a_session_in(State.READY, session_id="session_c", deadline=NOON))
     await store.first_time("event", seconds=60)
     await store.beat(a_worker())
 
@@ -68,7 +79,7 @@ async def test_every_key_is_ours_and_has_the_type_and_life_that_are_written_besi
         found.add(name)
         kind, life = SHAPES[name]
         assert await client.type(key) == kind
-        if rest == "session:session_b":
+        if rest in ("session:session_b", "session:session_c"):
             life = None
         left = await client.ttl(key)
         assert left == -1 if life is None else life - 10 < left <= life, key

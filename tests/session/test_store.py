@@ -4,7 +4,7 @@ import pytest
 
 from session.errors import Conflict, NoCapacity, Stale
 from session.memory_store import MemoryStore
-from session.model import Session, State, started
+from session.model import Session, State, dispatched
 from session.store import UPDATE_TRIES, update
 from tests.session.making import NOON, a_session, admit
 
@@ -18,12 +18,12 @@ class Contended(MemoryStore):
         super().__init__(lambda: NOON)
         self.left = times
 
-    async def get(self, session_id: str) -> Session:
-        session = await super().get(session_id)
+    async def look(self, session_id: str) -> tuple[Session, float]:
+        session, now = await super().look(session_id)
         if self.left > 0:
             self.left -= 1
             await self.write(replace(session, recoveries=session.recoveries + 1), op=f"theirs {self.left}")
-        return session
+        return session, now
 
 
 def one_more_try(session: Session, now: float) -> Session:
@@ -59,5 +59,5 @@ async def test_an_update_that_is_refused_writes_nothing() -> None:
     with pytest.raises(Stale):
         await update(store, "session_a", lambda found, now: found.fenced(1, "job_a"))
     with pytest.raises(NoCapacity):
-        await update(store, "session_a", started, max_seats=0)
+        await update(store, "session_a", lambda each, now: dispatched(each, now, deadline=now), max_seats=0)
     assert await store.get("session_a") == session

@@ -16,9 +16,9 @@ from session.model import (
     Session,
     State,
     claimed,
+    dispatched,
     ended,
     failed,
-    started,
 )
 from session.store import Utterance, update
 from tests.session.making import NOON, Opener, Store, a_session, a_session_in, admit, eventually
@@ -89,7 +89,7 @@ async def test_the_second_of_two_claims_is_refused(store: Store) -> None:
 async def test_an_end_that_was_decided_on_an_old_reading_changes_nothing(store: Store, outgoing: Any) -> None:
     await admit(store, a_session_in(State.READY))
     old = await store.get("session_a")
-    await store.write(started(old, NOON), op="a")
+    await store.write(dispatched(old, NOON, deadline=NOON), op="a")
     with pytest.raises(Conflict):
         await store.write(failed(old, ErrorReason.LOST, NOON), op="b")
     assert (await store.get("session_a")).state is State.RECOVERING
@@ -212,23 +212,23 @@ async def test_who_only_waits_takes_no_seat(store: Store, state: State) -> None:
     session = await admit(store, a_session(state=state), max_seats=0)
     assert await store.seats() == 0
     with pytest.raises(NoCapacity):
-        await store.write(started(session, NOON), op="a", max_seats=0)
+        await store.write(dispatched(session, NOON, deadline=NOON), op="a", max_seats=0)
     assert await store.get(session.id) == session
-    await store.write(started(session, NOON), op="b", max_seats=1)
+    await store.write(dispatched(session, NOON, deadline=NOON), op="b", max_seats=1)
     assert await store.seats() == 1
 
 
 async def test_who_has_a_seat_keeps_it_however_few_there_are_now(store: Store) -> None:
     session = await admit(store, a_session_in(State.READY))
-    assert (await store.write(started(session, NOON), op="a", max_seats=0)).state is State.RECOVERING
+    assert (await store.write(dispatched(session, NOON, deadline=NOON), op="a", max_seats=0)).state is State.RECOVERING
 
 
 async def test_the_last_seat_goes_to_the_first_of_two(store: Store) -> None:
     first = await admit(store, a_session("session_a", state=State.QUEUED))
     second = await admit(store, a_session("session_b", state=State.QUEUED))
-    await store.write(started(first, NOON), op="a", max_seats=1)
+    await store.write(dispatched(first, NOON, deadline=NOON), op="a", max_seats=1)
     with pytest.raises(NoCapacity):
-        await store.write(started(second, NOON), op="b", max_seats=1)
+        await store.write(dispatched(second, NOON, deadline=NOON), op="b", max_seats=1)
 
 
 @pytest.mark.parametrize("seed", range(4))

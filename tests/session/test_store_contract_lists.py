@@ -13,9 +13,10 @@ from session.model import (
     State,
     became_ready,
     claimed,
+    dispatched,
     failed,
+    lost,
     new_session_id,
-    started,
 )
 from session.store import LOG_LINES, Stats, Utterance
 from tests.session.making import NOON, Store, a_session, a_session_in, a_worker, admit, eventually
@@ -195,14 +196,6 @@ async def test_a_worker_that_is_silent_is_not_among_those_seen(store: Store) -> 
     assert [each.id for each in await store.workers(seen_within=60)] == ["worker_a"]
 
 
-async def test_a_worker_that_left_is_forgotten(store: Store) -> None:
-    await store.beat(a_worker("worker_a"))
-    await store.beat(a_worker("worker_b"))
-    await store.leave("worker_a")
-    await store.leave("worker_none")
-    assert [each.id for each in await store.workers(seen_within=60)] == ["worker_b"]
-
-
 async def test_totals_count_each_session_that_became_ready_once(store: Store) -> None:
     assert await store.stats() == Stats(0, 0, 0.0)
     await store.count_spawned(3)
@@ -210,8 +203,9 @@ async def test_totals_count_each_session_that_became_ready_once(store: Store) ->
     session = await admit(store, a_session_in(State.STARTING))
     ready = became_ready(session, attempt=1, job="job_a", now=NOON + 0.5, steps={})
     ready = await store.write(ready, op="a")
-    lost = await store.write(started(ready, NOON + 3), op="b")
-    claim = await store.write(claimed(lost, attempt=2, job="job_b", worker="worker_b", now=NOON + 3), op="c")
+    gone = await store.write(lost(ready, job="job_a", now=NOON + 3), op="b")
+    second = await store.write(dispatched(gone, NOON + 3, deadline=NOON + 5), op="b2")
+    claim = await store.write(claimed(second, attempt=2, job="job_b", worker="worker_b", now=NOON + 3), op="c")
     await store.write(became_ready(claim, attempt=2, job="job_b", now=NOON + 4, steps={}), op="d")
     never = await admit(store, a_session(new_session_id()))
     await store.write(failed(never, ErrorReason.NOT_CLAIMED, NOON), op="e")
