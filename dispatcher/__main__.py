@@ -13,11 +13,14 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from dispatcher.app import create_app
+from dispatcher.attempts import Attempts
+from dispatcher.line import Line
 from dispatcher.metrics import Metrics
 from dispatcher.rooms import open_rooms
 from dispatcher.settings import DispatcherSettings
 from dispatcher.sweep import Sweep
-from dispatcher.tasks import running_tasks
+from dispatcher.tasks import DocketTimers, running_tasks
+from dispatcher.watch import Watch
 from session.redis_store import open_store
 
 BACKLOG = 512  # connections that wait to be taken
@@ -63,17 +66,24 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
     url, namespace = settings.redis_url.get_secret_value(), settings.namespace
     metrics = Metrics(CollectorRegistry())
     secret = settings.livekit_api_secret.get_secret_value()
+    timers = DocketTimers()
     async with (
         open_store(url, namespace=namespace, keep_seconds=settings.keep_seconds) as store,
         open_rooms(settings, settings, callers_url=settings.callers_url) as rooms,
-        running_tasks(url, namespace=namespace, sweep=Sweep(store, rooms, settings, metrics, secret)),
     ):
-        app = create_app(store, store, rooms, settings, metrics)
+        attempts = Attempts(
+            store, rooms, metrics, settings.max_bots, claim_seconds=settings.claim_seconds, timers=timers
+        )
+        watch = Watch(store, rooms, attempts, Line(store, attempts, settings.max_bots), metrics)
+        sweep = Sweep(store, rooms, settings, metrics, secret)
+        running = running_tasks(url, namespace=namespace, sweep=sweep, watch=watch, timers=timers)
+        app = create_app(store, rooms, settings, metrics, timers)
         config = uvicorn.Config(
             app, access_log=False, log_config=None, lifespan="off", timeout_graceful_shutdown=CLOSE_SECONDS
         )
-        _log.info("event=listening port=%s", listening.getsockname()[1])
-        await uvicorn.Server(config).serve(sockets=[listening])
+        async with running:
+            _log.info("event=listening port=%s", listening.getsockname()[1])
+            await uvicorn.Server(config).serve(sockets=[listening])
     _log.info("event=stopped")
 
 

@@ -12,42 +12,50 @@ from dispatcher.api.health import HealthRoutes
 from dispatcher.api.sessions import SessionRoutes
 from dispatcher.api.tokens import TokenRoutes
 from dispatcher.api.webhooks import WebhookRoutes
+from dispatcher.attempts import NoTimers, Timers
 from dispatcher.dispatch import Dispatch
 from dispatcher.hints import Hints
 from dispatcher.metrics import Metrics
 from dispatcher.middleware import BodyLimit, Measured
 from dispatcher.ports import Rooms
 from dispatcher.settings import DispatcherSettings
-from session.store import PoolStore, SessionStore
+from session.store import Store
 
 LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
 
 
 def create_app(
-    store: SessionStore,
-    pool: PoolStore,
+    store: Store,
     rooms: Rooms,
     settings: DispatcherSettings,
     metrics: Metrics | None = None,
+    timers: Timers | None = None,
 ) -> FastAPI:
     """The API over these parts.
 
     Args:
-        store: sessions.
-        pool: workers.
+        store: sessions and workers.
         rooms: LiveKit.
         settings: limits and origins; nothing else is read.
         metrics: where to count; by default a registry of its own.
+        timers: who looks after starts whose deadline passes; by default nobody.
     """
     metrics = metrics or Metrics(CollectorRegistry())
     app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None)
     refusals.install(app)
-    dispatch = Dispatch(store, pool, rooms, settings.max_bots)
+    dispatch = Dispatch(
+        store,
+        rooms,
+        settings.max_bots,
+        claim_seconds=settings.claim_seconds,
+        queue_seconds=settings.queue_seconds,
+        timers=timers or NoTimers(),
+    )
     hints = Hints(store, rooms, metrics, settings.livekit_api_secret.get_secret_value())
     for router in (
         SessionRoutes(store, dispatch, metrics).router(),
         TokenRoutes(dispatch, settings.agent_name).router(),
-        HealthRoutes(store, pool, rooms, metrics, settings.max_bots).router(),
+        HealthRoutes(store, store, rooms, metrics, settings.max_bots).router(),
         WebhookRoutes(hints).router(),
     ):
         metrics.routes([route.path for route in router.routes if isinstance(route, APIRoute)])

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dispatcher.admission import SILENT_SECONDS, admit
+from dispatcher.admission import Admitted, admit, serving, taking
+from dispatcher.attempts import NoTimers, Timers
 from dispatcher.errors import LiveKitUnavailable, NotJoinable, NotTheirs
 from dispatcher.notes import note
 from dispatcher.ports import FrontEnd, Rooms
-from session.errors import Conflict, NoCapacity, NoWorker, SessionNotFound
+from session.errors import Conflict, NoCapacity, NoWorker, SessionError, SessionNotFound
 from session.model import FINAL, JOINABLE, EndReason, ErrorReason, Session, State, ended, failed, new_session_id
-from session.store import PoolStore, SessionStore, update
+from session.store import WORKER_SECONDS, Started, Store, Worker, update
 
-START_SECONDS = 30.0  # from the request to `ready`; ten starts at once on two cores take 3 s, twenty 7 s
 POLL_SECONDS = 0.02  # between two looks at a record that is waited for
 ROOM_SECONDS = 1.0  # for which a repeated start waits for the first one's room; it takes 3 ms
 WARM_WAIT_MS = 500  # for which an answer waits by itself for a warm agent, which needs about 420
@@ -36,12 +36,20 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A session that can be joined with this token. `task`: the id of the operation that started it."""
+    """A session that can be joined with this token.
+
+    Attributes:
+        task: the id of the operation that started it.
+        position: its place in the queue, from 1; None once it is not in it.
+        slots: of all the workers that serve its agent.
+    """
 
     session: Session
     reused: bool
     token: str
     task: str
+    position: int | None = None
+    slots: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +57,21 @@ class Dispatch:
     """Starts, tokens and stops.
 
     Args:
-        store: sessions.
-        pool: the workers' heartbeats.
+        store: sessions and workers.
         rooms: LiveKit.
         max_seats: MAX_BOTS.
+        claim_seconds: how long a worker may take to accept.
+        queue_seconds: how long a start may wait for a slot.
+        timers: who looks after a start whose deadline passes.
         clock: seconds, monotonic; for the waterfall and for waiting.
     """
 
-    store: SessionStore
-    pool: PoolStore
+    store: Store
     rooms: Rooms
     max_seats: int
+    claim_seconds: float = 2.0
+    queue_seconds: float = 30.0
+    timers: Timers = field(default_factory=NoTimers)
     clock: Callable[[], float] = time.monotonic
 
     async def start(self, wish: Wish, *, wait_ms: int | None) -> Begun:
@@ -75,27 +87,62 @@ class Dispatch:
             StoreUnavailable: the store is away.
         """
         received = self.clock()
-        now, workers = await asyncio.gather(self.store.now(), self.pool.workers(seen_within=SILENT_SECONDS))
-        session = _new(wish, State.STARTING, now)
-        session = replace(session, tries=1, deadline=now + START_SECONDS, steps={"request": 0.0})
-        seats, refusal = self.max_seats, None
+        now, workers, waiting = await asyncio.gather(
+            self.store.now(), self.store.workers(seen_within=WORKER_SECONDS), self.store.queue()
+        )
+        session = _new(wish, now)
         try:
-            prewarmed = admit(workers, agent=wish.agent, config=wish.config).prewarmed
-        except (NoWorker, NoCapacity) as error:
-            prewarmed, seats, refusal = False, 0, error  # without seats the store can only give a live session back
-        task = f"start-{session.id}"
-        try:
-            done = await self.store.start(replace(session, prewarmed=prewarmed), max_seats=seats, op=task)
-        except NoCapacity:
-            raise refusal or NoCapacity from None
+            admitted = admit(workers, now, agent=wish.agent, config=wish.config)
+        except NoWorker as refusal:
+            done = await self._reuse(session, refusal)
+        else:
+            done = await self._admit(session, admitted, now, waiting=len(waiting))
+        task = _task(done.session)
         if done.reused:
             begun = await self._again(done.session)
         else:
             begun = Begun(await self._open(done.session, received), reused=False, token="", task=task)
+        if begun.session.state is State.QUEUED:
+            begun = await self._with_position(begun, workers, now)
         token = self.rooms.token(begun.session, name=wish.user_name)
         wait = wait_ms if wait_ms is not None else WARM_WAIT_MS if begun.session.prewarmed else 0
         session = await self._wait(begun.session, lambda each: each.state is not State.STARTING, wait / 1000)
         return replace(begun, session=session, token=token)
+
+    async def _admit(self, session: Session, admitted: Admitted, now: float, *, waiting: int) -> Started:
+        """Take a seat for the session, or a place in the queue; or give back the user's own. Raises NoCapacity."""
+        if admitted.free and not waiting:
+            first = replace(
+                session,
+                state=State.STARTING,
+                attempt=1,
+                tries=1,
+                prewarmed=admitted.prewarmed,
+                deployment=admitted.deployment,
+                progress_at=now,
+                deadline=now + self.claim_seconds,
+            )
+            with suppress(NoCapacity):
+                seats = min(self.max_seats, admitted.slots)
+                return await self.store.start(first, max_seats=seats, op=_task(session))
+        if await self.store.seats() >= self.max_seats or waiting >= self.max_seats:
+            return await self._reuse(session, NoCapacity())
+        queued = replace(session, deadline=now + self.queue_seconds)
+        return await self.store.start(queued, max_seats=self.max_seats, op=_task(session))
+
+    async def _reuse(self, session: Session, refusal: SessionError) -> Started:
+        """The user's live session, if there is one; else the refusal."""
+        try:
+            # Without a seat to take the store can only give a live session back.
+            return await self.store.start(replace(session, state=State.STARTING), max_seats=0, op=_task(session))
+        except NoCapacity:
+            raise refusal from None
+
+    async def _with_position(self, begun: Begun, workers: Sequence[Worker], now: float) -> Begun:
+        queue = list(await self.store.queue())
+        position = queue.index(begun.session.id) + 1 if begun.session.id in queue else None
+        slots = sum(each.slots for each in serving(taking(workers, now), begun.session.agent))
+        return replace(begun, position=position, slots=slots)
 
     async def reserve(self, wish: Wish, front_end: FrontEnd) -> str:
         """A token that brings the agent when it is used; nothing is allocated before.
@@ -104,12 +151,14 @@ class Dispatch:
             As `start`, but never LiveKitUnavailable.
         """
         now, workers, seats = await asyncio.gather(
-            self.store.now(), self.pool.workers(seen_within=SILENT_SECONDS), self.store.seats()
+            self.store.now(), self.store.workers(seen_within=WORKER_SECONDS), self.store.seats()
         )
-        admit(workers, agent=wish.agent, config=wish.config)
-        if seats >= self.max_seats:
+        admitted = admit(workers, now, agent=wish.agent, config=wish.config)
+        if not admitted.slots:
+            raise NoWorker
+        if not admitted.free or seats >= self.max_seats:
             raise NoCapacity
-        session = _new(wish, State.RESERVED, now)
+        session = replace(_new(wish, now), state=State.RESERVED, attempt=1, deployment=admitted.deployment)
         await self.store.start(session, max_seats=self.max_seats, op=f"reserve-{session.id}")
         await note(self.store, session.id, "reserved", agent=session.agent)
         return self.rooms.reserved_token(session, front_end)
@@ -145,26 +194,29 @@ class Dispatch:
         return session
 
     async def _open(self, session: Session, received: float) -> Session:
-        """The session with its room made and its agent dispatched."""
+        """The session with its room made and, unless it is queued, its agent dispatched."""
         try:
-            await self.rooms.create(session)
+            await self.rooms.create(session, with_agent=session.state is State.STARTING)
         except LiveKitUnavailable:
             await update(self.store, session.id, lambda each, now: failed(each, ErrorReason.SERVER_LOST, now))
             await note(self.store, session.id, "start_failed", level="error", reason="livekit_unavailable")
             raise
         took = round((self.clock() - received) * 1000, 1)
-        await note(self.store, session.id, "started", agent=session.agent, prewarmed=session.prewarmed, room_ms=took)
+        self.timers.at(session, self.claim_seconds)
+        await note(
+            self.store, session.id, str(session.state), agent=session.agent, prewarmed=session.prewarmed, room_ms=took
+        )
         with suppress(Conflict):  # a step of the waterfall is not worth a call
             return await update(self.store, session.id, lambda each, _: _with_step(each, "room", took))
         return session
 
     async def _again(self, session: Session) -> Begun:
         """The user's live session, once its room exists: a token used before would make one without an agent."""
-        room_there = "room" in session.steps or session.state is not State.STARTING
+        room_there = "room" in session.steps or session.state not in (State.STARTING, State.QUEUED)
         if not room_there:
             session = await self._wait(session, lambda each: "room" in each.steps, ROOM_SECONDS)
         await note(self.store, session.id, "reused")
-        return Begun(session, reused=True, token="", task=f"start-{session.id}")
+        return Begun(session, reused=True, token="", task=_task(session))
 
     async def _wait(self, session: Session, met: Callable[[Session], bool], seconds: float) -> Session:
         """The session as it is once `met`, or over, or after `seconds`."""
@@ -176,16 +228,20 @@ class Dispatch:
         return session
 
 
-def _new(wish: Wish, state: State, now: float) -> Session:
+def _task(session: Session) -> str:
+    return f"start-{session.id}"
+
+
+def _new(wish: Wish, now: float) -> Session:
+    """A session that waits for a slot, and has never been dispatched."""
     session_id = new_session_id()
     return Session(
         id=session_id,
         room=session_id,
-        state=state,
+        state=State.QUEUED,
         created_at=now,
         since=now,
         last_active=now,
-        attempt=1,
         agent=wish.agent,
         user_id=wish.user_id,
         user_name=wish.user_name,

@@ -1,14 +1,13 @@
 """Which sessions end by themselves, and why; pure: facts in, verdicts out.
 
 The worker judges first, in the room; what is here stands behind it, SLACK_SECONDS later, and judges alone where no
-agent ever came.
+agent ever came. Sessions that wait for an agent are confirm.py's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dispatcher.dispatch import START_SECONDS
 from dispatcher.ports import RESERVED_TOKEN_SECONDS
 from session.model import Caller, EndReason, ErrorReason, Session, State, ended, failed
 from session.settings import CallLimits
@@ -40,10 +39,6 @@ def _deadlines(session: Session, limits: CallLimits) -> list[tuple[float, Verdic
     match session.state:
         case State.RESERVED:
             return [(session.created_at + RESERVED_TOKEN_SECONDS + SLACK_SECONDS, Verdict(EndReason.NOT_JOINED))]
-        case State.STARTING:
-            reason = ErrorReason.NOT_CLAIMED if session.job is None else ErrorReason.CONNECT_FAILED
-            deadline = session.deadline if session.deadline is not None else session.since + START_SECONDS
-            return [(deadline, Verdict(reason))]
         case State.READY | State.RECOVERING:
             return _patience(session, limits)
         case _:

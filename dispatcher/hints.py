@@ -10,9 +10,9 @@ from dispatcher.errors import LiveKitUnavailable
 from dispatcher.metrics import Metrics
 from dispatcher.notes import note
 from dispatcher.ports import Hint, HintKind, OpenRoom, Participant, Rooms
-from session.dispatch import adopted_session_id, caller_identity
-from session.errors import SessionNotFound
-from session.model import FINAL, Caller, EndReason, Session, ended
+from session.dispatch import adopted_session_id, agent_identity, caller_identity
+from session.errors import SessionNotFound, Stale
+from session.model import FINAL, STEP_SECONDS, Caller, EndReason, Session, State, Step, ended, lost
 from session.store import SessionStore, update
 
 REMEMBER_SECONDS = 600.0  # an event's id; LiveKit repeats one for about 15 s
@@ -31,6 +31,8 @@ def with_caller(session: Session, caller: Caller, now: float) -> Session:
         return session
     if caller is Caller.AWAY and session.caller is Caller.ABSENT:
         return session
+    if session.state is State.RESERVED:  # its token has just brought the dispatch: from now on an agent is due
+        session = replace(session, progress_at=now, deadline=now + STEP_SECONDS[Step.DISPATCHED])
     return replace(session, caller=caller, caller_since=now, last_active=now)
 
 
@@ -73,6 +75,19 @@ class Hints:
             await self._joined(session, hint.participant)
         elif is_caller(session, hint.participant):
             await self._caller_left(session, hint)
+        elif hint.participant.identity == agent_identity(session.id, session.attempt):
+            await self._agent_left(session)
+
+    async def _agent_left(self, session: Session) -> None:
+        """An agent writes the end before it leaves: one that did not, and is not there, is lost."""
+        if session.state is not State.READY or session.job is None:
+            return
+        with suppress(LiveKitUnavailable, Stale):
+            there = {each.identity for each in await self.rooms.participants(session.room)}
+            if agent_identity(session.id, session.attempt) not in there:
+                job = session.job
+                await update(self.store, session.id, lambda each, now: lost(each, job=job, now=now))
+                await note(self.store, session.id, "agent_left", level="error", attempt=session.attempt)
 
     async def _is_new(self, hint: Hint) -> bool:
         return not hint.id or await self.store.first_time(f"webhook:{hint.id}", seconds=REMEMBER_SECONDS)

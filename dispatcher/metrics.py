@@ -13,6 +13,7 @@ from session.store import Worker
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES = ("new", "reused", *sorted({code for _, code in STATUS.values()}))
+AGAIN = ("start", "recovery")
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
 _SECONDS = (0.005, 0.01, 0.02, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # 20 and 60 ms are promised
 
@@ -37,12 +38,21 @@ class Metrics:
             "greenroom_start_seconds", "Seconds to the answer of a start.", buckets=_SECONDS, registry=registry
         )
         self._ends = Counter("greenroom_sessions_ended", "Ends written here, by reason.", ["reason"], registry=registry)
+        self._again = Counter(
+            "greenroom_dispatches_again", "Attempts after the first, by what they are for.", ["what"], registry=registry
+        )
+        self._ghosts = Counter("greenroom_ghosts_removed", "Agents of earlier attempts sent out.", registry=registry)
+        self._judging = Gauge(
+            "greenroom_judging", "Whether silence is judged now: not after the store was away.", registry=registry
+        )
         self._sessions = Gauge("greenroom_sessions", "Sessions by state.", ["state"], registry=registry)
         self._workers = Gauge("greenroom_workers", "Workers with a recent heartbeat.", registry=registry)
         self._idle = Gauge("greenroom_pool_idle", "Idle warm processes of all workers.", registry=registry)
         self._store_up = Gauge("greenroom_store_up", "Whether the store answered the last scrape.", registry=registry)
         for outcome in OUTCOMES:
             self._starts.labels(outcome)
+        for what in AGAIN:
+            self._again.labels(what)
         for reason in (*EndReason, *ErrorReason):
             self._ends.labels(reason)
         for state in State:
@@ -72,6 +82,18 @@ class Metrics:
     def ended(self, session: Session) -> None:
         """Count an end that this dispatcher wrote."""
         self._ends.labels(session.end_reason or session.error).inc()
+
+    def dispatched_again(self, session: Session) -> None:
+        """Count an attempt that was not the first of its session."""
+        self._again.labels("recovery" if session.state is State.RECOVERING else "start").inc()
+
+    def judging(self, judges: bool) -> None:
+        """Note whether anything may be concluded from silence now."""
+        self._judging.set(judges)
+
+    def ghost_removed(self) -> None:
+        """Count an agent of an earlier attempt that was sent out of its room."""
+        self._ghosts.inc()
 
     def observe(self, counts: Mapping[State, int], workers: Sequence[Worker]) -> None:
         """Take over what the store says now."""

@@ -10,6 +10,7 @@ from typing import Protocol
 from session.model import Session
 
 ROOM_SLACK_SECONDS = 60.0  # by which a room outlives the session's own rules, so that those decide
+STATE_ATTRIBUTE = "greenroom.state"
 RESERVED_TOKEN_SECONDS = 600.0  # life of a reserved session's token: front ends fetch it when their page loads
 
 
@@ -23,10 +24,11 @@ class HintKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenRoom:
-    """A room on the server: `sid` is new each time a room of this name is made."""
+    """A room on the server: `sid` is new each time a room of this name is made; `people` are in it, agents included."""
 
     name: str
     sid: str
+    people: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,17 @@ class Rooms(Protocol):
     def url(self) -> str:
         """The server's address for callers."""
 
-    async def create(self, session: Session) -> None:
-        """Make the session's room with the dispatch of its current attempt, in one request."""
+    async def create(self, session: Session, *, with_agent: bool = True) -> None:
+        """Make the session's room, with the dispatch of its current attempt in the same request or without."""
+
+    async def dispatch(self, session: Session) -> None:
+        """Ask for an agent for the session's current attempt, in its room that stands."""
+
+    async def find(self, room: str) -> OpenRoom | None:
+        """The room of this name, None where there is none."""
+
+    async def tell(self, room: str, identity: str, state: str) -> None:
+        """Show a page how its session stands: the attribute STATE_ATTRIBUTE of the caller's own participant."""
 
     def token(self, session: Session, *, name: str | None) -> str:
         """The caller's right to join the session's room."""

@@ -13,7 +13,16 @@ from google.protobuf.json_format import ParseError
 from livekit import api
 
 from dispatcher.errors import BadSignature, LiveKitUnavailable
-from dispatcher.ports import RESERVED_TOKEN_SECONDS, ROOM_SLACK_SECONDS, FrontEnd, Hint, HintKind, OpenRoom, Participant
+from dispatcher.ports import (
+    RESERVED_TOKEN_SECONDS,
+    ROOM_SLACK_SECONDS,
+    STATE_ATTRIBUTE,
+    FrontEnd,
+    Hint,
+    HintKind,
+    OpenRoom,
+    Participant,
+)
 from session.dispatch import Ticket, caller_identity
 from session.model import Session
 from session.settings import CallLimits, Connections
@@ -53,6 +62,7 @@ class LiveKitRooms:
         self._departure_seconds = int(max(limits.caller_grace, limits.hangup_grace) + ROOM_SLACK_SECONDS)
         server = api.LiveKitAPI(connections.livekit_url, self._key, self._secret, session=http, failover=False)
         self._rooms = server.room
+        self._dispatches = server.agent_dispatch
         self._webhooks = api.WebhookReceiver(api.TokenVerifier(self._key, self._secret))
 
     @property
@@ -60,16 +70,37 @@ class LiveKitRooms:
         """The server's address for callers."""
         return self._url
 
-    async def create(self, session: Session) -> None:
-        """Make the session's room with its dispatch. Raises LiveKitUnavailable."""
+    async def create(self, session: Session, *, with_agent: bool = True) -> None:
+        """Make the session's room, with its dispatch or without. Raises LiveKitUnavailable."""
         request = api.CreateRoomRequest(
             name=session.room,
             empty_timeout=self._empty_seconds,
             departure_timeout=self._departure_seconds,
-            agents=[self._dispatch(session)],
+            agents=[self._dispatch(session)] if with_agent else [],
         )
         with _translated():
             await self._rooms.create_room(request)
+
+    async def dispatch(self, session: Session) -> None:
+        """Ask for an agent in a room that stands. Raises LiveKitUnavailable."""
+        asked = self._dispatch(session)
+        request = api.CreateAgentDispatchRequest(
+            room=session.room, agent_name=asked.agent_name, metadata=asked.metadata, deployment=asked.deployment
+        )
+        with _translated():
+            await self._dispatches.create_dispatch(request)
+
+    async def find(self, room: str) -> OpenRoom | None:
+        """The room of this name. Raises LiveKitUnavailable."""
+        with _translated():
+            answer = await self._rooms.list_rooms(api.ListRoomsRequest(names=[room]))
+        return next((_open_room(each) for each in answer.rooms), None)
+
+    async def tell(self, room: str, identity: str, state: str) -> None:
+        """Show a page how its session stands; one that is gone need not know. Raises LiveKitUnavailable."""
+        told = api.UpdateParticipantRequest(room=room, identity=identity, attributes={STATE_ATTRIBUTE: state})
+        with _translated(), _gone_is_fine():
+            await self._rooms.update_participant(told)
 
     def token(self, session: Session, *, name: str | None) -> str:
         """The caller's right to join the session's room, for TOKEN_LIFE."""
@@ -108,7 +139,7 @@ class LiveKitRooms:
         """All rooms of the server. Raises LiveKitUnavailable."""
         with _translated():
             answer = await self._rooms.list_rooms(api.ListRoomsRequest())
-        return [OpenRoom(room.name, room.sid) for room in answer.rooms]
+        return [_open_room(room) for room in answer.rooms]
 
     async def ping(self, *, timeout: float) -> None:
         """Ask for a room that nobody has. Raises LiveKitUnavailable, also when `timeout` seconds have passed."""
@@ -137,7 +168,9 @@ class LiveKitRooms:
 
     def _dispatch(self, session: Session) -> api.RoomAgentDispatch:
         ticket = Ticket(session.id, session.attempt)
-        return api.RoomAgentDispatch(agent_name=self._agent_name, metadata=ticket.to_json())
+        return api.RoomAgentDispatch(
+            agent_name=self._agent_name, metadata=ticket.to_json(), deployment=session.deployment
+        )
 
     def _access(self, session: Session, life: timedelta) -> api.AccessToken:
         grants = api.VideoGrants(
@@ -145,6 +178,10 @@ class LiveKitRooms:
         )
         access = api.AccessToken(self._key, self._secret).with_ttl(life).with_grants(grants)
         return access.with_identity(caller_identity(session.id))
+
+
+def _open_room(room: api.Room) -> OpenRoom:
+    return OpenRoom(room.name, room.sid, room.num_participants)
 
 
 def _participant(info: api.ParticipantInfo) -> Participant:

@@ -18,6 +18,10 @@ class DispatcherSettings(Connections, CallLimits):
     """Address to listen on."""
     port: int = Field(8080, validation_alias=AliasChoices("GREENROOM_PORT", "PORT"), ge=0, le=65535)
     """Port to listen on; GREENROOM_PORT wins over PORT, 0 chooses a free one."""
+    claim_seconds: float = Field(2.0, validation_alias="GREENROOM_CLAIM_SECONDS", gt=0)
+    """Seconds within which a worker must have accepted a dispatch before it is made again; more under load."""
+    queue_seconds: float = Field(30.0, validation_alias="GREENROOM_QUEUE_SECONDS", ge=0)
+    """Seconds for which a start waits for a slot, or for a worker that restarts."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="GREENROOM_CORS_ORIGINS")
     """Origins whose pages may call, separated by commas; without any, local ones while listening on loopback."""
     public_livekit_url: str = Field("", validation_alias="GREENROOM_PUBLIC_LIVEKIT_URL")

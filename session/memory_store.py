@@ -18,6 +18,7 @@ from session.store import (
     LOG_LINES,
     OP_SECONDS,
     RESERVED_SECONDS,
+    SILENT_SECONDS,
     WORKER_SECONDS,
     Page,
     Started,
@@ -173,6 +174,12 @@ class MemoryStore(MemoryWatch):
         since = self._now() - min(seen_within, WORKER_SECONDS)
         fresh = sorted((each, record, seen) for each, (record, seen) in self._workers.items() if seen >= since)
         return [replace(from_json(Worker, record), seen_at=seen) for _, record, seen in fresh]
+
+    async def gone(self, worker_id: str) -> None:
+        """Note that the worker has died."""
+        if worker_id in self._workers:
+            record, _ = self._workers[worker_id]
+            self._workers[worker_id] = record, self._now() - SILENT_SECONDS
 
     async def count_spawned(self, processes: int) -> None:
         """Add to the total of processes that were ever warmed."""

@@ -11,7 +11,7 @@ from session import watch_scripts as scripts
 from session.errors import SessionNotFound, Stale, StoreUnavailable
 from session.model import Session
 from session.records import read_session
-from session.store import Event, EventKind
+from session.store import SILENT_SECONDS, Event, EventKind
 
 GROUP = "dispatchers"
 EVENTS_AT_ONCE = 50
@@ -62,6 +62,10 @@ class RedisWatch(ABC):
     async def watch(self, *, gap: float, window: float) -> float:
         """Note that somebody watches; gives for how many seconds nothing may be concluded from silence."""
         return float(await self._run(scripts.WATCH, gap=gap, window=window))
+
+    async def gone(self, worker_id: str) -> None:
+        """Note that the worker has died."""
+        await self._run(scripts.GONE, id=worker_id, seconds=SILENT_SECONDS)
 
     async def mend_seats(self) -> int:
         """Give back the seats that nobody holds; gives how many there were."""

@@ -14,6 +14,7 @@ from session.model import Session, State
 LOG_LINES = 100  # kept of each session, as the API promises
 RESERVED_SECONDS = 900.0  # a reserved record's life: its token lives 600 s, and the claim follows the join
 WORKER_SECONDS = 300.0  # a heartbeat's life: a worker seen this recently may be restarting
+SILENT_SECONDS = 5.0  # without a heartbeat (one a second) a worker is not counted on, nor a call
 OP_SECONDS = 60.0  # how long a repeated `start` is known; whoever repeats one does it within seconds
 UPDATE_TRIES = 8  # reads and decisions before a contended record is given up; each loser sees a newer revision
 
@@ -201,6 +202,9 @@ class PoolStore(Protocol):
     async def beat(self, worker: Worker) -> None:
         """Record the worker's heartbeat, stamped with the store's clock."""
 
+    async def gone(self, worker_id: str) -> None:
+        """Note that the worker has died: from now on it counts as not seen for SILENT_SECONDS."""
+
     async def workers(self, *, seen_within: float) -> Sequence[Worker]:
         """Workers whose last heartbeat is at most this many seconds old."""
 
@@ -209,6 +213,10 @@ class PoolStore(Protocol):
 
     async def stats(self) -> Stats:
         """Totals for the health answer."""
+
+
+class Store(SessionStore, WatchStore, PoolStore, Protocol):
+    """All of it, as the dispatcher needs it."""
 
 
 async def update(

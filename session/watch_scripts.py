@@ -56,6 +56,14 @@ return string.format('%.6f', math.max(0, tonumber(until_ or 0) - time))
 """
 )
 
+# id, seconds
+GONE = (
+    BASE
+    + """
+redis.call('ZADD', WORKERS, 'XX', string.format('%.6f', now() - a.seconds), a.id)
+"""
+)
+
 # -> how many seats were given back
 MEND_SEATS = (
     BASE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from livekit.agents import AgentServer, JobRequest
 
 from session.dispatch import adopted_session_id, agent_identity, read_ticket
 from session.errors import BadMetadata, SessionError, Stale
-from session.model import FINAL, ErrorReason, Session, failed
+from session.model import Session, accepted, lost
 from session.store import SessionStore, update
 from worker import job as jobs
 from worker.insist import insist
@@ -23,6 +24,7 @@ FULL_LOAD = 0.69  # reported with every slot taken; livekit-server sends nothing
 INITIALIZE_SECONDS = 60.0  # the first process waits for the forkserver to load every model
 SESSION_END_SECONDS = 4.0  # for the last writes of a call
 ASK_SECONDS = 1.5  # for the store, before a job is accepted: livekit-server waits for the answer for 3 s
+REPORT_PAUSE = 0.3  # seconds between two tries to report a death
 SHUTDOWN_SECONDS = 5.0  # then the process is killed
 
 
@@ -67,6 +69,8 @@ def make_server(settings: WorkerSettings, slots: Slots, accept: Callable[[JobReq
         load_threshold=float("inf"),  # admission is ours: a finite one would rewrite the idle target twice a second
         drain_timeout=int(settings.drain_seconds),
         initialize_process_timeout=INITIALIZE_SECONDS,
+        job_memory_warn_mb=0,
+        job_memory_limit_mb=settings.memory_limit,
         session_end_timeout=SESSION_END_SECONDS,
         shutdown_process_timeout=SHUTDOWN_SECONDS,
         max_retry=2**31,  # the library gives up after 16 and takes its calls along; ours outlive any server restart
@@ -81,10 +85,17 @@ def make_server(settings: WorkerSettings, slots: Slots, accept: Callable[[JobReq
 
 
 class Doorkeeper:
-    """Accepts a job when there is a slot and its ticket is current; a refusal costs no process."""
+    """Accepts a job when there is a slot and its ticket is current; a refusal costs no process. Reports deaths.
 
-    def __init__(self, store: SessionStore, slots: Slots, settings: WorkerSettings) -> None:
-        self._store, self._slots, self._settings = store, slots, settings
+    Args:
+        store: where acceptances and deaths are written.
+        slots: of this worker.
+        settings: for the secret that adopted ids are made with.
+        worker_id: this worker's.
+    """
+
+    def __init__(self, store: SessionStore, slots: Slots, settings: WorkerSettings, worker_id: str) -> None:
+        self._store, self._slots, self._settings, self._worker_id = store, slots, settings, worker_id
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self, request: JobRequest) -> None:
@@ -111,9 +122,12 @@ class Doorkeeper:
         ticket = read_ticket(request.job.metadata)
         if ticket is None:
             return self._session_id(request.job), 1
-        session = await insist(lambda: self._store.get(ticket.session_id), ASK_SECONDS)
-        if session.state in FINAL or session.attempt != ticket.attempt or session.job is not None:
-            raise Stale
+        job, worker = request.job.id, self._worker_id
+
+        def change(session: Session, now: float) -> Session:
+            return accepted(session, attempt=ticket.attempt, job=job, worker=worker, now=now)
+
+        await insist(lambda: update(self._store, ticket.session_id, change), ASK_SECONDS)
         return ticket.session_id, ticket.attempt
 
     def job_closed(self, job: Any, exitcode: int | None) -> None:
@@ -123,19 +137,23 @@ class Doorkeeper:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def reported(self) -> None:
+        """Return when every death so far is written down."""
+        await asyncio.gather(*self._tasks)
+
     async def _report(self, job: Any, exitcode: int | None) -> None:
-        def lost(session: Session, now: float) -> Session:
-            if session.job != job.id:
-                raise Stale
-            return failed(session, ErrorReason.LOST, now)
+        """Write the death down, however long the store is away: the call waits for another agent."""
+
+        def change(session: Session, now: float) -> Session:
+            return lost(session, job=job.id, now=now)
 
         try:
             ticket = read_ticket(job.metadata)
             session_id = ticket.session_id if ticket is not None else self._session_id(job)
-            before = await self._store.get(session_id)
-            if before.state not in FINAL:
-                await update(self._store, session_id, lost)
-                logger.error("session=%s event=agent_lost exitcode=%s", session_id, exitcode)
+            await insist(lambda: update(self._store, session_id, change), math.inf, pause=REPORT_PAUSE)
+            logger.error("session=%s event=agent_lost exitcode=%s", session_id, exitcode)
+        except Stale:
+            logger.debug("room=%s event=process_closed exitcode=%s", job.room.name, exitcode)  # its call was over
         except SessionError as error:
             logger.info("room=%s event=death_not_recorded why=%s", job.room.name, type(error).__name__)
 

@@ -16,6 +16,7 @@ from livekit.rtc.participant import PublishTrackError
 from pipeline.conversation import Conversation
 from pipeline.errors import PipelineError
 from pipeline.speaker import IN_RATE, OUT_RATE
+from session.errors import SessionError, Stale, StoreUnavailable
 from session.model import (
     Caller,
     EndReason,
@@ -25,6 +26,7 @@ from session.model import (
     caller_moved,
     ended,
     failed,
+    lost,
     progressed,
 )
 from session.redis_store import RedisStore
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0  # ICE and DTLS on a busy machine take up to 3 s
+ALIVE_SECONDS = 1.0  # between two signs of life; five without one count as a loss
 STOP_SECONDS = 1.0  # for the pipeline to come to rest; it takes some 10 ms
 FLUSH_SECONDS = 2.5  # for the last writes; the process must be gone 5 s after a stop
 
@@ -100,6 +103,7 @@ class Call:
             self.end(ErrorReason.CONNECT_FAILED)
             return
         self._ready(publication)
+        self._hold(self._live(), "signs of life")
         self._visitors.arrive(CallerTrack(IN_RATE, conversation.microphone.hear), conversation)
         await conversation.started()
         self._front_end.state("listening")
@@ -109,16 +113,28 @@ class Call:
     async def close(self) -> None:
         """Write the end, while the room is still connected, and stop everything."""
         self._track.close()
-        outcome = self._outcome or await self._visitors.room_outcome()
+        outcome = self._outcome
+        if outcome is None and await self._visitors.room_closed():
+            outcome = EndReason.STOPPED
         self._visitors.close()
         await self._last_words()
         if not self._superseded:
-            self._recorder.record(lambda: update(self._store, self._session.id, self._ending(outcome)))
+            self._write(self._lost if outcome is None else self._ending(outcome))
         for task in self._tasks:
             task.cancel()
         await self._front_end.close()
         await self._recorder.flush(FLUSH_SECONDS)
-        logger.info("session=%s attempt=%d event=closed outcome=%s", self._session.id, self._session.attempt, outcome)
+        how = outcome or "handed over"
+        logger.info("session=%s attempt=%d event=closed outcome=%s", self._session.id, self._session.attempt, how)
+
+    async def abandon(self) -> None:
+        """The worker has died, and this process dies with it: say so, and leave the room to another agent."""
+        self._track.close()
+        with contextlib.suppress(SessionError):
+            if self._session.worker is not None:
+                await self._store.gone(self._session.worker)
+            await update(self._store, self._session.id, self._lost)
+        await self._ctx.room.disconnect()
 
     async def _last_words(self) -> None:
         """Stop talking, and let what was heard of the last sentence be written: nothing is taken after the end."""
@@ -251,6 +267,10 @@ class Call:
         self._moved.set()
         self._write(lambda session, now: caller_moved(session, caller, now=now, **self._fence))
 
+    def _lost(self, session: Session, now: float) -> Session:
+        """Without an end of its own the call goes on, with another agent."""
+        return lost(session, job=self._ctx.job.id, now=now)
+
     def _ending(self, outcome: Outcome) -> Callable[[Session, float], Session]:
         def change(session: Session, now: float) -> Session:
             session.fenced(**self._fence)
@@ -266,6 +286,18 @@ class Call:
 
     def _log(self, event: str, level: str = "info", **facts: Any) -> None:
         self._recorder.record(lambda: self._store.log(self._session.id, event, level=level, **facts))
+
+    async def _live(self) -> None:
+        """Show that this agent lives; learn whether another has taken over."""
+        while True:
+            try:
+                await self._store.alive(self._session.id, **self._fence)
+            except Stale:
+                self._supersede()
+                return
+            except StoreUnavailable:
+                pass  # then nobody judges either
+            await asyncio.sleep(ALIVE_SECONDS)
 
     def _supersede(self) -> None:
         if not self._superseded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -28,6 +29,11 @@ class Heartbeat:
         self._store, self._describe, self._spawned, self._seconds = store, describe, spawned, seconds
         self._told = 0
         self._away = False
+        self._now = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Beat now: something has changed that starts and recoveries wait for."""
+        self._now.set()
 
     async def run(self) -> None:
         """Beat for ever; a store that is away is said once, and the beats go on."""
@@ -42,7 +48,9 @@ class Heartbeat:
                 if self._away:
                     logger.info("event=store_back")
                 self._away = False
-            await asyncio.sleep(self._seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._now.wait(), self._seconds)
+            self._now.clear()
 
     async def beat(self) -> None:
         """Beat once. Raises StoreUnavailable."""

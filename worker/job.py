@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from livekit.agents import JobContext, JobProcess
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 CLAIM_SECONDS = 8.0  # a claim takes 3 ms; on an overloaded machine the store may miss a few of its own deadlines
 GONE_SECONDS = 4.5  # after its end began, a process that still lives is made to go
-FAILED_WARMUP_PAUSE = 1.0  # seconds; a process that fails to warm up is started again at once and would burn a core
+ABANDON_SECONDS = 1.0  # for a call whose worker died to say so
 
 
 class NotPreloaded(RuntimeError):
@@ -50,7 +50,6 @@ def setup(process: JobProcess) -> None:
     """
     forked = sys.platform.startswith("linux")
     if forked and "worker.preload" not in sys.modules:
-        time.sleep(FAILED_WARMUP_PAUSE)
         raise NotPreloaded("the forkserver could not import worker.preload: run `python -c 'import worker.preload'`")
     from worker.preload import WARM
 
@@ -68,9 +67,7 @@ async def entrypoint(ctx: JobContext) -> None:
 
 async def session_end(ctx: JobContext) -> None:
     """Close the call while its room is still connected; LiveKit's job machinery calls this whatever ended the job."""
-    watchdog = threading.Timer(GONE_SECONDS, os._exit, args=(0,))
-    watchdog.daemon = True
-    watchdog.start()
+    _go_within(GONE_SECONDS)
     await ctx.proc.userdata["running"].close()
 
 
@@ -86,6 +83,7 @@ class Running:
         self._ctx, self._started = ctx, started
         self._stack = AsyncExitStack()
         self._call: Call | None = None
+        self._closing = False
         self.task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -117,16 +115,29 @@ class Running:
             patience(settings),
             self._waterfall(session, now),
         )
-        await self._call.run()
+        try:
+            await self._call.run()
+        except asyncio.CancelledError:
+            if not self._closing:  # LiveKit's machinery cancels everything when the worker's process has died
+                await self._abandon(self._call)
+            raise
 
     async def close(self) -> None:
         """End the call, if there is one; a start that is still under way goes no further."""
+        self._closing = True
         if self.task is not None:
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
         if self._call is not None:
             await self._call.close()
         await self._stack.aclose()
+
+    async def _abandon(self, call: Call) -> None:
+        _go_within(GONE_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ABANDON_SECONDS):
+                await call.abandon()
+        logger.error("room=%s event=worker_died", self._ctx.job.room.name)
 
     def _waterfall(self, session: Session, now: float) -> Waterfall:
         """Steps count from the request; from the dispatch where the session waited for its caller first."""
@@ -136,6 +147,13 @@ class Running:
         waterfall.mark("dispatch", self._started)
         waterfall.mark("claim", claimed_at)
         return waterfall
+
+
+def _go_within(seconds: float) -> None:
+    """Let this process end by itself, or be ended after so many seconds."""
+    watchdog = threading.Timer(seconds, os._exit, args=(0,))
+    watchdog.daemon = True
+    watchdog.start()
 
 
 def patience(settings: WorkerSettings) -> Patience:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 PING_SECONDS = 1.0  # between two questions to a process whether it lives
 HUNG_SECONDS = 4.0  # without an answer: killed, so that a blocked process is gone within 5 s
+LONGEST_PAUSE = 60.0  # seconds, between two tries to warm a process
+FORGIVEN_SECONDS = 60.0  # after the last failure, a process that warms up says that the fault is gone
 ATTACH_SECONDS = 10.0  # AgentServer.run makes its pool before its first await; more means it never will
 
 JobClosed = Callable[[Any, int | None], None]
@@ -34,15 +38,26 @@ class Counts:
 class Pool:
     """A view of a running server's process pool.
 
+    A process that cannot warm up, or dies while it waits, is not replaced at once but after a pause, twice as long each
+    time: a fault that stays must not burn a core.
+
     Args:
         server: has been told to run.
         job_closed: called with the job and the exit code when a process that ran one is gone.
+
+    Attributes:
+        spawned: processes ever warmed.
+        failed_warmups: processes in a row that were lost before they had a call.
     """
 
     def __init__(self, server: AgentServer, job_closed: JobClosed) -> None:
         self._pool = server._proc_pool
         self._job_closed = job_closed
+        self._target = self._pool._target_idle_processes
+        self._resuming: asyncio.TimerHandle | None = None
+        self._failed_at = -math.inf
         self.spawned = 0
+        self.failed_warmups = 0
         self._pool.on("process_ready", self._ready)
         self._pool.on("process_closed", self._closed)
 
@@ -70,6 +85,8 @@ class Pool:
 
     def _ready(self, process: Any) -> None:
         self.spawned += 1
+        if time.monotonic() - self._failed_at > FORGIVEN_SECONDS:
+            self.failed_warmups = 0
         process._opts.ping_interval = PING_SECONDS
         process._opts.ping_timeout = HUNG_SECONDS
 
@@ -77,5 +94,26 @@ class Pool:
         info = process.running_job
         if info is not None:
             self._job_closed(info.job, process.exitcode)
-        elif process.exitcode not in (0, None):
-            logger.warning("event=idle_process_died exitcode=%s", process.exitcode)
+        elif not self._pool._closed:
+            self._failed(process.exitcode)
+
+    def _failed(self, exitcode: int | None) -> None:
+        self.failed_warmups += 1
+        self._failed_at = time.monotonic()
+        pause = backoff(self.failed_warmups)
+        logger.error(
+            "event=warmup_failed exitcode=%s in_a_row=%d pause_seconds=%g", exitcode, self.failed_warmups, pause
+        )
+        if self._resuming is not None:
+            self._resuming.cancel()
+        self._pool.set_target_idle_processes(0)
+        self._resuming = asyncio.get_running_loop().call_later(pause, self._resume)
+
+    def _resume(self) -> None:
+        self._resuming = None
+        self._pool.set_target_idle_processes(self._target)
+
+
+def backoff(failures: int) -> float:
+    """Seconds without a new idle process after so many in a row were lost."""
+    return float(min(LONGEST_PAUSE, 2.0 ** min(failures - 1, 10)))

@@ -11,6 +11,8 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
+from typing import Any
 
 from livekit.agents import AgentServer
 from pydantic import ValidationError
@@ -20,7 +22,7 @@ from pipeline.agents import Agent, load_agents
 from pipeline.errors import PipelineError
 from pipeline.settings import PipelineSettings
 from session.errors import StoreUnavailable
-from session.redis_store import RedisStore, open_store
+from session.redis_store import open_store
 from session.store import Worker
 from worker import logs
 from worker.agent import Doorkeeper, Slots, make_server
@@ -29,6 +31,8 @@ from worker.pool import Pool
 from worker.settings import WorkerSettings
 
 logger = logging.getLogger("worker")
+
+REPORT_SECONDS = 2.0  # at the end, for what is still to be said of processes that died
 
 
 async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: dict[str, Agent]) -> None:
@@ -39,11 +43,17 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
         settings.redis_url.get_secret_value(), namespace=settings.namespace, keep_seconds=settings.keep_seconds
     ) as store:
         slots = Slots(settings.slots)
-        door = Doorkeeper(store, slots, settings)
+        door = Doorkeeper(store, slots, settings, worker_id)
         server = make_server(settings, slots, door.accept)
         running = asyncio.create_task(server.run(), name="agent server")
-        pool = await Pool.attach(server, door.job_closed)
+        told = _told_to_stop()
         started = time.time()
+
+        def job_closed(job: Any, exitcode: int | None) -> None:
+            door.job_closed(job, exitcode)
+            heartbeat.hurry()  # a slot is free
+
+        pool = await Pool.attach(server, job_closed)
 
         def describe() -> Worker:
             counts = pool.counts()
@@ -56,7 +66,8 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
                 idle=counts.idle,
                 starting=counts.starting,
                 active=counts.active,
-                draining=server.draining,
+                draining=told.is_set(),
+                failed_warmups=pool.failed_warmups,
                 deployment=os.environ.get("LIVEKIT_AGENT_DEPLOYMENT", ""),
                 agents={name: sorted(agent.overridable) for name, agent in agents.items()},
                 providers={str(kind): names for kind, names in providers.usable(pipeline).items()},
@@ -66,37 +77,40 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
         beating = asyncio.create_task(heartbeat.run(), name="heartbeat")
         logger.info("event=started worker=%s slots=%d pool=%d", worker_id, settings.slots, settings.pool_size)
         try:
-            await _until_told_to_stop(running)
+            waiting = asyncio.create_task(told.wait(), name="signal")
+            await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            told.set()
+            with contextlib.suppress(StoreUnavailable):
+                await store.beat(describe())  # takes no new calls: said before any is handed over
             await _drain(server, settings)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(door.reported(), REPORT_SECONDS)
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
-            await _leave(store, worker_id)
+            with contextlib.suppress(StoreUnavailable):
+                await store.beat(replace(describe(), left=True, idle=0, starting=0, active=0))
         await running
 
 
-async def _until_told_to_stop(running: asyncio.Task[None]) -> None:
+def _told_to_stop() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT."""
     told = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    waiting = asyncio.create_task(told.wait(), name="signal")
-    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
 
 
 async def _drain(server: AgentServer, settings: WorkerSettings) -> None:
-    logger.info("event=draining seconds=%g", settings.drain_seconds)
-    if settings.drain_seconds >= 1:
+    """Let running calls finish, as long as they may; then close the others, which hand themselves over."""
+    seconds = int(settings.drain_seconds) if settings.drain == "wait" else 0
+    logger.info("event=draining seconds=%d", seconds)
+    if seconds:
         with contextlib.suppress(TimeoutError):
-            await server.drain(timeout=int(settings.drain_seconds))
+            await server.drain(timeout=seconds)
     await server.aclose()
     logger.info("event=stopped")
-
-
-async def _leave(store: RedisStore, worker_id: str) -> None:
-    with contextlib.suppress(StoreUnavailable):
-        await store.leave(worker_id)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 from pydantic import Field
 
@@ -29,7 +30,11 @@ class WorkerSettings(Connections, CallLimits):
     """Address on which the worker answers health checks."""
     worker_port: int = Field(8081, validation_alias="GREENROOM_WORKER_PORT", ge=0, le=65535)
     """Port on which the worker answers health checks; 0 chooses a free one."""
+    drain: Literal["wait", "handover"] = Field("wait", validation_alias="GREENROOM_DRAIN")
+    """What happens to running calls after SIGTERM: wait for their end, or hand them over to other workers at once."""
     drain_seconds: float = Field(3600.0, validation_alias="GREENROOM_DRAIN_SECONDS", ge=0)
-    """Seconds that running calls may go on after SIGTERM."""
+    """Seconds that running calls may go on after SIGTERM; those that are left are then handed over."""
+    memory_limit: int = Field(1000, validation_alias="GREENROOM_MEMORY_LIMIT", ge=0)
+    """Megabytes of its own that a call's process may take before it is ended and replaced; 0: any."""
     heartbeat_seconds: float = Field(1.0, validation_alias="GREENROOM_HEARTBEAT_SECONDS", gt=0)
     """Seconds between two heartbeats to the store."""

@@ -13,7 +13,7 @@ from livekit.protocol.models import AudioTrackFeature
 
 from pipeline.speaker import IN_RATE
 from session.dispatch import caller_identity
-from session.model import EndReason, ErrorReason, Session
+from session.model import Session
 from worker.pre_connect import TOPIC, WAIT_SECONDS, decode
 from worker.room_audio import CallerTrack
 
@@ -21,8 +21,7 @@ logger = logging.getLogger(__name__)
 
 CALLER_KINDS = (rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP)
 LEFT_BY_ITSELF = (rtc.DisconnectReason.CLIENT_INITIATED,)
-CLOSED_BY_US = (rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.PARTICIPANT_REMOVED)
-NEWS_SECONDS = 0.5  # LiveKit ends a job and tells why the room is gone in either order, about a millisecond apart
+NEWS_SECONDS = 0.15  # LiveKit ends a job and tells why the room is gone in either order, about a millisecond apart
 MAX_TYPED = 4000  # characters of one typed message; more is cut off
 
 
@@ -94,13 +93,12 @@ class Visitors:
             return await asyncio.wait_for(asyncio.shield(self._early), WAIT_SECONDS)
         return b""
 
-    async def room_outcome(self) -> EndReason | ErrorReason:
-        """Why the room ended, if nobody said: closed by an operator, or the server is gone; LOST if it did not end."""
-        try:
+    async def room_closed(self) -> bool:
+        """Whether the room itself is over: somebody closed it, so the call is not to be carried on by another agent."""
+        with contextlib.suppress(TimeoutError):
             reason = await asyncio.wait_for(asyncio.shield(self._disconnected), NEWS_SECONDS)
-        except TimeoutError:
-            return ErrorReason.LOST
-        return EndReason.STOPPED if reason in CLOSED_BY_US else ErrorReason.SERVER_LOST
+            return reason == rtc.DisconnectReason.ROOM_DELETED
+        return False
 
     def close(self) -> None:
         """Hear nobody any more."""

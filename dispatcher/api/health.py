@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from dispatcher.admission import SILENT_SECONDS
 from dispatcher.api.schemas import Camel, Success
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.metrics import CONTENT_TYPE, Metrics
 from dispatcher.ports import Rooms
 from session.errors import StoreUnavailable
 from session.model import SEATED, State
-from session.store import PoolStore, SessionStore, Stats, Worker
+from session.store import SILENT_SECONDS, PoolStore, SessionStore, Stats, Worker
 
 PING_SECONDS = 0.8  # for LiveKit's answer: health is asked for every second by some
 

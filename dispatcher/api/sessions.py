@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from dispatcher.admission import estimated_wait
 from dispatcher.api.schemas import (
     LogsAnswer,
     Said,
@@ -70,7 +71,7 @@ class SessionRoutes:
         self.metrics.started(begun.reused, time.monotonic() - began)
         if begun.session.state is State.ERROR:
             raise StartFailed(f"The agent could not start ({begun.session.error}); try again shortly.")
-        return _start_answer(begun, self.dispatch.rooms.url)
+        return _start_answer(begun, self.dispatch.rooms.url, self.dispatch.queue_seconds)
 
     async def stop(self, body: SessionBody) -> StopAnswer:
         """End a session."""
@@ -133,10 +134,12 @@ def _wish(body: StartBody) -> Wish:
     )
 
 
-def _start_answer(begun: Begun, url: str) -> StartAnswer:
+def _start_answer(begun: Begun, url: str, queue_seconds: float) -> StartAnswer:
     session = begun.session
     message = "Session ready" if session.state is State.READY else f"Session {session.state}"
     waits = {State.STARTING: WARM_SECONDS if session.prewarmed else COLD_SECONDS, State.RECOVERING: COLD_SECONDS}
+    if session.state is State.QUEUED:
+        waits[State.QUEUED] = estimated_wait(begun.position or 1, begun.slots, queue_seconds)
     return StartAnswer(
         session_id=session.id,
         status=session.state,
@@ -144,7 +147,7 @@ def _start_answer(begun: Begun, url: str) -> StartAnswer:
         reused=begun.reused,
         message="Using existing session" if begun.reused else message,
         estimated_wait=waits.get(session.state, 0.0),
-        queue_position=None,
+        queue_position=begun.position,
         task_id=begun.task,
         room_name=session.room,
         url=url,

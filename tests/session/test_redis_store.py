@@ -52,6 +52,7 @@ CALLS: dict[str, Call] = {  # every method of both ports
     "keep_checkpoint": lambda store: store.keep_checkpoint("session_a", "{}", attempt=1, job="job_a"),
     "checkpoint": lambda store: store.checkpoint("session_a"),
     "set_aside": lambda store: store.set_aside("session_a"),
+    "gone": lambda store: store.gone("worker_a"),
     "count_spawned": lambda store: store.count_spawned(1),
     "stats": lambda store: store.stats(),
 }

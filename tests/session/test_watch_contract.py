@@ -16,8 +16,8 @@ from session.model import (
     ended,
     lost,
 )
-from session.store import Event, EventKind
-from tests.session.making import NOON, Store, a_session, admit, eventually
+from session.store import SILENT_SECONDS, Event, EventKind
+from tests.session.making import NOON, Store, a_session, a_worker, admit, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -186,3 +186,12 @@ async def test_a_session_in_the_seats_keeps_its_place_there_over_a_recovery(stor
     session = await ready(store)
     await store.write(lost(session, job="job_a", now=NOON), op="lost")
     assert await store.seats() == 1
+
+
+async def test_a_worker_that_died_counts_as_silent_and_as_seen_lately(store: Store) -> None:
+    await store.beat(a_worker("worker_a"))
+    await store.beat(a_worker("worker_b"))
+    await store.gone("worker_a")
+    await store.gone("worker_none")
+    assert [each.id for each in await store.workers(seen_within=SILENT_SECONDS - 0.5)] == ["worker_b"]
+    assert [each.id for each in await store.workers(seen_within=60)] == ["worker_a", "worker_b"]

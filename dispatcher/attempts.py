@@ -1,0 +1,203 @@
+"""Sees to it that a session gets its one agent, and another when that one is lost; decides nothing by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from dispatcher.admission import serving
+from dispatcher.confirm import LOOK_AGAIN_SECONDS, Facts, GiveUp, Redispatch, Wait, verdict
+from dispatcher.errors import LiveKitUnavailable
+from dispatcher.metrics import Metrics
+from dispatcher.notes import note
+from dispatcher.ports import Rooms
+from session.dispatch import agent_identity
+from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
+from session.model import (
+    Caller,
+    EndReason,
+    ErrorReason,
+    Session,
+    State,
+    dispatched,
+    ended,
+    failed,
+)
+from session.store import SILENT_SECONDS, Store
+
+AWAITED = frozenset({State.RESERVED, State.STARTING, State.RECOVERING})  # these wait for an agent
+GHOST_TRIES = 10  # removals of an agent that is gone, until the server no longer lists it
+GHOST_PAUSE = 0.05  # seconds between two of them
+ROOM_BACK_SECONDS = 15.0  # for a caller to come back to a room that went with livekit-server
+SERVER_SECONDS = 30.0  # for which livekit-server may be away before a session that needs it ends
+
+
+class Timers(Protocol):
+    """Sees to a session later."""
+
+    def at(self, session: Session, seconds: float) -> None:
+        """See to it in so many seconds; returns at once and never raises, since the look finds what no timer did."""
+
+
+class NoTimers:
+    """No timers: the look alone."""
+
+    def at(self, session: Session, seconds: float) -> None:
+        """Nothing."""
+
+
+@dataclass
+class Attempts:
+    """The attempts of all sessions.
+
+    Args:
+        store: sessions, workers and deadlines.
+        rooms: LiveKit.
+        metrics: where to count.
+        max_seats: MAX_BOTS.
+        claim_seconds: how long a worker may take to accept.
+        timers: who calls `see_to` when a deadline passes.
+        chance: 0 to 1, for jitter.
+    """
+
+    store: Store
+    rooms: Rooms
+    metrics: Metrics
+    max_seats: int
+    claim_seconds: float = 2.0
+    timers: Timers = field(default_factory=NoTimers)
+    chance: Callable[[], float] = random.random
+
+    async def see_to(self, session_id: str) -> None:
+        """Do what is due for this session, if anything is. Raises StoreUnavailable."""
+        try:
+            session, now = await self.store.look(session_id)
+        except (SessionNotFound, UnreadableRecord):
+            return
+        if session.state not in AWAITED or session.deadline is None:
+            return
+        if session.deadline > now:
+            self.timers.at(session, session.deadline - now)
+            return
+        with suppress(Conflict):  # somebody else was faster
+            match verdict(session, await self._facts(session, now)):
+                case Wait(until):
+                    await self._wait(session, until, now)
+                case GiveUp(reason):
+                    await self.give_up(session, reason)
+                case Redispatch() as next_attempt:
+                    await self._redispatch(session, next_attempt, now)
+
+    async def begin(self, session: Session, deployment: str, now: float, *, max_seats: int) -> Session:
+        """Take a session from the queue to its first attempt. Raises Conflict, NoCapacity, LiveKitUnavailable."""
+        first = dispatched(session, now, deadline=now + self.claim_seconds, deployment=deployment)
+        after = await self.store.write(first, op=secrets.token_hex(8), max_seats=max_seats)
+        await self._dispatch(after)
+        return after
+
+    async def give_up(self, session: Session, reason: ErrorReason | EndReason) -> None:
+        """End the session, unless it has moved on meanwhile, and close its room. Raises Conflict."""
+        now = await self.store.now()
+        over = ended(session, reason, now) if isinstance(reason, EndReason) else failed(session, reason, now)
+        after = await self.store.write(over, op=secrets.token_hex(8))
+        self.metrics.ended(after)
+        level = "info" if isinstance(reason, EndReason) else "error"
+        await note(self.store, session.id, "ended", level=level, reason=str(reason), attempt=session.attempt)
+        with suppress(LiveKitUnavailable):  # the sweep closes it then
+            await self.rooms.delete(session.room)
+
+    async def _facts(self, session: Session, now: float) -> Facts:
+        workers, counts, recovering = await asyncio.gather(
+            self.store.workers(seen_within=SILENT_SECONDS), self.store.counts(), self._recovering(session)
+        )
+        return Facts(
+            now=now,
+            workers=serving(workers, session.agent),
+            under_way=counts[State.STARTING] + counts[State.RECOVERING],
+            recovering=recovering,
+            claim_seconds=self.claim_seconds,
+            chance=self.chance(),
+        )
+
+    async def _recovering(self, session: Session) -> int:
+        """How many other recoveries are under way: they have an attempt that can still come to its agent."""
+        if session.state is not State.RECOVERING:
+            return 0
+        page = await self.store.page({State.RECOVERING}, limit=200)
+        return sum(each.claimable for each in page.sessions if each.id != session.id)
+
+    async def _wait(self, session: Session, until: float, now: float) -> None:
+        after = await self.store.write(replace(session, deadline=until), op=secrets.token_hex(8))
+        self.timers.at(after, until - now)
+
+    async def _redispatch(self, session: Session, chosen: Redispatch, now: float) -> None:
+        try:
+            if not await self._room_stands(session, now):
+                return
+        except LiveKitUnavailable:
+            await self._server_away(session, now)
+            return
+        after = dispatched(
+            session, now, deadline=chosen.deadline, deployment=chosen.deployment, farewell=chosen.farewell
+        )
+        try:
+            after = await self.store.write(after, op=secrets.token_hex(8), max_seats=self.max_seats)
+        except NoCapacity:
+            await self.give_up(session, ErrorReason.NO_CAPACITY)
+            return
+        facts = {"attempt": after.attempt, "tries": after.tries, "farewell": after.farewell}
+        await note(self.store, session.id, "dispatched_again", level="warning", **facts)
+        self.metrics.dispatched_again(after)
+        with suppress(LiveKitUnavailable):  # its deadline passes, and it is tried again
+            await self._dispatch(after)
+
+    async def _dispatch(self, session: Session) -> None:
+        await self._remove_ghosts(session)
+        await self.rooms.dispatch(session)
+        self.timers.at(session, self.claim_seconds)
+
+    async def _room_stands(self, session: Session, now: float) -> bool:
+        """Whether there is a room to dispatch to, made anew where nobody ever was in it; else what follows is done.
+
+        Raises:
+            LiveKitUnavailable: nobody knows.
+        """
+        if await self.rooms.find(session.room) is not None:
+            return True
+        if session.caller is Caller.ABSENT and not session.adopted and session.state is not State.RESERVED:
+            await self.rooms.create(session, with_agent=False)
+            return True
+        if session.state is State.RECOVERING and session.caller is Caller.PRESENT:
+            if now - session.since < ROOM_BACK_SECONDS:
+                await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
+            else:
+                await self.give_up(session, ErrorReason.SERVER_LOST)
+            return False
+        gone = EndReason.NOT_JOINED if session.caller is Caller.ABSENT else EndReason.CALLER_LEFT
+        await self.give_up(session, gone)
+        return False
+
+    async def _server_away(self, session: Session, now: float) -> None:
+        if now - session.progress_at < SERVER_SECONDS:
+            await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
+        else:
+            await self.give_up(session, ErrorReason.SERVER_LOST)
+
+    async def _remove_ghosts(self, session: Session) -> None:
+        """Send the agents of earlier attempts out, until the server no longer lists them. Raises LiveKitUnavailable."""
+        current = agent_identity(session.id, session.attempt)
+        for _ in range(GHOST_TRIES):
+            there = await self.rooms.participants(session.room)
+            ghosts = [each.identity for each in there if each.agent and each.identity != current]
+            ours = [identity for identity in ghosts if identity.startswith(f"agent-{session.id}-")]
+            if not ours:
+                return
+            for identity in ours:
+                await self.rooms.remove(session.room, identity)
+                self.metrics.ghost_removed()
+            await asyncio.sleep(GHOST_PAUSE)
