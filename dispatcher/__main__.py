@@ -75,7 +75,7 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
             store, rooms, metrics, settings.max_bots, claim_seconds=settings.claim_seconds, timers=timers
         )
         watch = Watch(store, rooms, attempts, Line(store, attempts, settings.max_bots), metrics)
-        sweep = Sweep(store, rooms, settings, metrics, secret)
+        sweep = Sweep(store, rooms, settings, metrics, secret, settings.max_bots)
         running = running_tasks(url, namespace=namespace, sweep=sweep, watch=watch, timers=timers)
         app = create_app(store, rooms, settings, metrics, timers)
         config = uvicorn.Config(

@@ -13,6 +13,7 @@ from session.store import Worker
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES = ("new", "reused", *sorted({code for _, code in STATUS.values()}))
+REPAIRS = ("seat", "agent", "room", "adopted")
 AGAIN = ("start", "recovery")
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
 _SECONDS = (0.005, 0.01, 0.02, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # 20 and 60 ms are promised
@@ -42,6 +43,9 @@ class Metrics:
             "greenroom_dispatches_again", "Attempts after the first, by what they are for.", ["what"], registry=registry
         )
         self._ghosts = Counter("greenroom_ghosts_removed", "Agents of earlier attempts sent out.", registry=registry)
+        self._repairs = Counter(
+            "greenroom_repairs", "What did not fit together and was mended, by kind.", ["kind"], registry=registry
+        )
         self._judging = Gauge(
             "greenroom_judging", "Whether silence is judged now: not after the store was away.", registry=registry
         )
@@ -51,6 +55,8 @@ class Metrics:
         self._store_up = Gauge("greenroom_store_up", "Whether the store answered the last scrape.", registry=registry)
         for outcome in OUTCOMES:
             self._starts.labels(outcome)
+        for kind in REPAIRS:
+            self._repairs.labels(kind)
         for what in AGAIN:
             self._again.labels(what)
         for reason in (*EndReason, *ErrorReason):
@@ -90,6 +96,10 @@ class Metrics:
     def judging(self, judges: bool) -> None:
         """Note whether anything may be concluded from silence now."""
         self._judging.set(judges)
+
+    def repaired(self, kind: str, count: int = 1) -> None:
+        """Count what was mended: one of REPAIRS."""
+        self._repairs.labels(kind).inc(count)
 
     def ghost_removed(self) -> None:
         """Count an agent of an earlier attempt that was sent out of its room."""

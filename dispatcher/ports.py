@@ -24,11 +24,20 @@ class HintKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenRoom:
-    """A room on the server: `sid` is new each time a room of this name is made; `people` are in it, agents included."""
+    """A room on the server.
+
+    Attributes:
+        sid: is new each time a room of this name is made.
+        people: in it; LiveKit does not count agents.
+        publishers: of a track; it does count agents here.
+        made_at: Unix seconds of the server.
+    """
 
     name: str
     sid: str
     people: int = 0
+    publishers: int = 0
+    made_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,9 @@ class Rooms(Protocol):
 
     async def open_rooms(self) -> Sequence[OpenRoom]:
         """All rooms of the server."""
+
+    async def asked_for(self, room: str) -> str | None:
+        """The metadata of a dispatch that asks for our agents in this room, None where there is none."""
 
     async def ping(self, *, timeout: float) -> None:
         """Ask the server for something small."""

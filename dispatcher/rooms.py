@@ -141,6 +141,14 @@ class LiveKitRooms:
             answer = await self._rooms.list_rooms(api.ListRoomsRequest())
         return [_open_room(room) for room in answer.rooms]
 
+    async def asked_for(self, room: str) -> str | None:
+        """The metadata of a dispatch that asks for our agents in this room. Raises LiveKitUnavailable."""
+        with _translated(), _gone_is_fine():
+            for dispatch in await self._dispatches.list_dispatch(room_name=room):
+                if dispatch.agent_name == self._agent_name:
+                    return str(dispatch.metadata)
+        return None
+
     async def ping(self, *, timeout: float) -> None:
         """Ask for a room that nobody has. Raises LiveKitUnavailable, also when `timeout` seconds have passed."""
         with _translated():
@@ -181,7 +189,7 @@ class LiveKitRooms:
 
 
 def _open_room(room: api.Room) -> OpenRoom:
-    return OpenRoom(room.name, room.sid, room.num_participants)
+    return OpenRoom(room.name, room.sid, room.num_participants, room.num_publishers, float(room.creation_time))
 
 
 def _participant(info: api.ParticipantInfo) -> Participant:
