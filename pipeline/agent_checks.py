@@ -60,15 +60,21 @@ def _prompt(agent: Agent) -> None:
 
 
 def _greeting(agent: Agent) -> None:
-    greeting = agent.greeting
-    if not isinstance(greeting, str) or not any(letter.isalnum() for letter in greeting):
-        raise AgentFault(
-            "greeting", "the greeting has no word that can be spoken", 'For example greeting="Hello, who is there?"'
-        )
-    if len(greeting) > MAX_GREETING:
-        raise AgentFault("greeting", f"the greeting is longer than {MAX_GREETING} characters", "Shorten it")
-    if any(not letter.isprintable() and not letter.isspace() for letter in greeting):
-        raise AgentFault("greeting", "the greeting has control characters in it", "Remove them")
+    _spoken("greeting", "the greeting", agent.greeting, "Hello, who is there?")
+
+
+def _dropped_out(agent: Agent) -> None:
+    if agent.dropped_out != "":
+        _spoken("dropped_out", "the sentence", agent.dropped_out, "Sorry, I was gone for a moment.")
+
+
+def _spoken(field: str, called: str, text: object, example: str) -> None:
+    if not isinstance(text, str) or not any(letter.isalnum() for letter in text):
+        raise AgentFault(field, f"{called} has no word that can be spoken", f'For example {field}="{example}"')
+    if len(text) > MAX_GREETING:
+        raise AgentFault(field, f"{called} is longer than {MAX_GREETING} characters", "Shorten it")
+    if any(not letter.isprintable() and not letter.isspace() for letter in text):
+        raise AgentFault(field, f"{called} has control characters in it", "Remove them")
 
 
 def _language(agent: Agent) -> None:
@@ -153,4 +159,5 @@ CHECKS: Mapping[str, Callable[[Agent], None]] = {
     "tools": _tools,
     "overridable": _overridable,
     "processors": _processors,
+    "dropped_out": _dropped_out,
 }

@@ -55,6 +55,7 @@ class Agent:
         tools: Typed async functions with a docstring.
         overridable: What a session may choose for itself: prompt, greeting, voice, language, stt, llm, tts.
         processors: Makes Pipecat processors of the agent's own for a call; None for none.
+        dropped_out: Said by the agent that takes over when this one was lost in a call; may be empty.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Agent:
     tools: Sequence[ToolFunction] = ()
     overridable: frozenset[str] | tuple[str, ...] = ("prompt", "greeting", "voice", "language")
     processors: Callable[[Call], Extra] | None = None
+    dropped_out: str = "Sorry, I dropped out for a moment."
 
     def with_config(self, config: Mapping[str, object]) -> Agent:
         """This agent with a session's own settings.
@@ -134,6 +136,7 @@ class Agent:
             voice=voice,
             tools=tuple(describe(function) for function in self.tools),
             processors=self.processors,
+            dropped_out=self.dropped_out,
         )
 
     def _provider(self, kind: Kind, settings: PipelineSettings) -> Provider:
@@ -157,6 +160,7 @@ class ResolvedAgent:
     voice: str | None
     tools: tuple[Tool, ...]
     processors: Callable[[Call], Extra] | None
+    dropped_out: str
 
     def extra_processors(self, call: Call) -> Extra:
         """Make the agent's own processors for a call.

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from pipecat.frames.frames import (
     ErrorFrame,
+    Frame,
+    FunctionCallCancelFrame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
     InterruptionFrame,
     LLMMessagesAppendFrame,
     LLMRunFrame,
+    TranscriptionFrame,
     TTSSpeakFrame,
+    TTSTextFrame,
 )
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
@@ -19,21 +26,37 @@ from pipecat.processors.aggregators.llm_response_universal import (
     AssistantTurnStoppedMessage,
     LLMAssistantAggregator,
     LLMUserAggregator,
+    UserTurnMessageAddedMessage,
     UserTurnStoppedMessage,
 )
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from pipeline.agents import ResolvedAgent
 from pipeline.build import Analyzers, Parts, build
+from pipeline.checkpoint import Checkpoint
+from pipeline.journal import Journal
 from pipeline.providers import make_llm, make_stt, make_tts
+from pipeline.restore import Restored, settled
 from pipeline.settings import PipelineSettings
-from pipeline.speaker import OUT_RATE, Microphone, Sink, Speaker
+from pipeline.speaker import ASIDE, OUT_RATE, Microphone, Sink, Speaker
 from pipeline.tools import Call, register_tools, tools_schema
 from pipeline.turn_observer import Listener, TurnObserver
 
 REPEATED_SECONDS = 30.0  # two errors of a provider within this time are a failure, one alone is a hiccup
 APOLOGY_CHUNK = OUT_RATE * 2 // 25  # bytes of 40 ms
 APOLOGY_QUEUE_SECONDS = 6.0  # the longest an apology may take to be played
+
+
+# After these the checkpoint is another: what the caller says, and what the agent has said or done.
+CALLER_FRAMES = (TranscriptionFrame, LLMMessagesAppendFrame)
+AGENT_FRAMES = (
+    TTSTextFrame,
+    InterruptionFrame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    FunctionCallCancelFrame,
+)
 
 
 @dataclass(slots=True)
@@ -54,6 +77,16 @@ class Conversation:
 
     Make it inside the call's event loop; `run` it until `stop`. The caller's sound goes in through `microphone`, typed
     words through `answer`; the agent's sound comes out at the sink, and all that happens is told to the listener.
+
+    Args:
+        agent: who talks.
+        settings: the deployment's.
+        analyzers: the listening models.
+        sink: where the agent's sound goes.
+        listener: told what happens; `conversation_changed` when `checkpoint` has something new.
+        session_id: for the agent's tools.
+        restored: where another agent left off; then `resume` it instead of greeting.
+        before_tool: awaited before a tool runs that must not run twice; must bound its own time, and not raise.
     """
 
     def __init__(
@@ -65,19 +98,24 @@ class Conversation:
         sink: Sink,
         listener: Listener,
         session_id: str,
+        restored: Restored | None = None,
+        before_tool: Callable[[Checkpoint], Awaitable[None]] | None = None,
     ) -> None:
         self._agent = agent
         self._listener = listener
         self._sink = sink
-        self._leaving = False
+        begins = restored or Restored()
+        self._leaving = begins.leaving
+        self._before_tool = before_tool
         self._failures = Failures()
         self._runner: WorkerRunner | None = None
         self._started = asyncio.Event()
         self.microphone = Microphone()
-        self.speaker = Speaker(sink, listener.agent_sentence)
+        self.speaker = Speaker(sink, self._begins, self._said_aside)
         call = Call(session_id=session_id, agent=agent.name, end=self._leave)
-        llm = make_llm(agent.llm, settings)
-        register_tools(llm, agent.tools, call, timeout=settings.tool_timeout)
+        llm = make_llm(agent.llm, settings, prompt=agent.prompt)
+        self._journal = Journal(listener.conversation_changed, self._write_down)
+        register_tools(llm, agent.tools, call, self._journal, timeout=settings.tool_timeout)
         extra = agent.extra_processors(call)
         parts = Parts(
             microphone=self.microphone,
@@ -93,11 +131,12 @@ class Conversation:
             parts,
             analyzers,
             settings,
-            messages=[{"role": "system", "content": agent.prompt}],
+            messages=begins.messages,
             tools=tools_schema(agent.tools),
             observers=[TurnObserver(listener)],
         )
         self._watch()
+        self._watch_for_changes()
 
     async def run(self) -> None:
         """Run the pipeline until `stop` is called or it ends by itself."""
@@ -113,6 +152,38 @@ class Conversation:
         """Say the greeting; an agent that has none waits for the caller."""
         if self._agent.greeting:
             await self.say(self._agent.greeting)
+
+    async def resume(self, sentence: str, *, unanswered: bool) -> None:
+        """Go on where another agent was lost.
+
+        Args:
+            sentence: Said first, and no part of the conversation; nothing if it is empty.
+            unanswered: As in `Restored`: the brain answers what the conversation ends with.
+        """
+        if self._leaving and not unanswered:
+            self._listener.wants_to_end()  # the goodbye has been heard
+            return
+        if sentence:
+            await self._built.worker.queue_frame(TTSSpeakFrame(sentence, append_to_context=False, text_type=ASIDE))
+        if unanswered:
+            await self._built.worker.queue_frame(LLMRunFrame())
+        elif not self._built.context.messages:
+            await self.greet()
+
+    def checkpoint(self) -> Checkpoint:
+        """The conversation as it stands; takes less than a millisecond."""
+        # Copied, as Pipecat fills in a tool's result where the call was written down.
+        messages = tuple(dict(message) for message in self._built.context.messages if isinstance(message, Mapping))
+        self._journal.settle(settled(messages))
+        aggregators = self._built.aggregators
+        spoken = (aggregators.assistant().aggregation_string(), self.speaker.words_heard())
+        return Checkpoint(
+            messages=messages,
+            pending=aggregators.user().aggregation_string(),
+            speaking=" ".join(filter(None, spoken)),
+            journal=self._journal.open(),
+            leaving=self._leaving,
+        )
 
     async def say(self, text: str) -> None:
         """Speak these words; they become part of the conversation."""
@@ -147,6 +218,17 @@ class Conversation:
     async def _leave(self) -> None:
         self._leaving = True
 
+    async def _write_down(self) -> None:
+        if self._before_tool is not None:
+            await self._before_tool(self.checkpoint())
+
+    def _begins(self, sentence: str) -> None:
+        self._listener.agent_sentence(sentence)
+        self._listener.conversation_changed()
+
+    def _said_aside(self, words: str, cut_off: bool) -> None:
+        self._listener.agent_said(words, interrupted=cut_off)
+
     def _watch(self) -> None:
         aggregators, worker, listener = self._built.aggregators, self._built.worker, self._listener
 
@@ -156,6 +238,7 @@ class Conversation:
 
         async def agent_turn(_: LLMAssistantAggregator, message: AssistantTurnStoppedMessage) -> None:
             listener.agent_said(message.content, interrupted=message.interrupted)
+            listener.conversation_changed()
             if self._leaving and message.content and not message.interrupted:
                 listener.wants_to_end()
 
@@ -169,6 +252,27 @@ class Conversation:
         aggregators.assistant().add_event_handler("on_assistant_turn_stopped", agent_turn)
         worker.add_event_handler("on_pipeline_started", started)
         worker.add_event_handler("on_pipeline_error", failed)
+
+    def _watch_for_changes(self) -> None:
+        aggregators, listener = self._built.aggregators, self._listener
+
+        async def caller(_: FrameProcessor, frame: Frame) -> None:
+            if isinstance(frame, LLMMessagesAppendFrame):
+                self._journal.caller_spoke()
+            if isinstance(frame, CALLER_FRAMES):
+                listener.conversation_changed()
+
+        async def agent(_: FrameProcessor, frame: Frame) -> None:
+            if isinstance(frame, AGENT_FRAMES):
+                listener.conversation_changed()
+
+        async def spoke(_: LLMUserAggregator, __: UserTurnMessageAddedMessage) -> None:
+            self._journal.caller_spoke()
+            listener.conversation_changed()
+
+        aggregators.user().add_event_handler("on_after_process_frame", caller)
+        aggregators.user().add_event_handler("on_user_turn_message_added", spoke)
+        aggregators.assistant().add_event_handler("on_after_process_frame", agent)
 
     async def _on_error(self, frame: ErrorFrame) -> None:
         source = frame.processor

@@ -5,6 +5,7 @@ PipelineError
 ├── AgentFault           the same fault before its file is known
 ├── ToolFault            a function cannot serve as a tool
 ├── ConfigRefused        a session asked for something its agent does not let it choose
+├── UnreadableCheckpoint a conversation's checkpoint is corrupt or of an unknown version
 ├── ProviderError        a speech or brain provider cannot be used as asked
 │   ├── UnknownProvider  there is no provider of this name
 │   ├── MissingKey       the provider needs an environment variable that is not set
@@ -76,6 +77,17 @@ class ConfigRefused(PipelineError):
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"config: {field!r} {why}")
         self.field = field
+
+
+class UnreadableCheckpoint(PipelineError):
+    """A conversation's checkpoint is corrupt or of an unknown version.
+
+    Args:
+        why: What is wrong with it, as the end of a sentence; never what is in it.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the checkpoint cannot be read: {why}")
 
 
 class ProviderError(PipelineError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 SECONDS_PER_CHARACTER = 0.065  # an English voice at about 15 characters a second; used while a sentence is still
 # being synthesised, so that a cut does not take its first chunk of audio for the whole
@@ -10,10 +11,11 @@ SECONDS_PER_CHARACTER = 0.065  # an English voice at about 15 characters a secon
 
 @dataclass(slots=True)
 class Sentence:
-    """One sentence on its way to the caller: seconds of audio made, seconds of it played."""
+    """One sentence on its way to the caller: seconds of audio made, seconds of it played; an aside is in no turn."""
 
     key: object
     text: str
+    aside: bool = False
     made: float = 0.0
     played: float = 0.0
     complete: bool = False
@@ -35,9 +37,9 @@ class Heard:
     def __init__(self) -> None:
         self._sentences: list[Sentence] = []
 
-    def announce(self, key: object, text: str) -> None:
-        """A sentence will be spoken after those already announced."""
-        self._sentences.append(Sentence(key, text))
+    def announce(self, key: object, text: str, *, aside: bool = False) -> None:
+        """A sentence will be spoken after those already announced; an aside is no part of the conversation."""
+        self._sentences.append(Sentence(key, text, aside))
 
     def made(self, seconds: float) -> None:
         """So many seconds of audio were synthesised for the newest sentence."""
@@ -53,7 +55,7 @@ class Heard:
     def play(self, seconds: float) -> None:
         """So many seconds were handed to the speaker; a negative number takes back what was discarded unplayed."""
         if seconds < 0:
-            self._take_back(-seconds)
+            _take_back(self._sentences, -seconds)
             return
         for sentence in self._sentences:
             room = sentence.made - sentence.played
@@ -63,22 +65,33 @@ class Heard:
             if seconds <= 0:
                 return
 
-    def _take_back(self, seconds: float) -> None:
-        for sentence in reversed(self._sentences):
-            step = min(sentence.played, seconds)
-            sentence.played -= step
-            seconds -= step
-
     def finished(self, key: object) -> None:
         """This sentence was heard to its end and is accounted for."""
         self._sentences = [sentence for sentence in self._sentences if sentence.key != key]
 
+    def words(self, *, aside: bool = False, unplayed: float = 0.0) -> str:
+        """The words heard by now of the sentences that are under way.
+
+        Args:
+            aside: of the asides instead.
+            unplayed: seconds that the speaker took and has not played yet.
+        """
+        sentences = [replace(sentence) for sentence in self._sentences]
+        _take_back(sentences, unplayed)
+        return " ".join(text for sentence in sentences if sentence.aside is aside and (text := sentence.heard_text))
+
     def cut(self) -> tuple[set[object], str]:
         """Everything stops now: the sentences that were under way or waiting, and the words of them that were heard."""
-        keys = {sentence.key for sentence in self._sentences}
-        words = " ".join(text for sentence in self._sentences if (text := sentence.heard_text))
+        keys, words = {sentence.key for sentence in self._sentences}, self.words()
         self._sentences = []
         return keys, words
+
+
+def _take_back(sentences: Sequence[Sentence], seconds: float) -> None:
+    for sentence in reversed(sentences):
+        step = min(sentence.played, seconds)
+        sentence.played -= step
+        seconds -= step
 
 
 def whole_words(text: str, share: float) -> str:

@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
     StartFrame,
     SystemFrame,
     TTSAudioRawFrame,
+    TTSStoppedFrame,
     TTSTextFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
@@ -27,6 +28,7 @@ from pipeline.heard import Heard
 
 IN_RATE = 16_000  # Hz; what Silero, Smart Turn and Moonshine work at
 OUT_RATE = 24_000  # Hz; what hibari makes
+ASIDE = "aside"  # Pipecat's type of a text that is spoken and belongs to no turn
 CHUNK_10MS = 4  # 40 ms a write: an interruption never waits for longer than that
 
 
@@ -95,12 +97,22 @@ class Speaker(BaseOutputTransport):
 
     Pipecat puts a sentence into the context when its audio has been queued. Here it goes there when it has been
     played, and an interruption leaves only the words that were.
+
+    Args:
+        sink: where the sound goes.
+        on_sentence: told of each sentence when it begins.
+        on_aside: told what was heard of words of the type ASIDE, which the context does not get, and whether they
+            were cut off.
     """
 
-    def __init__(self, sink: Sink, on_sentence: Callable[[str], None], **kwargs: Any) -> None:
+    def __init__(
+        self, sink: Sink, on_sentence: Callable[[str], None], on_aside: Callable[[str, bool], None], **kwargs: Any
+    ) -> None:
         super().__init__(audio_params(), **kwargs)
         self._sink = sink
         self._on_sentence = on_sentence
+        self._on_aside = on_aside
+        self._aside: list[str] = []
         self._heard = Heard()
         self._cut: set[object] = set()
         self.first_audio: Callable[[], None] | None = None
@@ -117,7 +129,7 @@ class Speaker(BaseOutputTransport):
         elif isinstance(frame, TTSTextFrame):
             self._heard.complete(frame.segment_id)
         elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
-            self._heard.announce(frame.id, frame.text)
+            self._heard.announce(frame.id, frame.text, aside=frame.text_type == ASIDE)
         elif isinstance(frame, TTSAudioRawFrame):
             self._heard.made(len(frame.audio) / (2 * frame.num_channels * frame.sample_rate))
         await super().process_frame(frame, direction)
@@ -126,11 +138,22 @@ class Speaker(BaseOutputTransport):
         unplayed = self._sink.queued()
         self._sink.clear()
         self._heard.play(-unplayed)
+        self._end_aside(self._heard.words(aside=True), cut_off=True)
         self._cut, words = self._heard.cut()
         if words:
             frame = HeardFrame(words, text_type=TextType.SENTENCE)
             frame.will_be_spoken = True
             await super().push_frame(frame)
+
+    def words_heard(self) -> str:
+        """What the caller has heard by now of the sentences that are under way, asides left out."""
+        return self._heard.words(unplayed=self._sink.queued())
+
+    def _end_aside(self, more: str = "", *, cut_off: bool) -> None:
+        words = " ".join([*self._aside, *([more] if more else [])])
+        self._aside = []
+        if words:
+            self._on_aside(words, cut_off)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Play one chunk."""
@@ -146,6 +169,10 @@ class Speaker(BaseOutputTransport):
         if isinstance(frame, TTSTextFrame):
             await self._sink.drain()
             self._heard.finished(frame.segment_id)
+            if not frame.append_to_context:
+                self._aside.append(frame.text)
+        elif isinstance(frame, TTSStoppedFrame):
+            self._end_aside(cut_off=False)
         elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
             self._on_sentence(frame.text)
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, Validation
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from pipeline.errors import ToolFault
+from pipeline.journal import Journal
 
 if TYPE_CHECKING:
     from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
@@ -269,21 +270,31 @@ def tools_schema(tools: Sequence[Tool]) -> ToolsSchema | None:
     )
 
 
-def register_tools(llm: LLMService, tools: Sequence[Tool], call: Call, *, timeout: float) -> None:
+def register_tools(llm: LLMService, tools: Sequence[Tool], call: Call, journal: Journal, *, timeout: float) -> None:
     """Let a brain run the tools.
 
     Args:
         llm: The brain of this call.
         tools: The agent's.
         call: Handed to the tools that ask for it.
+        journal: Where each tool call is written down.
         timeout: Seconds each may take.
     """
     for tool in tools:
-        llm.register_function(tool.name, _handler(tool, call, timeout))
+        llm.register_function(tool.name, _handler(tool, call, journal, timeout))
 
 
-def _handler(tool: Tool, call: Call, timeout: float) -> Callable[[FunctionCallParams], Awaitable[None]]:
+def _handler(
+    tool: Tool, call: Call, journal: Journal, timeout: float
+) -> Callable[[FunctionCallParams], Awaitable[None]]:
     async def handle(params: FunctionCallParams) -> None:
-        await params.result_callback(await run(tool, params.arguments, call, timeout))
+        try:
+            await journal.begin(params.tool_call_id, tool.name, params.arguments, repeatable=tool.repeatable)
+            result = await run(tool, params.arguments, call, timeout)
+        except asyncio.CancelledError:
+            journal.cancelled(params.tool_call_id)
+            raise
+        journal.end(params.tool_call_id, result)
+        await params.result_callback(result)
 
     return handle

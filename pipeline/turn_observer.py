@@ -43,6 +43,9 @@ class Listener(Protocol):
     def provider_failed(self, provider: str, *, permanent: bool) -> None:
         """A speech or brain service reported an error."""
 
+    def conversation_changed(self) -> None:
+        """There is something new in the conversation's checkpoint."""
+
     def wants_to_end(self) -> None:
         """The agent has said goodbye and been heard: the call may end."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -37,15 +38,22 @@ def offered(context: LLMContext) -> list[Tool]:
     return [Tool(tool.name, tool.properties, tuple(tool.required)) for tool in context.tools.standard_tools]
 
 
+def _fresh_id(context: LLMContext) -> str:
+    """A name that no call in the context has; counting alone would repeat one once old messages were dropped."""
+    messages: list[Mapping[str, Any]] = [message for message in context.messages if isinstance(message, Mapping)]
+    taken = {call["id"] for message in messages for call in message.get("tool_calls") or []}
+    return next(name for at in itertools.count(len(messages)) if (name := f"call_{at}") not in taken)
+
+
 class RuleBrain(LLMService[Any]):
     """Answers each context by `brain_rules.reply`; remembers nothing that isn't in the context."""
 
-    def __init__(self, *, now: Callable[[], datetime] = local_now) -> None:
-        """Args: now: the local time, told when no tool tells it."""
+    def __init__(self, *, prompt: str | None = None, now: Callable[[], datetime] = local_now) -> None:
+        """Args: prompt: what it is told to be; now: the local time, told when no tool tells it."""
         super().__init__(
             settings=LLMSettings(
                 model="rules",
-                system_instruction=None,
+                system_instruction=prompt,
                 temperature=None,
                 max_tokens=None,
                 top_p=None,
@@ -87,7 +95,7 @@ class RuleBrain(LLMService[Any]):
         if answer.call:
             call = FunctionCallFromLLM(
                 context=context,
-                tool_call_id=f"call_{len(context.messages)}",
+                tool_call_id=_fresh_id(context),
                 function_name=answer.call.name,
                 arguments=answer.call.arguments,
             )

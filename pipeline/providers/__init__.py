@@ -169,11 +169,17 @@ def usable(settings: PipelineSettings) -> dict[Kind, list[str]]:
 
 
 def _make(
-    kind: Kind, choice: Provider, settings: PipelineSettings, *, voice: str | None = None, language: str | None = None
+    kind: Kind,
+    choice: Provider,
+    settings: PipelineSettings,
+    *,
+    voice: str | None = None,
+    language: str | None = None,
+    prompt: str | None = None,
 ) -> Any:
     options = check(kind, choice, settings, voice=voice, language=language)
     spec = spec_of(kind, choice.name)
-    return spec.make(spec.load(), Request(options, settings, voice=voice, language=language), spec)
+    return spec.make(spec.load(), Request(options, settings, voice, language, prompt), spec)
 
 
 def make_stt(choice: Provider, settings: PipelineSettings, *, language: str) -> STTService:
@@ -191,17 +197,18 @@ def make_stt(choice: Provider, settings: PipelineSettings, *, language: str) -> 
     return made
 
 
-def make_llm(choice: Provider, settings: PipelineSettings) -> LLMService:
+def make_llm(choice: Provider, settings: PipelineSettings, *, prompt: str | None = None) -> LLMService:
     """Make the brain of one call.
 
     Args:
         choice: The provider and its options.
         settings: The deployment's.
+        prompt: What it is told to be.
 
     Raises:
         ProviderError: As `check` does.
     """
-    made: LLMService = _make("llm", choice, settings)
+    made: LLMService = _make("llm", choice, settings, prompt=prompt)
     return made
 
 

@@ -12,6 +12,10 @@ def _plain(service: Any, request: Request, spec: Spec) -> Any:
     return service()
 
 
+def _told(service: Any, request: Request, spec: Spec) -> Any:
+    return service(prompt=request.prompt)
+
+
 def _spoken(service: Any, request: Request, spec: Spec) -> Any:
     return service(voice=request.voice) if request.voice else service()
 
@@ -52,7 +56,7 @@ SPECS = {
     ("stt", "moonshine"): Spec(
         service="pipeline.local.moonshine:MoonshineSTT", make=_plain, languages=ENGLISH, warm=_warm_moonshine
     ),
-    ("llm", "rules"): Spec(service="pipeline.local.brain:RuleBrain", make=_plain),
+    ("llm", "rules"): Spec(service="pipeline.local.brain:RuleBrain", make=_told),
     ("tts", "hibari"): Spec(
         service="pipeline.local.hibari:HibariTTS",
         make=_spoken,

@@ -51,12 +51,14 @@ class Request:
         settings: The deployment's, keys included.
         voice: Voice to speak with; None is the provider's own. Only for tts.
         language: BCP 47 tag such as "en" or "de-AT". Not for llm.
+        prompt: What the brain is told to be. Only for llm.
     """
 
     options: Options
     settings: PipelineSettings
     voice: str | None = None
     language: str | None = None
+    prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def values(request: Request, spec: Spec) -> tuple[dict[str, Any], dict[str, Any]
         spec: The provider.
 
     Returns:
-        The constructor's arguments, key included, and the fields of its `Settings`, voice and language included.
+        The constructor's arguments, key included, and the fields of its `Settings`, voice, language and
+        prompt included.
     """
     given = request.options.model_dump(exclude_none=True)
     arguments = {name: given.pop(name) for name in spec.arguments & given.keys()}
@@ -118,6 +121,8 @@ def values(request: Request, spec: Spec) -> tuple[dict[str, Any], dict[str, Any]
         given["voice"] = request.voice
     if request.language:
         given["language"] = request.language
+    if request.prompt:
+        given["system_instruction"] = request.prompt
     return arguments, given
 
 

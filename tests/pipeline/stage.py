@@ -158,6 +158,7 @@ class Notes:
         self.turns: list[tuple[float | None, int]] = []
         self.failures: list[tuple[str, bool]] = []
         self.goodbyes = 0
+        self.changes = 0
 
     def agent_state(self, state: str) -> None:
         self.states.append(state)
@@ -179,6 +180,9 @@ class Notes:
 
     def provider_failed(self, provider: str, *, permanent: bool) -> None:
         self.failures.append((provider, permanent))
+
+    def conversation_changed(self) -> None:
+        self.changes += 1
 
     def wants_to_end(self) -> None:
         self.goodbyes += 1

@@ -43,7 +43,7 @@ def built(settings: PipelineSettings) -> Built:
         llm=Brain(),  # type: ignore[arg-type]
         voice=[Filter()],
         tts=Voice(),  # type: ignore[arg-type]
-        speaker=Speaker(FakeSink(), lambda _: None),
+        speaker=Speaker(FakeSink(), lambda _: None, lambda _, __: None),
     )
     prompt = {"role": "system", "content": "Be kind."}
     return build(parts, make_analyzers(settings), settings, messages=[prompt], tools=None, observers=[])

@@ -25,7 +25,7 @@ SAID = "One two six ten"  # 15 characters
 
 def a_speaker(sink: FakeSink) -> tuple[Speaker, list[str]]:
     begun: list[str] = []
-    return Speaker(sink, begun.append), begun
+    return Speaker(sink, begun.append, lambda _, __: None), begun
 
 
 async def test_a_sentence_goes_on_only_when_it_has_been_played() -> None:

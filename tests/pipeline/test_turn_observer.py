@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 def a_speaker() -> Speaker:
     sink = FakeSink(instant=True)
-    return Speaker(sink, lambda _: None)
+    return Speaker(sink, lambda _: None, lambda _, __: None)
 
 
 async def test_a_frame_that_is_broadcast_over_many_hops_counts_once() -> None:
@@ -52,7 +52,7 @@ async def test_an_answer_is_told_with_its_gap() -> None:
 async def test_speaking_over_the_agent_is_told_with_the_next_turn() -> None:
     notes = Notes()
     sink = FakeSink()
-    async with running(Speaker(sink, lambda _: None), observers=[TurnObserver(notes)]) as stage:
+    async with running(Speaker(sink, lambda _: None, lambda _, __: None), observers=[TurnObserver(notes)]) as stage:
         await stage.send(*sentence("Hello.", 0.2))
         await until(lambda: sink.draining and notes.turns, "the agent speaks")
         await stage.send(UserStartedSpeakingFrame())

@@ -14,6 +14,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 from pydantic import SecretStr
 
+from pipeline.journal import Journal
 from pipeline.providers import Provider, make_llm
 from pipeline.settings import PipelineSettings
 from pipeline.tools import Call, ToolFunction, describe, register_tools, tools_schema
@@ -45,7 +46,8 @@ class Talk:
     def __init__(self, settings: PipelineSettings, tools: Sequence[ToolFunction], choice: Provider) -> None:
         self.llm = make_llm(choice, settings)
         described = tuple(describe(tool) for tool in tools)
-        register_tools(self.llm, described, Call("session_1", "default", nothing), timeout=settings.tool_timeout)
+        call = Call("session_1", "default", nothing)
+        register_tools(self.llm, described, call, Journal(), timeout=settings.tool_timeout)
         schema = tools_schema(described)
         messages: list[Any] = [{"role": "user", "content": "Hello?"}]
         self.context = LLMContext(messages, tools=schema) if schema else LLMContext(messages)
