@@ -206,9 +206,7 @@ class Conversation:
         """Play a sentence that was made beforehand (16-bit mono PCM at OUT_RATE), whatever the providers do."""
         await self._built.worker.queue_frame(InterruptionFrame())
         async with asyncio.timeout(APOLOGY_QUEUE_SECONDS):
-            for start in range(0, len(pcm), APOLOGY_CHUNK):
-                await self._sink.write(pcm[start : start + APOLOGY_CHUNK])
-            await self._sink.drain()
+            await play(self._sink, pcm)
 
     async def stop(self) -> None:
         """Stop the pipeline at once."""
@@ -282,3 +280,10 @@ class Conversation:
             self._listener.provider_failed(name, permanent=permanent)
         elif source is self._llm:
             await self._built.worker.queue_frame(LLMRunFrame())
+
+
+async def play(sink: Sink, pcm: bytes) -> None:
+    """Play a sentence that was made beforehand (16-bit mono PCM at OUT_RATE); returns when it has been heard."""
+    for start in range(0, len(pcm), APOLOGY_CHUNK):
+        await sink.write(pcm[start : start + APOLOGY_CHUNK])
+    await sink.drain()

@@ -13,8 +13,9 @@ from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext
 from livekit.rtc.participant import PublishTrackError
 
-from pipeline.conversation import Conversation
+from pipeline.conversation import Conversation, play
 from pipeline.errors import PipelineError
+from pipeline.restore import Restored
 from pipeline.speaker import IN_RATE, OUT_RATE
 from session.errors import SessionError, Stale, StoreUnavailable
 from session.model import (
@@ -32,6 +33,8 @@ from session.model import (
 from session.redis_store import RedisStore
 from session.store import Utterance, update
 from worker.front_end import FrontEnd
+from worker.insist import insist
+from worker.memory import Memory, is_new
 from worker.presence import Patience, Presence
 from worker.recorder import Recorder
 from worker.room_audio import AgentTrack, CallerTrack
@@ -46,6 +49,8 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 10.0  # ICE and DTLS on a busy machine take up to 3 s
 ALIVE_SECONDS = 1.0  # between two signs of life; five without one count as a loss
 STOP_SECONDS = 1.0  # for the pipeline to come to rest; it takes some 10 ms
+FAREWELL_SECONDS = 10.0  # for the last sentence to be heard, the caller's subscription included
+TRANSCRIPT_SECONDS = 1.0  # for the transcript to be read before the agent goes on
 FLUSH_SECONDS = 2.5  # for the last writes; the process must be gone 5 s after a stop
 
 Outcome = EndReason | ErrorReason
@@ -61,6 +66,7 @@ class Call:
         warm: what was loaded before the fork.
         patience: how long to wait for the caller.
         waterfall: the steps of the start so far.
+        before: where another agent left off; None where none did, or nothing of it can be taken up.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class Call:
         warm: Warm,
         patience: Patience,
         waterfall: Waterfall,
+        before: Restored | None = None,
     ) -> None:
         self._ctx, self._store, self._session, self._warm = ctx, store, session, warm
         self._fence: dict[str, Any] = {"attempt": session.attempt, "job": ctx.job.id}
@@ -78,7 +85,11 @@ class Call:
         self._outcome: Outcome | None = None
         self._superseded = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._before = before
+        self._memory = Memory(store, session, ctx.job.id, self._supersede)
         self._presence = Presence(patience, time.monotonic())
+        if self._takes_over:
+            self._presence.expect_back()
         self._moved = asyncio.Event()
         self._recorder = Recorder(self._supersede)
         self._front_end = FrontEnd(ctx.room)
@@ -90,8 +101,10 @@ class Call:
     async def run(self) -> None:
         """Take the call from connecting to its end; returns when it is to be closed."""
         connecting = self._hold(self._connect(), "connect")
+        conversation = None
         try:
-            conversation = self._converse()
+            if not self._session.farewell:
+                conversation = self._converse()
         except PipelineError as error:
             logger.error("session=%s event=agent_unusable why=%s", self._session.id, error)
             self.end(ErrorReason.PROVIDER_FAILED)
@@ -104,6 +117,9 @@ class Call:
             return
         self._ready(publication)
         self._hold(self._live(), "signs of life")
+        if conversation is None:
+            await self._bid_farewell(publication)
+            return
         self._visitors.arrive(CallerTrack(IN_RATE, conversation.microphone.hear), conversation)
         await conversation.started()
         self._front_end.state("listening")
@@ -116,6 +132,9 @@ class Call:
         outcome = self._outcome
         if outcome is None and await self._visitors.room_closed():
             outcome = EndReason.STOPPED
+        if outcome is None and self._conversation is not None and not self._superseded:
+            last = self._conversation.checkpoint()
+            self._recorder.record(lambda: self._memory.keep(last))
         self._visitors.close()
         await self._last_words()
         if not self._superseded:
@@ -198,6 +217,10 @@ class Call:
         self._log("provider_failed", level="error", provider=provider, permanent=permanent)
         self._hold(self._apologise(), "apologise")
 
+    def conversation_changed(self) -> None:
+        """Listener: there is something to remember."""
+        self._memory.changed()
+
     def wants_to_end(self) -> None:
         """Listener: the agent has said goodbye."""
         self.end(EndReason.FINISHED)
@@ -209,11 +232,20 @@ class Call:
             raise PipelineError(f"this worker has no agent {self._session.agent!r}")
         resolved = agent.with_config(self._session.config).resolve(warm.settings)
         conversation = Conversation(
-            resolved, warm.settings, warm.analyzers, sink=self._track, listener=self, session_id=self._session.id
+            resolved,
+            warm.settings,
+            warm.analyzers,
+            sink=self._track,
+            listener=self,
+            session_id=self._session.id,
+            restored=self._before,
+            before_tool=self._memory.before_tool,
         )
+        self._dropped_out = resolved.dropped_out
         conversation.speaker.first_audio = self._first_audio
         self._conversation = conversation
         self._talking = self._hold(conversation.run(), "conversation")
+        self._hold(self._memory.run(conversation.checkpoint), "memory")
         return conversation
 
     async def _connect(self) -> rtc.LocalTrackPublication:
@@ -239,11 +271,37 @@ class Call:
     async def _greet(self, conversation: Conversation, publication: rtc.LocalTrackPublication) -> None:
         await self._visitors.present.wait()
         await publication.wait_for_subscription()
+        if self._takes_over:
+            await self._resume(conversation)
+            return
         early = await self._visitors.early_words()
         if early:
             await conversation.microphone.hear(early)
         else:
             await conversation.greet()
+
+    @property
+    def _takes_over(self) -> bool:
+        """Whether the caller has heard an agent before this one: a greeting would be out of place."""
+        session = self._session
+        return session.recoveries > 0 and session.caller is not Caller.ABSENT and "first_audio" in session.steps
+
+    async def _resume(self, conversation: Conversation) -> None:
+        before = self._before or Restored()
+        with contextlib.suppress(StoreUnavailable):
+            said = await insist(lambda: self._store.transcript(self._session.id), TRANSCRIPT_SECONDS)
+            if is_new(before.heard, said):
+                self._say(Utterance(speaker="agent", text=before.heard, at=time.time(), interrupted=True))
+        self._log("resumed", remembered=self._before is not None, unanswered=before.unanswered)
+        await conversation.resume(self._dropped_out, unanswered=before.unanswered)
+
+    async def _bid_farewell(self, publication: rtc.LocalTrackPublication) -> None:
+        """Agents were lost again and again in this call: say that it cannot go on, if anybody is there, and end it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await publication.wait_for_subscription()
+                await play(self._track, self._warm.apology)
+        self.end(ErrorReason.LOST)
 
     async def _apologise(self) -> None:
         if self._conversation is not None:

@@ -29,7 +29,9 @@ from worker.settings import WorkerSettings
 from worker.waterfall import Waterfall
 
 if TYPE_CHECKING:
+    from pipeline.restore import Restored
     from worker.call import Call
+    from worker.preload import Warm
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +103,8 @@ class Running:
             async with asyncio.timeout(CLAIM_SECONDS):
                 session = await insist(lambda: claim(store, self._ctx.job, worker, settings), CLAIM_SECONDS)
                 now = await insist(store.now, CLAIM_SECONDS)
+                warm = self._ctx.proc.userdata["warm"]
+                before = await self._recall(store, session, warm) if session.recoveries else None
         except (SessionError, TimeoutError) as error:
             logger.warning("room=%s event=claim_refused why=%s", self._ctx.job.room.name, type(error).__name__)
             self._ctx.shutdown(reason="claim refused")
@@ -111,9 +115,10 @@ class Running:
             self._ctx,
             store,
             session,
-            self._ctx.proc.userdata["warm"],
+            warm,
             patience(settings),
             self._waterfall(session, now),
+            before,
         )
         try:
             await self._call.run()
@@ -131,6 +136,14 @@ class Running:
         if self._call is not None:
             await self._call.close()
         await self._stack.aclose()
+
+    async def _recall(self, store: RedisStore, session: Session, warm: Warm) -> Restored | None:
+        """Where the agent before left off; the store may be away, and the conversation then begins anew."""
+        from worker.memory import recall
+
+        agent = warm.agents.get(session.agent)
+        tools = () if agent is None else agent.resolve(warm.settings).tools
+        return await recall(store, session, {tool.name for tool in tools if tool.repeatable})
 
     async def _abandon(self, call: Call) -> None:
         _go_within(GONE_SECONDS)

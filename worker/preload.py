@@ -48,7 +48,7 @@ def load() -> Warm:
     for agent in chosen:
         providers.preload("stt", agent.stt)
         providers.preload("llm", agent.llm)
-        providers.preload("tts", agent.tts, [agent.greeting])
+        providers.preload("tts", agent.tts, [agent.greeting, agent.dropped_out])
     providers.preload("tts", Provider("hibari"))
     apology, _ = hibari.synthesise(APOLOGY)
     analyzers = make_analyzers(settings)

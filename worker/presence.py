@@ -30,6 +30,11 @@ class Presence:
     def __post_init__(self) -> None:
         self._deadline = self.started + self.patience.join
 
+    def expect_back(self) -> None:
+        """The caller was there before this agent: if it is gone, it left, and may come back."""
+        self.caller = Caller.AWAY
+        self._deadline = self.started + self.patience.dropped
+
     def joined(self, sid: str) -> None:
         """The caller is in the room, under this sid; a second join replaces the first."""
         self.caller, self.sid, self._deadline = Caller.PRESENT, sid, None

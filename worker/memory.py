@@ -1,0 +1,105 @@
+"""What outlives an agent: its conversation, kept in the store and taken up by the next agent; knows no room."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Any
+
+from pipeline.checkpoint import Checkpoint
+from pipeline.errors import UnreadableCheckpoint
+from pipeline.restore import Restored, restored
+from session.errors import Stale, StoreUnavailable
+from session.model import Session
+from session.store import Utterance, WatchStore
+from worker.insist import insist
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.5  # between two tries while the store is away
+BEFORE_TOOL_SECONDS = 1.0  # for the journal, before a tool runs all the same: a caller is waiting
+RECALL_SECONDS = 3.0  # for a checkpoint to be read; without one the conversation begins anew
+
+
+class Memory:
+    """Keeps one conversation's newest checkpoint.
+
+    Args:
+        store: where it is kept.
+        session: whose.
+        job: the agent's.
+        on_stale: called when another agent has taken over.
+    """
+
+    def __init__(self, store: WatchStore, session: Session, job: str, on_stale: Callable[[], None]) -> None:
+        self._store, self._session, self._on_stale = store, session, on_stale
+        self._fence: dict[str, Any] = {"attempt": session.attempt, "job": job}
+        self._due = asyncio.Event()
+        self._writing = asyncio.Lock()  # an older one must not overtake a newer one
+
+    def changed(self) -> None:
+        """There is something new to keep."""
+        self._due.set()
+
+    async def run(self, take: Callable[[], Checkpoint]) -> None:
+        """Keep what `take` gives whenever it has changed, through every outage of the store; only the newest counts."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                async with self._writing:
+                    await self.keep(take())
+            except StoreUnavailable:
+                self._due.set()
+                await asyncio.sleep(RETRY_SECONDS)
+            except Stale:
+                self._on_stale()
+                return
+
+    async def before_tool(self, checkpoint: Checkpoint) -> None:
+        """Keep the journal before a tool runs that must not run twice; a store that is away does not stop it."""
+        try:
+            async with asyncio.timeout(BEFORE_TOOL_SECONDS), self._writing:
+                await insist(lambda: self.keep(checkpoint), BEFORE_TOOL_SECONDS)
+        except Stale:
+            self._on_stale()
+            await asyncio.get_running_loop().create_future()  # another agent has the call: this one does nothing more
+        except (StoreUnavailable, TimeoutError):
+            logger.warning("session=%s event=tool_not_journalled", self._session.id)
+
+    async def keep(self, checkpoint: Checkpoint) -> None:
+        """Keep this one. Raises Stale, StoreUnavailable."""
+        await self._store.keep_checkpoint(self._session.id, checkpoint.to_json(), **self._fence)
+
+
+async def recall(store: WatchStore, session: Session, repeatable: Collection[str]) -> Restored | None:
+    """Where the agent before left off; None where nothing can be taken up.
+
+    A checkpoint that cannot be read is set aside for inspection.
+
+    Args:
+        store: where it is kept.
+        session: whose.
+        repeatable: names of the tools that may run twice.
+
+    Raises:
+        StoreUnavailable: the store was away for RECALL_SECONDS.
+    """
+    text = await insist(lambda: store.checkpoint(session.id), RECALL_SECONDS)
+    if text is None:
+        return None
+    try:
+        return restored(Checkpoint.from_json(text), repeatable)
+    except UnreadableCheckpoint as error:
+        logger.error("session=%s event=checkpoint_unreadable why=%s", session.id, error)
+        with suppress(StoreUnavailable):
+            await store.set_aside(session.id)
+        return None
+
+
+def is_new(heard: str, transcript: Collection[Utterance]) -> bool:
+    """Whether what was heard of a turn that was cut off is still missing from the transcript."""
+    last = list(transcript)[-1:]
+    return bool(heard) and not any(each.speaker == "agent" and each.text == heard for each in last)
