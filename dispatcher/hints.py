@@ -116,8 +116,12 @@ class Hints:
             await note(self.store, before.id, "caller", caller=str(caller))
 
     async def _room_finished(self, session: Session) -> None:
+        """An old one may come late: only the server knows whether there is a room of this name again."""
         if session.state in FINAL:
             return
+        with suppress(LiveKitUnavailable):
+            if await self.rooms.find(session.room) is not None:
+                return
         after = await update(self.store, session.id, room_gone)
         self.metrics.ended(after)
         await note(self.store, session.id, "ended", reason=str(after.end_reason or after.error), by="room_finished")

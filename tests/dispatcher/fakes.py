@@ -30,9 +30,23 @@ class FakeRooms:
     calls: list[tuple[str, str]] = field(default_factory=list)
     url: str = "ws://callers"
 
-    async def create(self, session: Session) -> None:
+    async def create(self, session: Session, *, with_agent: bool = True) -> None:
         self._asked("create", session.room)
         self.opened.append(OpenRoom(session.room, f"RM_{session.room}"))
+
+    async def dispatch(self, session: Session) -> None:
+        self._asked("dispatch", session.room)
+
+    async def find(self, room: str) -> OpenRoom | None:
+        self._asked("find", room)
+        return next((each for each in self.opened if each.name == room), None)
+
+    async def tell(self, room: str, identity: str, state: str) -> None:
+        self._asked("tell", room)
+
+    async def asked_for(self, room: str) -> str | None:
+        self._asked("asked_for", room)
+        return None
 
     def token(self, session: Session, *, name: str | None) -> str:
         return f"token of {session.id}"

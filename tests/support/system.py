@@ -133,6 +133,11 @@ class System:
             return [p for p in (up, *up.children(recursive=True)) if _lives(p)]
         return []
 
+    def zombies(self) -> list[int]:
+        """Process ids of what has died and nobody has buried (`<defunct>`)."""
+        everything = psutil.Process(self.process.pid).children(recursive=True)
+        return [each.pid for each in everything if each.is_running() and each.status() == psutil.STATUS_ZOMBIE]
+
     def interrupt(self) -> None:
         """What Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)

@@ -1,0 +1,106 @@
+"""The agent's process dies, hangs, or loses its room in mid-call: another comes, and remembers."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from livekit import api
+
+from tests.drills.talk import is_told, livekit_api, one_agent
+from tests.support.asking import until_answer
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+
+SORRY = "dropped out"
+
+
+async def test_agent_killed(system, http, talk, timed):
+    await talk.begin()
+    killed = time.monotonic()
+    talk.job.kill()
+    timed("new agent in the room", await talk.agent_back(killed, 2))
+    assert timed("it is heard", await talk.heard(killed)) < 6
+    await is_told(talk.caller, "ready")
+    await talk.settled()
+    assert SORRY in talk.caller.transcript.said("agent")
+    await talk.recalls()
+    assert await one_agent(system, talk.session) == [f"agent-{talk.session}-2"]
+    record = await talk.record(http)
+    assert (record["status"], record["attempt"], record["error"]) == ("ready", 2, None)
+    assert talk.caller.lost is None
+
+
+async def test_agent_killed_while_a_question_is_unanswered(talk, timed):
+    await talk.begin()
+    said = await talk.caller.speak(talk.speech("What is twelve plus thirty?"))
+    await talk.caller.wait_for_text("user", "twelve", timeout=20)
+    talk.job.kill()
+    await talk.caller.wait_for_text("agent", "42", timeout=20)
+    timed("the question is answered", time.monotonic() - said.ended)
+    assert "how can I help" not in talk.caller.transcript.said("agent").partition("Alice")[2]
+
+
+async def test_agent_stopped(talk, timed):
+    await talk.begin()
+    stopped = time.monotonic()
+    talk.job.send_signal(signal.SIGSTOP)
+    assert timed("new agent in the room", await talk.agent_back(stopped, 2)) < 20
+    timed("it is heard", await talk.heard(stopped + 1))
+    await talk.settled()
+    await talk.recalls()
+    assert talk.agents() == [f"agent-{talk.session}-2"]
+
+
+async def test_agent_cut_off_from_livekit_while_its_process_lives(system, talk, timed):
+    await talk.begin()
+    cut = time.monotonic()
+    async with livekit_api(system) as livekit:
+        identity = api.RoomParticipantIdentity(room=talk.session, identity=f"agent-{talk.session}-1")
+        await livekit.room.remove_participant(identity)
+    assert timed("new agent in the room", await talk.agent_back(cut, 2)) < 6
+    timed("it is heard", await talk.heard(cut + 0.3))
+    await talk.settled()
+    await talk.recalls()
+    assert await one_agent(system, talk.session) == [f"agent-{talk.session}-2"]
+
+
+async def test_a_crash_loop_ends_with_an_apology(system, http, talk, timed):
+    await talk.begin()
+    began = time.monotonic()
+    job = talk.job
+    for attempt in (2, 3, 4):
+        job.kill()
+        await talk.agent_back(time.monotonic(), attempt)
+        job = talk.newest_job()
+    killed = time.monotonic()
+    job.kill()
+    assert timed("the apology is heard", await talk.heard(killed, timeout=15)) < 12
+    record = await talk.until_status(http, "error", 20)
+    assert record["error"] == "lost"
+    assert time.monotonic() - began < 60
+
+
+async def test_stop_during_recovery(http, talk):
+    await talk.begin()
+    talk.job.kill()
+    await talk.until_status(http, "recovering", 5)
+    await talk.caller.stop()
+    record = await talk.record(http)
+    assert (record["status"], record["endReason"]) == ("ended", "stopped")
+    await talk.caller.wait_for(lambda: talk.caller.lost, "the end of the room", 10)
+    await until_answer(http, "/api/health", lambda each: each["sessions"]["total"] == 0, 10)
+    assert (await talk.record(http))["status"] == "ended"
+
+
+async def test_caller_leaves_during_recovery(http, talk, timed):
+    await talk.begin()
+    talk.job.kill()
+    await talk.until_status(http, "recovering", 5)
+    left = time.monotonic()
+    await talk.caller.leave()
+    record = await talk.until_status(http, "ended", 60)
+    timed("the session has ended", time.monotonic() - left)
+    assert record["endReason"] == "caller_left"
+    await until_answer(http, "/api/health", lambda each: each["sessions"]["total"] == 0, 10)

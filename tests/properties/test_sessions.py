@@ -1,0 +1,139 @@
+"""One start, one agent, whatever the order of things: in memory and on a real Valkey; and broken on purpose."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from dispatcher.attempts import Attempts
+from session.memory_store import MemoryStore
+from session.model import SEATED, Session
+from session.redis_store import RedisStore, open_store
+from tests.properties.machine import SessionsMachine
+from tests.properties.world import World
+from tests.session.making import NOON
+
+QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+THOROUGH = settings(
+    max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=QUIET, database=None, derandomize=True
+)
+ON_VALKEY = settings(THOROUGH, max_examples=15, stateful_step_count=40)
+HUNTING = settings(THOROUGH, max_examples=300, stateful_step_count=40, report_multiple_bugs=False)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class InMemory(SessionsMachine):
+    store: type[MemoryStore] = MemoryStore
+
+    async def open(self) -> World:
+        clock = Clock()
+        return World(self.store(clock, keep_seconds=1e9), clock.advance, self.attempts)
+
+
+class Shifted(RedisStore):
+    """A store whose clock is moved for those who ask; what its server does by its own clock is not used here."""
+
+    offset = 0.0
+
+    async def now(self) -> float:
+        return await super().now() + self.offset
+
+    async def look(self, session_id: str) -> tuple[Session, float]:
+        session, now = await super().look(session_id)
+        return session, now + self.offset
+
+    async def workers(self, *, seen_within: float) -> Any:
+        # Seen by the moved clock: heartbeats are as old as they are on the server's.
+        found = await super().workers(seen_within=seen_within)
+        return [replace(each, seen_at=each.seen_at + self.offset) for each in found]
+
+
+class OnValkey(SessionsMachine):
+    url: ClassVar[str] = ""
+
+    async def open(self) -> World:
+        self.stack = AsyncExitStack()
+        opened = open_store(self.url, namespace=f"property-{secrets.token_hex(6)}", keep_seconds=3600)
+        store = await self.stack.enter_async_context(opened)
+        store.__class__ = Shifted  # the one that `open_store` makes, with a clock that can be moved
+        moved: Any = store
+
+        def advance(seconds: float) -> None:
+            moved.offset += seconds
+
+        return World(moved, advance)
+
+    async def close(self) -> None:
+        await self.stack.aclose()
+
+
+def test_in_memory() -> None:
+    run_state_machine_as_test(InMemory, settings=THOROUGH)
+
+
+@pytest.mark.timeout(300)
+def test_on_a_real_valkey(valkey_url: str) -> None:
+    class Here(OnValkey):
+        url = valkey_url
+
+    run_state_machine_as_test(Here, settings=ON_VALKEY)
+
+
+class NoFence(MemoryStore):
+    """Writes whatever comes, whoever was faster."""
+
+    async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
+        stored = await self.get(session.id)
+        return await super().write(replace(session, rev=stored.rev), op=op, max_seats=max_seats)
+
+
+class NoSeats(MemoryStore):
+    """Counts no seats."""
+
+    async def start(self, session: Session, *, max_seats: int, op: str) -> Any:
+        return await super().start(session, max_seats=max_seats + 10 if session.state in SEATED else max_seats, op=op)
+
+
+class NoConfirm(Attempts):
+    """Sees to nothing."""
+
+    async def see_to(self, session_id: str) -> None:
+        return None
+
+
+class SameAttempt(MemoryStore):
+    """Lets an attempt be claimed again after its agent was lost."""
+
+    async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
+        return await super().write(replace(session, claimable=True), op=op, max_seats=max_seats)
+
+
+def broken(**parts: Any) -> type[InMemory]:
+    return type("Broken", (InMemory,), parts)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "machine",
+    [broken(store=NoFence), broken(store=NoSeats), broken(store=SameAttempt), broken(attempts=NoConfirm)],
+    ids=["the fence", "the seat count", "claims of an attempt whose agent was lost", "the confirming"],
+)
+def test_what_is_broken_on_purpose_is_found(machine: type[InMemory]) -> None:
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(machine, settings=HUNTING)
