@@ -106,7 +106,7 @@ def build(
         parts: the processors of this call.
         analyzers: the listening models, made before the fork.
         settings: the turn's knobs.
-        messages: how the conversation begins: the prompt, and what was said before, if anything.
+        messages: how the conversation begins: what was said before, if anything.
         tools: Pipecat's schema of the agent's tools; None when it has none.
         observers: who watches the frames.
     """

@@ -35,6 +35,9 @@ class Filter(Tail):
     """An agent's own processor between brain and voice."""
 
 
+BEFORE = {"role": "user", "content": "Hello."}
+
+
 def built(settings: PipelineSettings) -> Built:
     parts = Parts(
         microphone=Microphone(),
@@ -45,8 +48,7 @@ def built(settings: PipelineSettings) -> Built:
         tts=Voice(),  # type: ignore[arg-type]
         speaker=Speaker(FakeSink(), lambda _: None, lambda _, __: None),
     )
-    prompt = {"role": "system", "content": "Be kind."}
-    return build(parts, make_analyzers(settings), settings, messages=[prompt], tools=None, observers=[])
+    return build(parts, make_analyzers(settings), settings, messages=[BEFORE], tools=None, observers=[])
 
 
 def silence() -> PipelineSettings:
@@ -63,9 +65,9 @@ async def test_sound_and_words_go_through_the_parts_in_order() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_conversation_begins_with_its_prompt_and_without_tools() -> None:
+async def test_a_conversation_begins_with_what_was_said_before_and_without_tools() -> None:
     made = built(silence())
-    assert made.context.get_messages() == [{"role": "system", "content": "Be kind."}]
+    assert made.context.get_messages() == [BEFORE]
     assert not made.context.tools
 
 
