@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
+from pipecat.audio.vad.vad_analyzer import VADState
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator, LLMUserAggregator
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy, TurnAnalyzerUserTurnStopStrategy
@@ -12,6 +14,7 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy, TurnAnaly
 from pipeline.build import NO_TRANSCRIPT_SECONDS, Built, Parts, build, make_analyzers
 from pipeline.settings import PipelineSettings
 from pipeline.speaker import IN_RATE, Microphone, Speaker
+from tests.pipeline.local.sounds import without_words
 from tests.pipeline.stage import FakeSink, Tail
 
 
@@ -89,6 +92,16 @@ def test_the_voice_detector_is_ready_and_hears_no_voice_in_silence() -> None:
     vad = make_analyzers(silence()).vad
     assert vad.sample_rate == IN_RATE
     assert vad.voice_confidence(bytes(2 * vad.num_frames_required())) < 0.5
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", without_words())
+async def test_no_sound_without_words_counts_as_speech(name: str) -> None:
+    vad = make_analyzers(silence()).vad
+    pcm = (np.nan_to_num(np.clip(without_words()[name], -1, 1)) * 32767).astype("<i2").tobytes()
+    size = 2 * vad.num_frames_required()
+    states = [await vad.analyze_audio(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+    assert VADState.SPEAKING not in states
 
 
 @pytest.mark.anyio
