@@ -36,6 +36,10 @@ from pipeline.speaker import IN_RATE, OUT_RATE, Microphone, Speaker
 
 NO_TRANSCRIPT_SECONDS = 1.5  # after the turn's own timeout: how long words may still come before a turn counts as empty
 
+# Of Pipecat's volume from 0 to 1, below which a voice is not the caller's. Its own 0.6 is reached by a soft speaker
+# (-36 dBFS) 0.1 s later, and a barge-in waits for it; no sound without words passes either of them.
+MIN_VOLUME = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Analyzers:
@@ -82,7 +86,7 @@ def make_analyzers(settings: PipelineSettings) -> Analyzers:
 
     One thread each, none of them started here: a thread would not survive the fork.
     """
-    params = VADParams(start_secs=settings.vad_start, stop_secs=settings.vad_stop)
+    params = VADParams(start_secs=settings.vad_start, stop_secs=settings.vad_stop, min_volume=MIN_VOLUME)
     vad = SileroVADAnalyzer(sample_rate=IN_RATE, params=params)
     vad.set_sample_rate(IN_RATE)
     vad.voice_confidence(bytes(2 * vad.num_frames_required()))
@@ -106,7 +110,7 @@ def build(
         parts: the processors of this call.
         analyzers: the listening models, made before the fork.
         settings: the turn's knobs.
-        messages: how the conversation begins: the prompt, and what was said before, if anything.
+        messages: how the conversation begins: what was said before, if anything.
         tools: Pipecat's schema of the agent's tools; None when it has none.
         observers: who watches the frames.
     """

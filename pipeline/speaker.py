@@ -112,7 +112,8 @@ class Speaker(BaseOutputTransport):
         self._sink = sink
         self._on_sentence = on_sentence
         self._on_aside = on_aside
-        self._aside: list[str] = []
+        self._asides: dict[str | None, str] = {}  # Pipecat's context of each, and its text
+        self._aside_words: list[str] = []
         self._heard = Heard()
         self._cut: set[object] = set()
         self.first_audio: Callable[[], None] | None = None
@@ -129,7 +130,7 @@ class Speaker(BaseOutputTransport):
         elif isinstance(frame, TTSTextFrame):
             self._heard.complete(frame.segment_id)
         elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
-            self._heard.announce(frame.id, frame.text, aside=frame.text_type == ASIDE)
+            self._announce(frame)
         elif isinstance(frame, TTSAudioRawFrame):
             self._heard.made(len(frame.audio) / (2 * frame.num_channels * frame.sample_rate))
         await super().process_frame(frame, direction)
@@ -138,7 +139,7 @@ class Speaker(BaseOutputTransport):
         unplayed = self._sink.queued()
         self._sink.clear()
         self._heard.play(-unplayed)
-        self._end_aside(self._heard.words(aside=True), cut_off=True)
+        self._cut_aside()
         self._cut, words = self._heard.cut()
         if words:
             frame = HeardFrame(words, text_type=TextType.SENTENCE)
@@ -149,11 +150,22 @@ class Speaker(BaseOutputTransport):
         """What the caller has heard by now of the sentences that are under way, asides left out."""
         return self._heard.words(unplayed=self._sink.queued())
 
-    def _end_aside(self, more: str = "", *, cut_off: bool) -> None:
-        words = " ".join([*self._aside, *([more] if more else [])])
-        self._aside = []
-        if words:
-            self._on_aside(words, cut_off)
+    def _announce(self, frame: AggregatedTextFrame) -> None:
+        aside = frame.text_type == ASIDE
+        self._heard.announce(frame.id, frame.text, aside=aside)
+        if aside:
+            self._asides[frame.context_id] = frame.text
+
+    def _cut_aside(self) -> None:
+        if self._asides:
+            words = (*self._aside_words, self._heard.words(aside=True))
+            self._asides, self._aside_words = {}, []
+            self._on_aside(" ".join(filter(None, words)), True)
+
+    def _end_aside(self, context_id: str | None) -> None:
+        if context_id in self._asides:
+            self._aside_words = []
+            self._on_aside(self._asides.pop(context_id), False)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Play one chunk."""
@@ -170,9 +182,7 @@ class Speaker(BaseOutputTransport):
             await self._sink.drain()
             self._heard.finished(frame.segment_id)
             if not frame.append_to_context:
-                self._aside.append(frame.text)
-        elif isinstance(frame, TTSStoppedFrame):
-            self._end_aside(cut_off=False)
+                self._aside_words.append(frame.text)
         elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
             self._on_sentence(frame.text)
 
@@ -180,4 +190,6 @@ class Speaker(BaseOutputTransport):
         """Pass a frame on, but not the text of a sentence that was cut off."""
         if isinstance(frame, TTSTextFrame) and frame.segment_id in self._cut:
             return
+        if isinstance(frame, TTSStoppedFrame):
+            self._end_aside(frame.context_id)
         await super().push_frame(frame, direction)

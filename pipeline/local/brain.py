@@ -38,7 +38,7 @@ def offered(context: LLMContext) -> list[Tool]:
     return [Tool(tool.name, tool.properties, tuple(tool.required)) for tool in context.tools.standard_tools]
 
 
-def _fresh_id(context: LLMContext) -> str:
+def fresh_id(context: LLMContext) -> str:
     """A name that no call in the context has; counting alone would repeat one once old messages were dropped."""
     messages: list[Mapping[str, Any]] = [message for message in context.messages if isinstance(message, Mapping)]
     taken = {call["id"] for message in messages for call in message.get("tool_calls") or []}
@@ -95,7 +95,7 @@ class RuleBrain(LLMService[Any]):
         if answer.call:
             call = FunctionCallFromLLM(
                 context=context,
-                tool_call_id=_fresh_id(context),
+                tool_call_id=fresh_id(context),
                 function_name=answer.call.name,
                 arguments=answer.call.arguments,
             )

@@ -23,7 +23,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.text.base_text_aggregator import TextType
 from pipecat.workers.runner import WorkerRunner
 
-from pipeline.speaker import IN_RATE, OUT_RATE
+from pipeline.speaker import ASIDE, IN_RATE, OUT_RATE
 
 
 class FakeSink:
@@ -125,9 +125,10 @@ async def running(*processors: FrameProcessor, observers: Sequence[BaseObserver]
             await task
 
 
-def sentence(text: str, seconds: float, *, whole: bool = True) -> list[Frame]:
+def sentence(text: str, seconds: float, *, whole: bool = True, aside: bool = False) -> list[Frame]:
     """The frames in which a text-to-speech service says a sentence; its end is missing if it is not the whole."""
-    announced = AggregatedTextFrame(text, TextType.SENTENCE)
+    announced = AggregatedTextFrame(text, ASIDE if aside else TextType.SENTENCE)
+    announced.context_id = str(announced.id)
     announced.append_to_context = False
     announced.will_be_spoken = True
     sound: list[Frame] = [TTSAudioRawFrame(b"\1\0" * int(OUT_RATE * seconds), OUT_RATE, 1)]
@@ -135,7 +136,8 @@ def sentence(text: str, seconds: float, *, whole: bool = True) -> list[Frame]:
         return [announced, TTSStartedFrame(), *sound]
     spoken = TTSTextFrame(text, TextType.SENTENCE, segment_id=announced.id)
     spoken.will_be_spoken = True
-    return [announced, TTSStartedFrame(), *sound, spoken, TTSStoppedFrame()]
+    spoken.append_to_context = not aside
+    return [announced, TTSStartedFrame(), *sound, spoken, TTSStoppedFrame(context_id=announced.context_id)]
 
 
 async def until(holds: Callable[[], Any], what: str, *, seconds: float = 5.0) -> None:

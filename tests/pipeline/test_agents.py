@@ -81,6 +81,7 @@ FAULTS: list[tuple[str, str, int | None, str, str]] = [
     ("prompt", without("prompt", '    prompt="  ",'), 5, "must be a text", "who the agent is"),
     ("greeting", without("greeting", '    greeting="...",'), 6, "no word", "For example"),
     ("greeting control", without("greeting", '    greeting="Hi\\x07",'), 6, "control characters", "Remove"),
+    ("dropped_out", with_field('dropped_out="..."'), 7, "no word", "For example"),
     ("greeting length", without("greeting", '    greeting="ha " * 1000,'), 6, "longer than 1000", "Shorten"),
     ("language", with_field('language="English"'), 7, "must be a tag", 'language="en"'),
     ("voice", with_field("voice=7"), 7, "must be a name", "leave it out"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
+from pipecat.audio.vad.vad_analyzer import VADState
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator, LLMUserAggregator
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy, TurnAnalyzerUserTurnStopStrategy
@@ -12,6 +14,7 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy, TurnAnaly
 from pipeline.build import NO_TRANSCRIPT_SECONDS, Built, Parts, build, make_analyzers
 from pipeline.settings import PipelineSettings
 from pipeline.speaker import IN_RATE, Microphone, Speaker
+from tests.pipeline.local.sounds import without_words
 from tests.pipeline.stage import FakeSink, Tail
 
 
@@ -35,6 +38,9 @@ class Filter(Tail):
     """An agent's own processor between brain and voice."""
 
 
+BEFORE = {"role": "user", "content": "Hello."}
+
+
 def built(settings: PipelineSettings) -> Built:
     parts = Parts(
         microphone=Microphone(),
@@ -45,8 +51,7 @@ def built(settings: PipelineSettings) -> Built:
         tts=Voice(),  # type: ignore[arg-type]
         speaker=Speaker(FakeSink(), lambda _: None, lambda _, __: None),
     )
-    prompt = {"role": "system", "content": "Be kind."}
-    return build(parts, make_analyzers(settings), settings, messages=[prompt], tools=None, observers=[])
+    return build(parts, make_analyzers(settings), settings, messages=[BEFORE], tools=None, observers=[])
 
 
 def silence() -> PipelineSettings:
@@ -63,9 +68,9 @@ async def test_sound_and_words_go_through_the_parts_in_order() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_conversation_begins_with_its_prompt_and_without_tools() -> None:
+async def test_a_conversation_begins_with_what_was_said_before_and_without_tools() -> None:
     made = built(silence())
-    assert made.context.get_messages() == [{"role": "system", "content": "Be kind."}]
+    assert made.context.get_messages() == [BEFORE]
     assert not made.context.tools
 
 
@@ -87,6 +92,16 @@ def test_the_voice_detector_is_ready_and_hears_no_voice_in_silence() -> None:
     vad = make_analyzers(silence()).vad
     assert vad.sample_rate == IN_RATE
     assert vad.voice_confidence(bytes(2 * vad.num_frames_required())) < 0.5
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", without_words())
+async def test_no_sound_without_words_counts_as_speech(name: str) -> None:
+    vad = make_analyzers(silence()).vad
+    pcm = (np.nan_to_num(np.clip(without_words()[name], -1, 1)) * 32767).astype("<i2").tobytes()
+    size = 2 * vad.num_frames_required()
+    states = [await vad.analyze_audio(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+    assert VADState.SPEAKING not in states
 
 
 @pytest.mark.anyio

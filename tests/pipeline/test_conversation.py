@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, cast
 
 import pytest
-from pydantic import SecretStr
 
-from pipeline.agents import Agent, Provider
-from pipeline.build import Analyzers, make_analyzers
+from pipeline.agents import Agent
+from pipeline.build import Analyzers
 from pipeline.conversation import APOLOGY_CHUNK, REPEATED_SECONDS, Conversation, Failures
 from pipeline.settings import PipelineSettings
 from pipeline.speaker import OUT_RATE
-from pipeline.tools import end_call
-from tests.pipeline.providers.openai_server import OpenAIServer, text_answer
+from tests.pipeline.providers.openai_server import text_answer
 from tests.pipeline.stage import FakeSink, Notes, until
+from tests.pipeline.talks import GREETING, asking, talking, warm
 
 pytestmark = pytest.mark.anyio
-
-GREETING = "Good day."
 
 
 @pytest.mark.parametrize(
@@ -45,39 +38,7 @@ def test_when_a_providers_errors_are_its_failure(errors: list[tuple[bool, float]
 
 @pytest.fixture(scope="module")
 def analyzers() -> Analyzers:
-    return make_analyzers(PipelineSettings(turn="silence"))
-
-
-class Talk:
-    """A running conversation and what came of it."""
-
-    def __init__(self, conversation: Conversation, sink: FakeSink, notes: Notes) -> None:
-        self.conversation, self.sink, self.notes = conversation, sink, notes
-
-    @property
-    def said(self) -> str:
-        return " ".join(text for text, _ in self.notes.agent)
-
-
-@asynccontextmanager
-async def talking(
-    analyzers: Analyzers, settings: PipelineSettings | None = None, *, plays: bool = True, **agent: Any
-) -> AsyncIterator[Talk]:
-    settings = settings or PipelineSettings(turn="silence")
-    sink, notes = FakeSink(instant=plays), Notes()
-    facts = {"name": "a", "prompt": "Be kind.", "greeting": GREETING, "tools": [end_call], **agent}
-    conversation = Conversation(
-        Agent(**facts).resolve(settings), settings, analyzers, sink=sink, listener=notes, session_id="session_a"
-    )
-    running = asyncio.create_task(conversation.run(), name="conversation")
-    try:
-        async with asyncio.timeout(20):
-            await conversation.started()
-        yield Talk(conversation, sink, notes)
-    finally:
-        await conversation.stop()
-        async with asyncio.timeout(10):
-            await running
+    return warm()
 
 
 async def test_the_greeting_is_spoken_and_told(analyzers: Analyzers) -> None:
@@ -153,20 +114,6 @@ async def test_an_apology_is_played_whole_whatever_the_providers_do(analyzers: A
         assert b"".join(talk.sink.chunks) == pcm
         assert max(map(len, talk.sink.chunks)) == APOLOGY_CHUNK
         assert talk.sink.draining == 1
-
-
-@asynccontextmanager
-async def asking(analyzers: Analyzers, *answers: Any) -> AsyncIterator[Talk]:
-    """A conversation whose brain is a server that gives these answers."""
-    async with OpenAIServer(*answers).serving() as server:
-        settings = PipelineSettings(
-            _env_file=None, turn="silence", openai_base_url=server.url, openai_server_key=SecretStr("key")
-        )
-        llm = Provider("openai-compatible", {"model": "tiny"})
-        async with talking(analyzers, settings, llm=llm) as talk:
-            yield talk
-        # Pipecat leaves it to the end of the process.
-        await cast(Any, talk.conversation)._llm._client.close()
 
 
 async def test_a_brain_that_refuses_for_good_is_a_failure(analyzers: Analyzers) -> None:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.errors import AgentFileError, BadOption, MissingKey, PipelineError, ProviderError, UnknownProvider
+from pipeline.errors import (
+    AgentFileError,
+    BadOption,
+    MissingKey,
+    PipelineError,
+    ProviderError,
+    UnknownProvider,
+    UnreadableCheckpoint,
+)
 
 
 def test_every_error_is_a_pipeline_error():
-    for error in (AgentFileError, BadOption, MissingKey, UnknownProvider):
+    for error in (AgentFileError, BadOption, MissingKey, UnknownProvider, UnreadableCheckpoint):
         assert issubclass(error, PipelineError)
     assert issubclass(MissingKey, ProviderError)
 

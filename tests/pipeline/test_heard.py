@@ -47,6 +47,32 @@ def test_a_cut_leaves_the_share_of_words_that_was_played() -> None:
     assert heard.cut() == ({1}, "One two")
 
 
+def test_the_words_heard_by_now_leave_everything_as_it_is() -> None:
+    heard = Heard()
+    heard.announce(1, "One two six")
+    heard.made(2.2)
+    heard.complete(1)
+    heard.play(1.5)
+    assert heard.words(unplayed=0.7) == "One"
+    assert heard.words() == "One two"
+    assert heard.cut() == ({1}, "One two")
+    assert heard.words() == ""
+
+
+def test_an_aside_is_no_part_of_what_was_said() -> None:
+    heard = Heard()
+    heard.announce(1, "One two six", aside=True)
+    heard.made(1.0)
+    heard.complete(1)
+    heard.announce(2, "And so on")
+    heard.made(1.0)
+    heard.complete(2)
+    heard.play(2.0)
+    assert heard.words(aside=True) == "One two six"
+    assert heard.words(aside=True, unplayed=1.5) == "One"
+    assert heard.cut() == ({1, 2}, "And so on")
+
+
 def test_audio_that_was_discarded_unplayed_is_taken_back() -> None:
     heard = Heard()
     heard.announce(1, "One two six")

@@ -57,6 +57,7 @@ HELLO, ASK, ANSWER = agent("Hello."), user("How much?"), agent("Five.")
         ((HELLO, ASK, ANSWER), {"pending": "And"}, True),
         ((HELLO, ASK), {"speaking": "It is"}, True),
         ((HELLO, ASK, agent("Let me see.")), {"speaking": "It is"}, True),
+        ((HELLO, ASK, agent("Let me see.")), {"journal": (entry("look"),)}, True),
         ((), {"speaking": "Hel"}, False),  # the greeting was cut off: nothing to answer, it is said again
         ((HELLO, ASK, ask("book"), told('"done"')), {}, True),
         ((HELLO, ASK, ask("book"), told("CANCELLED")), {}, True),

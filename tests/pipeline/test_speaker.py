@@ -28,6 +28,11 @@ def a_speaker(sink: FakeSink) -> tuple[Speaker, list[str]]:
     return Speaker(sink, begun.append, lambda _, __: None), begun
 
 
+def a_speaker_of_asides(sink: FakeSink) -> tuple[Speaker, list[tuple[str, bool]]]:
+    told: list[tuple[str, bool]] = []
+    return Speaker(sink, lambda _: None, lambda words, cut_off: told.append((words, cut_off))), told
+
+
 async def test_a_sentence_goes_on_only_when_it_has_been_played() -> None:
     sink = FakeSink()
     speaker, begun = a_speaker(sink)
@@ -147,6 +152,57 @@ async def test_only_heard_words_stay_in_the_conversation() -> None:
         await stage.send(InterruptionFrame())
         await until(lambda: context.get_messages(), "the turn is in the conversation")
         assert context.get_messages() == [{"role": "assistant", "content": "Hello there. One two"}]
+
+
+async def test_of_a_sentence_under_way_the_words_played_by_now_are_known() -> None:
+    sink = FakeSink()
+    speaker, _ = a_speaker(sink)
+    async with running(speaker) as stage:
+        assert speaker.words_heard() == ""
+        await stage.send(*sentence(SAID, 2.0))
+        await until(lambda: sink.draining, "all of the sentence is written")
+        sink.unplayed = 2.0
+        assert speaker.words_heard() == ""
+        sink.unplayed = 1.0
+        assert speaker.words_heard() == "One two"
+        assert speaker.words_heard() == "One two", "looking changes nothing"
+        sink.unplayed = 0.0
+        assert speaker.words_heard() == SAID
+        sink.finish()
+        await until(lambda: stage.tail.of(TTSTextFrame), "the text goes on")
+        assert speaker.words_heard() == "", "it is the context's now"
+
+
+async def test_an_aside_is_told_when_it_has_been_heard_and_never_enters_the_context() -> None:
+    sink = FakeSink()
+    speaker, told = a_speaker_of_asides(sink)
+    context = LLMContext([])
+    async with running(speaker, LLMContextAggregatorPair(context).assistant()) as stage:
+        await stage.send(*sentence(SAID, 0.4, aside=True))
+        await until(lambda: sink.draining, "all of it is written")
+        assert (told, speaker.words_heard()) == ([], "")
+        sink.finish()
+        await until(lambda: told, "it is told")
+        assert told == [(SAID, False)]
+        await stage.send(InterruptionFrame())
+        await until(lambda: stage.tail.of(InterruptionFrame), "the interruption goes on")
+        assert told == [(SAID, False)]
+        assert context.get_messages() == []
+
+
+async def test_of_an_aside_that_is_cut_off_the_words_heard_are_told_and_nothing_enters_the_context() -> None:
+    sink = FakeSink()
+    speaker, told = a_speaker_of_asides(sink)
+    context = LLMContext([])
+    async with running(speaker, LLMContextAggregatorPair(context).assistant()) as stage:
+        await stage.send(*sentence(SAID, 2.0, aside=True), *sentence("Six ten.", 0.2))
+        await until(lambda: sink.draining, "all of it is written")
+        sink.unplayed = 1.0
+        await stage.send(InterruptionFrame())
+        await until(lambda: stage.tail.of(InterruptionFrame), "the interruption goes on")
+        assert told == [("One two", True)]
+        assert stage.tail.of(TTSTextFrame) == []
+        assert context.get_messages() == []
 
 
 async def test_the_first_sound_is_told_once() -> None:

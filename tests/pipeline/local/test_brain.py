@@ -23,7 +23,7 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.workers.runner import WorkerRunner
 
-from pipeline.local.brain import RuleBrain, local_now, offered
+from pipeline.local.brain import RuleBrain, fresh_id, local_now, offered
 
 CLOCK = FunctionSchema("current_time", "Tell the time.", {"timezone": {"type": "string"}}, [])
 
@@ -48,6 +48,19 @@ async def test_an_answer_streams_token_by_token_between_start_and_end():
         LLMFullResponseStartFrame, *[LLMTextFrame] * 4, LLMFullResponseEndFrame,
     ]  # fmt: skip
     assert spoken(down) == "It is 12:00 PM."
+
+
+@pytest.mark.anyio
+async def test_the_prompt_says_who_the_brain_is():
+    context = LLMContext([{"role": "user", "content": "Who are you?"}])
+    down, _ = await run_test(RuleBrain(prompt="You are Ada's clerk."), frames_to_send=[LLMContextFrame(context)])
+    assert spoken(down) == "I'm Ada's clerk."
+
+
+def test_no_two_tool_calls_in_a_context_have_one_name():
+    call = {"id": "call_2", "function": {"name": "current_time", "arguments": "{}"}, "type": "function"}
+    context = LLMContext([{"role": "assistant", "tool_calls": [call]}, {"role": "user", "content": "And now?"}])
+    assert fresh_id(context) == "call_3"
 
 
 @pytest.mark.anyio

@@ -44,7 +44,7 @@ class Talk:
     """One brain between two context aggregators, asked once."""
 
     def __init__(self, settings: PipelineSettings, tools: Sequence[ToolFunction], choice: Provider) -> None:
-        self.llm = make_llm(choice, settings)
+        self.llm = make_llm(choice, settings, prompt="Be kind.")
         described = tuple(describe(tool) for tool in tools)
         call = Call("session_1", "default", nothing)
         register_tools(self.llm, described, call, Journal(), timeout=settings.tool_timeout)
@@ -114,6 +114,22 @@ async def test_streamed_words_arrive_in_order_and_options_reach_the_server() -> 
     assert server.requests[0]["model"] == "tiny"
     assert server.requests[0]["temperature"] == 0.25
     assert server.requests[0]["stream"] is True
+
+
+async def test_the_server_gets_the_prompt_before_the_conversation_each_time() -> None:
+    async def look() -> str:
+        """Look."""
+        return "Five."
+
+    _, server = await talk(
+        tool_answer("look", "{}"),
+        text_answer("Five."),
+        until=lambda talking: talking.collector.text == "Five.",
+        tools=[look],
+    )
+    roles = [[message["role"] for message in request["messages"]] for request in server.requests]
+    assert roles == [["system", "user"], ["system", "user", "assistant", "tool"]]
+    assert {request["messages"][0]["content"] for request in server.requests} == {"Be kind."}
 
 
 async def test_openais_own_key_is_not_sent_to_another_server() -> None:

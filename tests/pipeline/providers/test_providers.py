@@ -101,6 +101,14 @@ async def test_a_service_over_http_gives_up_in_time(kind: Kind, name: str) -> No
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("name", TABLE["llm"])
+async def test_every_brain_is_told_its_prompt_apart_from_the_conversation(name: str) -> None:
+    told = make_llm(Provider(name), full(), prompt="Be kind.")
+    assert told._settings.system_instruction == "Be kind."
+    assert make_llm(Provider(name), full())._settings.system_instruction is None
+
+
+@pytest.mark.anyio
 async def test_cartesias_manner_of_speaking_becomes_its_generation_config() -> None:
     service = made("tts", "cartesia", {"speed": 1.2, "emotion": "calm"})
     assert service._settings.generation_config.speed == 1.2

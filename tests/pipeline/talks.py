@@ -1,0 +1,90 @@
+"""Conversations that run, with the local brain and voice or a server's brain, and what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from pydantic import SecretStr
+
+from pipeline.agents import Agent, Provider
+from pipeline.build import Analyzers, make_analyzers
+from pipeline.checkpoint import Checkpoint
+from pipeline.conversation import Conversation
+from pipeline.local import hibari
+from pipeline.restore import Restored
+from pipeline.settings import PipelineSettings
+from pipeline.tools import end_call
+from tests.pipeline.providers.openai_server import OpenAIServer
+from tests.pipeline.stage import FakeSink, Notes
+
+GREETING = "Good day."
+
+
+def warm() -> Analyzers:
+    """The listening models, with the voice loaded too: on a busy machine that takes longer than Pipecat waits."""
+    hibari.preload()
+    return make_analyzers(PipelineSettings(turn="silence"))
+
+
+class Talk:
+    """A running conversation and what came of it."""
+
+    def __init__(self, conversation: Conversation, sink: FakeSink, notes: Notes) -> None:
+        self.conversation, self.sink, self.notes = conversation, sink, notes
+        self.requests: list[dict[str, Any]] = []
+
+    @property
+    def said(self) -> str:
+        return " ".join(text for text, _ in self.notes.agent if text)
+
+
+@asynccontextmanager
+async def talking(
+    analyzers: Analyzers,
+    settings: PipelineSettings | None = None,
+    *,
+    plays: bool = True,
+    restored: Restored | None = None,
+    before_tool: Callable[[Checkpoint], Awaitable[None]] | None = None,
+    **agent: Any,
+) -> AsyncIterator[Talk]:
+    settings = settings or PipelineSettings(turn="silence")
+    sink, notes = FakeSink(instant=plays), Notes()
+    facts = {"name": "a", "prompt": "Be kind.", "greeting": GREETING, "tools": [end_call], **agent}
+    conversation = Conversation(
+        Agent(**facts).resolve(settings),
+        settings,
+        analyzers,
+        sink=sink,
+        listener=notes,
+        session_id="session_a",
+        restored=restored,
+        before_tool=before_tool,
+    )
+    running = asyncio.create_task(conversation.run(), name="conversation")
+    try:
+        async with asyncio.timeout(20):
+            await conversation.started()
+        yield Talk(conversation, sink, notes)
+    finally:
+        await conversation.stop()
+        async with asyncio.timeout(10):
+            await running
+
+
+@asynccontextmanager
+async def asking(analyzers: Analyzers, *answers: Any, **more: Any) -> AsyncIterator[Talk]:
+    """A conversation whose brain is a server that gives these answers."""
+    async with OpenAIServer(*answers).serving() as server:
+        settings = PipelineSettings(
+            _env_file=None, turn="silence", openai_base_url=server.url, openai_server_key=SecretStr("key")
+        )
+        llm = Provider("openai-compatible", {"model": "tiny"})
+        async with talking(analyzers, settings, llm=llm, **more) as talk:
+            talk.requests = server.requests
+            yield talk
+        # Pipecat leaves it to the end of the process.
+        await cast(Any, talk.conversation)._llm._client.close()
