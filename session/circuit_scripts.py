@@ -10,7 +10,7 @@ _CIRCUIT = (
     + f"local FAILURES, SECONDS, KEPT = {CIRCUIT_FAILURES}, {CIRCUIT_SECONDS:.0f}, {CIRCUIT_KEPT_SECONDS:.0f}"
     + """
 local key, time = CIRCUIT .. a.circuit, now()
-local opened, probe = unpack(redis.call('ZMSCORE', key, 'opened', 'probe'))
+local opened = redis.call('ZSCORE', key, 'opened')
 
 local function note(what)
   redis.call('ZADD', key, string.format('%.6f', time), what)
@@ -19,34 +19,38 @@ end
 """
 )
 
-# circuit -> {seconds to wait, and when the probe was let through: "" for none}
+# circuit, id -> {seconds to wait, 1 for a probe}
 PASS_CIRCUIT = (
     _CIRCUIT
     + """
-if not opened then return {'0', ''} end
-local wait = tonumber(probe or opened) + SECONDS - time
-if wait > 0 and wait <= SECONDS then return {string.format('%.6f', wait), ''} end  -- more: the clock was put back
-note('probe')
-return {'0', string.format('%.6f', time)}
+if not opened then return {'0', 0} end
+local last, at = unpack(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES'))
+local wait = tonumber(at) + SECONDS - time
+if wait > 0 and wait <= SECONDS then return {string.format('%.6f', wait), 0} end  -- more: the clock was put back
+if last ~= 'opened' then redis.call('ZREM', key, last) end
+note(a.id)
+return {'0', 1}
 """
 )
 
-# circuit, report, id, at (Unix seconds)
+# circuit, report, id
 REPORT_CIRCUIT = (
     _CIRCUIT
     + """
-local of_probe = probe and tonumber(a.at) >= tonumber(probe)
 local function open()
   redis.call('DEL', key)
   note('opened')
 end
-if a.report == 'ready' then
-  if of_probe then redis.call('DEL', key) end
-elseif a.report == 'unused' then
-  if probe and tonumber(a.at) == tonumber(probe) then redis.call('ZREM', key, 'probe') end
-elseif opened then
-  if of_probe then open() end
-else
+if opened then
+  if not redis.call('ZSCORE', key, a.id) then return end  -- not the probe
+  if a.report == 'failed' then
+    open()
+  elseif a.report == 'ready' then
+    redis.call('DEL', key)
+  else
+    redis.call('ZREM', key, a.id)
+  end
+elseif a.report == 'failed' then
   redis.call('ZREMRANGEBYSCORE', key, '-inf', time - SECONDS)
   redis.call('ZADD', key, 'NX', string.format('%.6f', time), a.id)
   redis.call('EXPIRE', key, SECONDS)

@@ -12,14 +12,14 @@ from session.store import Passage, Report
 class RedisCircuit(ABC):
     """What redis_store.py adds the connection to."""
 
-    async def pass_circuit(self, circuit: str) -> Passage:
+    async def pass_circuit(self, circuit: str, *, session_id: str) -> Passage:
         """Let a start pass, or say how long it has to wait."""
-        wait, probe = await self._run(scripts.PASS_CIRCUIT, circuit=circuit)
-        return Passage(wait=float(wait), probe=float(probe) if probe else None)
+        wait, probe = await self._run(scripts.PASS_CIRCUIT, circuit=circuit, id=session_id)
+        return Passage(wait=float(wait), probe=bool(probe))
 
-    async def report_circuit(self, circuit: str, report: Report, *, session_id: str, at: float) -> None:
+    async def report_circuit(self, circuit: str, report: Report, *, session_id: str) -> None:
         """Note what became of a start."""
-        await self._run(scripts.REPORT_CIRCUIT, circuit=circuit, report=report, id=session_id, at=repr(at))
+        await self._run(scripts.REPORT_CIRCUIT, circuit=circuit, report=report, id=session_id)
 
     @abstractmethod
     async def _run(self, script: str, **arguments: Any) -> Any: ...

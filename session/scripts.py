@@ -55,8 +55,8 @@ KEYS = {
     "SPOILED": "spoiled:",
     # string "1": something that was seen. Expires after the seconds it was given.
     "SEEN": "seen:",
-    # sorted set: ids of sessions whose start failed, by when; or, once it is open, `opened` and, while one start is let
-    # through, `probe`, by when (Unix seconds). Expires after CIRCUIT_SECONDS, or CIRCUIT_KEPT_SECONDS once it is open.
+    # sorted set: ids of sessions whose start failed, by when (Unix seconds); or, once it is open, `opened` and the id
+    # of the start that was let through. Expires after CIRCUIT_SECONDS, or CIRCUIT_KEPT_SECONDS once it is open.
     "CIRCUIT": "circuit:",
 }
 

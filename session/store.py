@@ -230,30 +230,26 @@ class Report(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Whether a start may pass: not when it has to `wait` (seconds). `probe`: since when it is the only one."""
+    """Whether a start may pass: not when it has to `wait` (seconds). `probe`: it is the only one that may."""
 
     wait: float = 0.0
-    probe: float | None = None
+    probe: bool = False
 
 
 class CircuitStore(Protocol):
     """Circuits by their name: closed, open, or with one probe under way. Every method may raise StoreUnavailable."""
 
-    async def pass_circuit(self, circuit: str) -> Passage:
-        """Let a start pass: any one while the circuit is closed, none for CIRCUIT_SECONDS while it is open, then one.
+    async def pass_circuit(self, circuit: str, *, session_id: str) -> Passage:
+        """Let this start pass: any while the circuit is closed, none for CIRCUIT_SECONDS while it is open, then one.
 
         That one is the probe. When it has neither succeeded nor failed after CIRCUIT_SECONDS, another is let through.
         """
 
-    async def report_circuit(self, circuit: str, report: Report, *, session_id: str, at: float) -> None:
-        """Note what became of a start; of those that began before the probe nothing is concluded while it is open.
+    async def report_circuit(self, circuit: str, report: Report, *, session_id: str) -> None:
+        """Note what became of this start; reported twice, it counts once.
 
-        Args:
-            circuit: its name.
-            report: a failure opens the circuit when it is the probe's, or CIRCUIT_FAILURES of them came within
-                CIRCUIT_SECONDS; the probe's success closes it; an unused probe makes way for another.
-            session_id: which session; reported twice, it counts once.
-            at: when the session was created (Unix seconds of the store's clock); of an unused probe, its `probe`.
+        CIRCUIT_FAILURES failures within CIRCUIT_SECONDS open a closed circuit. An open one heeds nobody but its probe,
+        whose failure opens it anew and whose success closes it; a probe that is unused makes way for another.
         """
 
 

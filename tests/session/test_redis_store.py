@@ -55,8 +55,8 @@ CALLS: dict[str, Call] = {  # every method of the ports
     "gone": lambda store: store.gone("worker_a"),
     "count_spawned": lambda store: store.count_spawned(1),
     "stats": lambda store: store.stats(),
-    "pass_circuit": lambda store: store.pass_circuit("default"),
-    "report_circuit": lambda store: store.report_circuit("default", Report.FAILED, session_id="session_a", at=NOON),
+    "pass_circuit": lambda store: store.pass_circuit("default", session_id="session_a"),
+    "report_circuit": lambda store: store.report_circuit("default", Report.FAILED, session_id="session_a"),
 }
 
 

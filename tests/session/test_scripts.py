@@ -62,7 +62,7 @@ async def one_of_everything(store: RedisStore) -> None:
     await admit(store, a_session_in(State.READY, session_id="session_c", deadline=NOON))
     await store.first_time("event", seconds=60)
     await store.beat(a_worker())
-    await store.report_circuit("default", Report.FAILED, session_id="session_a", at=NOON)
+    await store.report_circuit("default", Report.FAILED, session_id="session_a")
 
 
 async def test_every_key_is_ours_and_has_the_type_and_life_that_are_written_beside_it(

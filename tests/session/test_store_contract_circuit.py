@@ -15,6 +15,7 @@ from tests.session.making import NOON
 pytestmark = pytest.mark.anyio
 
 OPEN = CIRCUIT_SECONDS
+PROBE = Passage(probe=True)
 
 
 @dataclass
@@ -31,27 +32,26 @@ class Circuit:
 
     store: CircuitStore
     later: Callable[[float], Awaitable[None]]
-    now: Callable[[], Awaitable[float]]
 
-    async def passage(self) -> Passage:
-        return await self.store.pass_circuit("a")
+    async def passage(self, session_id: str = "next") -> Passage:
+        return await self.store.pass_circuit("a", session_id=session_id)
 
-    async def fail(self, *sessions: str, at: float = NOON) -> None:
+    async def report(self, session_id: str, report: Report) -> None:
+        await self.store.report_circuit("a", report, session_id=session_id)
+
+    async def fail(self, *sessions: str) -> None:
         for each in sessions:
-            await self.store.report_circuit("a", Report.FAILED, session_id=each, at=at)
+            await self.report(each, Report.FAILED)
 
     async def opened(self) -> None:
         await self.fail(*map(str, range(CIRCUIT_FAILURES)))
         assert (await self.passage()).wait > 0
 
-    async def probe(self) -> float:
-        """Let the probe through; when that was."""
+    async def probe(self) -> None:
+        """Let the session "probe" through."""
         await self.opened()
         await self.later(OPEN + 1)
-        passage = await self.passage()
-        assert passage.wait == 0
-        assert passage.probe is not None
-        return passage.probe
+        assert await self.passage("probe") == PROBE
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -63,7 +63,7 @@ async def circuit(request: pytest.FixtureRequest, valkey_url: str, namespace: st
         async def move(seconds: float) -> None:
             clock.seconds += seconds
 
-        yield Circuit(memory, move, memory.now)
+        yield Circuit(memory, move)
         return
     async with (
         open_store(valkey_url, namespace=namespace, keep_seconds=60) as store,
@@ -76,7 +76,7 @@ async def circuit(request: pytest.FixtureRequest, valkey_url: str, namespace: st
             for name in await client.zrange(key, 0, -1):
                 await client.zincrby(key, -seconds, name)
 
-        yield Circuit(store, age, store.now)
+        yield Circuit(store, age)
 
 
 async def test_a_closed_circuit_lets_every_start_pass(circuit: Circuit) -> None:
@@ -112,38 +112,40 @@ async def test_failures_spread_over_most_of_the_time_do(circuit: Circuit) -> Non
 
 async def test_another_circuit_is_another(circuit: Circuit) -> None:
     await circuit.opened()
-    assert await circuit.store.pass_circuit("b") == Passage()
+    assert await circuit.store.pass_circuit("b", session_id="next") == Passage()
 
 
 async def test_exactly_one_of_many_is_let_through_after_its_time(circuit: Circuit) -> None:
     await circuit.opened()
     await circuit.later(OPEN + 1)
-    passages = await asyncio.gather(*(circuit.passage() for _ in range(20)))
-    assert [each.probe is not None for each in passages].count(True) == 1
+    passages = await asyncio.gather(*(circuit.passage(str(each)) for each in range(20)))
+    assert passages.count(PROBE) == 1
     assert [each.wait > 0 for each in passages].count(True) == 19
 
 
 async def test_the_probes_success_closes_it(circuit: Circuit) -> None:
-    probe = await circuit.probe()
-    await circuit.store.report_circuit("a", Report.READY, session_id="probe", at=probe)
+    await circuit.probe()
+    await circuit.report("probe", Report.READY)
     assert await circuit.passage() == Passage()
     await circuit.fail(*map(str, range(CIRCUIT_FAILURES - 1)))
     assert await circuit.passage() == Passage()
 
 
 async def test_the_probes_failure_opens_it_for_its_time_again(circuit: Circuit) -> None:
-    probe = await circuit.probe()
-    await circuit.later(20)
-    await circuit.fail("probe", at=probe)
-    assert OPEN - 5 < (await circuit.passage()).wait <= OPEN
-    await circuit.later(OPEN + 1)
-    assert (await circuit.passage()).probe is not None
+    await circuit.probe()
+    for _ in range(2):
+        await circuit.later(20)
+        await circuit.fail("probe")
+    assert OPEN - 25 < (await circuit.passage()).wait <= OPEN - 20
+    await circuit.later(OPEN - 19)
+    assert await circuit.passage() == PROBE
 
 
-@pytest.mark.parametrize("report", [Report.READY, Report.FAILED])
-async def test_of_a_start_from_before_the_probe_nothing_is_concluded(circuit: Circuit, report: Report) -> None:
-    probe = await circuit.probe()
-    await circuit.store.report_circuit("a", report, session_id="early", at=probe - 0.001)
+@pytest.mark.parametrize("report", Report)
+async def test_while_a_probe_is_under_way_nobody_else_changes_anything(circuit: Circuit, report: Report) -> None:
+    await circuit.probe()
+    for each in ("0", "other"):
+        await circuit.report(each, report)
     await circuit.later(CIRCUIT_SECONDS - 10)
     assert 5 < (await circuit.passage()).wait <= 10
 
@@ -152,38 +154,40 @@ async def test_of_a_start_from_before_the_probe_nothing_is_concluded(circuit: Ci
 async def test_while_it_is_open_nothing_changes_it(circuit: Circuit, report: Report) -> None:
     await circuit.opened()
     await circuit.later(OPEN - 10)
-    await circuit.store.report_circuit("a", report, session_id="late", at=await circuit.now())
+    await circuit.report("late", report)
     assert 5 < (await circuit.passage()).wait <= 10
 
 
-async def test_a_probe_that_says_nothing_makes_way_after_its_time(circuit: Circuit) -> None:
-    first = await circuit.probe()
+async def test_a_probe_that_says_nothing_makes_way_after_its_time_and_is_no_longer_heeded(circuit: Circuit) -> None:
+    await circuit.probe()
     await circuit.later(CIRCUIT_SECONDS - 10)
     assert (await circuit.passage()).wait > 0
     await circuit.later(11)
-    second = (await circuit.passage()).probe
-    assert second is not None
-    assert second > first - CIRCUIT_SECONDS
+    assert await circuit.passage("second") == PROBE
+    await circuit.report("probe", Report.READY)
     assert (await circuit.passage()).wait > 0
+    await circuit.report("second", Report.READY)
+    assert await circuit.passage() == Passage()
 
 
 async def test_a_probe_that_was_not_used_makes_way_at_once(circuit: Circuit) -> None:
-    probe = await circuit.probe()
-    await circuit.store.report_circuit("a", Report.UNUSED, session_id="", at=probe - 1)
+    await circuit.probe()
+    await circuit.report("other", Report.UNUSED)
     assert (await circuit.passage()).wait > 0
-    await circuit.store.report_circuit("a", Report.UNUSED, session_id="", at=probe)
-    assert (await circuit.passage()).probe is not None
+    await circuit.report("probe", Report.UNUSED)
+    assert await circuit.passage() == PROBE
 
 
 async def test_a_clock_that_was_put_back_holds_no_start_up(circuit: Circuit) -> None:
     await circuit.opened()
     await circuit.later(-3600)
-    assert (await circuit.passage()).probe is not None
+    assert await circuit.passage() == PROBE
 
 
-async def test_a_success_of_a_closed_circuit_forgives_nothing(circuit: Circuit) -> None:
+@pytest.mark.parametrize("report", [Report.READY, Report.UNUSED])
+async def test_a_success_of_a_closed_circuit_forgives_nothing(circuit: Circuit, report: Report) -> None:
     await circuit.fail(*map(str, range(CIRCUIT_FAILURES - 1)))
-    await circuit.store.report_circuit("a", Report.READY, session_id="good", at=NOON)
+    await circuit.report("0", report)
     await circuit.fail("last")
     assert (await circuit.passage()).wait > 0
 
@@ -194,6 +198,6 @@ async def test_an_open_circuit_outlives_its_time_in_the_store(valkey_url: str, n
         Redis.from_url(valkey_url, decode_responses=True) as client,
     ):
         for each in range(CIRCUIT_FAILURES):
-            await store.report_circuit("a", Report.FAILED, session_id=str(each), at=NOON)
+            await store.report_circuit("a", Report.FAILED, session_id=str(each))
         left = await client.ttl(f"greenroom:{namespace}:circuit:a")
         assert CIRCUIT_KEPT_SECONDS - 10 < left <= CIRCUIT_KEPT_SECONDS
