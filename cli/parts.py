@@ -121,7 +121,7 @@ def of_this_machine(settings: UpSettings, keys: Keys, files: Files) -> list[Part
         command=(python, *DISPATCHER_COMMAND),
         ready=partial(probes.http_ok, settings.reached, settings.port, "/healthz"),
         needs=needs,
-        environment=environment,
+        environment=environment if settings.limits_starts else {**environment, "GREENROOM_RATE_LIMIT": "off"},
         stop_seconds=5.0,  # it gives answers under way 3 seconds
     )
     worker = Part(

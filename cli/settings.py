@@ -40,6 +40,10 @@ class UpSettings:
     """TCP port of livekit-server's Prometheus metrics."""
     worker_port: int = _setting(8081, "GREENROOM_WORKER_PORT")
     """TCP port of the worker's own health page."""
+    rate_limit: str | None = _setting(None, "GREENROOM_RATE_LIMIT")
+    """Starts that the dispatcher allows from one address; without it see `limits_starts`."""
+    trusted_proxies: str | None = _setting(None, "GREENROOM_TRUSTED_PROXIES")
+    """Proxies in front of the dispatcher, by which it tells callers apart."""
     redis_url: str | None = _setting(None, "REDIS_URL", secret=True)
     """Address of a Valkey or Redis that runs elsewhere; then none is started."""
     livekit_url: str | None = _setting(None, "LIVEKIT_URL")
@@ -75,6 +79,12 @@ class UpSettings:
     def reached(self) -> str:
         """The host of `address`: one that listens on all addresses is reached on loopback."""
         return "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+
+    @property
+    def limits_starts(self) -> bool:
+        """Whether starts are limited by address: not where nobody but this machine can call, who has one address."""
+        alone = self.host in ("127.0.0.1", "::1", "localhost") and self.trusted_proxies is None
+        return self.rate_limit is not None or not alone
 
     def _check_livekit(self) -> None:
         """Raise SettingError unless LiveKit's three settings make sense together."""

@@ -14,8 +14,11 @@ from pydantic import ValidationError
 
 from dispatcher.app import create_app
 from dispatcher.attempts import Attempts
+from dispatcher.circuit import StartCircuit
+from dispatcher.gate import Gate
 from dispatcher.line import Line
 from dispatcher.metrics import Metrics
+from dispatcher.rate_limits import open_rate_limits
 from dispatcher.rooms import open_rooms
 from dispatcher.settings import DispatcherSettings
 from dispatcher.sweep import Sweep
@@ -69,6 +72,9 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
     timers = DocketTimers()
     async with (
         open_store(url, namespace=namespace, keep_seconds=settings.keep_seconds) as store,
+        open_rate_limits(
+            url, namespace=namespace, by_address=settings.rate_limit, by_user=settings.user_limit
+        ) as limits,
         open_rooms(settings, settings, callers_url=settings.callers_url) as rooms,
     ):
         attempts = Attempts(
@@ -77,9 +83,14 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
         watch = Watch(store, rooms, attempts, Line(store, attempts, settings.max_bots), metrics)
         sweep = Sweep(store, rooms, settings, metrics, secret, settings.max_bots)
         running = running_tasks(url, namespace=namespace, sweep=sweep, watch=watch, timers=timers)
-        app = create_app(store, rooms, settings, metrics, timers)
+        app = create_app(store, rooms, settings, Gate(limits, StartCircuit(store)), metrics, timers)
         config = uvicorn.Config(
-            app, access_log=False, log_config=None, lifespan="off", timeout_graceful_shutdown=CLOSE_SECONDS
+            app,
+            access_log=False,
+            log_config=None,
+            lifespan="off",
+            proxy_headers=False,  # uvicorn would believe X-Forwarded-For from loopback: see dispatcher/addresses.py
+            timeout_graceful_shutdown=CLOSE_SECONDS,
         )
         async with running:
             _log.info("event=listening port=%s", listening.getsockname()[1])

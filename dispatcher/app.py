@@ -14,6 +14,7 @@ from dispatcher.api.tokens import TokenRoutes
 from dispatcher.api.webhooks import WebhookRoutes
 from dispatcher.attempts import NoTimers, Timers
 from dispatcher.dispatch import Dispatch
+from dispatcher.gate import Gate
 from dispatcher.hints import Hints
 from dispatcher.metrics import Metrics
 from dispatcher.middleware import BodyLimit, Measured
@@ -28,6 +29,7 @@ def create_app(
     store: Store,
     rooms: Rooms,
     settings: DispatcherSettings,
+    gate: Gate,
     metrics: Metrics | None = None,
     timers: Timers | None = None,
 ) -> FastAPI:
@@ -37,6 +39,7 @@ def create_app(
         store: sessions and workers.
         rooms: LiveKit.
         settings: limits and origins; nothing else is read.
+        gate: what starts must pass.
         metrics: where to count; by default a registry of its own.
         timers: who looks after starts whose deadline passes; by default nobody.
     """
@@ -53,7 +56,7 @@ def create_app(
     )
     hints = Hints(store, rooms, metrics, settings.livekit_api_secret.get_secret_value())
     for router in (
-        SessionRoutes(store, dispatch, metrics).router(),
+        SessionRoutes(store, dispatch, gate, metrics, settings.trusted_proxies).router(),
         TokenRoutes(dispatch, settings.agent_name).router(),
         HealthRoutes(store, store, rooms, metrics, settings.max_bots).router(),
         WebhookRoutes(hints).router(),

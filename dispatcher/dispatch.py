@@ -12,8 +12,10 @@ from typing import Any
 from dispatcher.admission import Admitted, admit, serving, taking
 from dispatcher.attempts import NoTimers, Timers
 from dispatcher.errors import LiveKitUnavailable, NotJoinable, NotTheirs
+from dispatcher.gate import Permit
 from dispatcher.notes import note
 from dispatcher.ports import FrontEnd, Rooms
+from dispatcher.repeats import Once
 from session.errors import Conflict, NoCapacity, NoWorker, SessionError, SessionNotFound
 from session.model import FINAL, JOINABLE, EndReason, ErrorReason, Session, State, ended, failed, new_session_id
 from session.store import WORKER_SECONDS, Started, Store, Worker, update
@@ -36,10 +38,12 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A session that can be joined with this token.
+    """A session, and a token to join it with.
 
     Attributes:
+        token: "" for one that was over when its request was repeated.
         task: the id of the operation that started it.
+        repeated: whether the same request had begun it before.
         position: its place in the queue, from 1; None once it is not in it.
         slots: of all the workers that serve its agent.
     """
@@ -48,6 +52,7 @@ class Begun:
     reused: bool
     token: str
     task: str
+    repeated: bool = False
     position: int | None = None
     slots: int = 0
 
@@ -74,14 +79,20 @@ class Dispatch:
     timers: Timers = field(default_factory=NoTimers)
     clock: Callable[[], float] = time.monotonic
 
-    async def start(self, wish: Wish, *, wait_ms: int | None) -> Begun:
+    async def start(
+        self, wish: Wish, *, wait_ms: int | None, permit: Permit | None = None, once: Once | None = None
+    ) -> Begun:
         """Give the user's live session back, or begin one: its agent is dispatched when this returns.
 
         Args:
             wish: what is asked for.
             wait_ms: milliseconds to wait for `ready`; None: WARM_WAIT_MS where a warm process is idle, else none.
+            permit: to begin a new session; given back as soon as it is known that none begins.
+            once: what makes it the same start as an earlier one, whose session is then given back as it is.
 
         Raises:
+            RateLimited, StartsFailing: by the permit, where there is no session to give back.
+            OperationReused: it is the same start and asks for something else.
             NoWorker, NoCapacity, UnknownAgent, ConfigNotAllowed, ProviderNotUsable: see `admit`.
             LiveKitUnavailable: no room could be made; the seat is free again.
             StoreUnavailable: the store is away.
@@ -91,25 +102,37 @@ class Dispatch:
             self.store.now(), self.store.workers(seen_within=WORKER_SECONDS), self.store.queue()
         )
         session = _new(wish, now)
-        try:
-            admitted = admit(workers, now, agent=wish.agent, config=wish.config)
-        except NoWorker as refusal:
-            done = await self._reuse(session, refusal)
+        once = once or Once(_task(session))
+        done = await self._begin(session, workers, waiting=len(waiting), permit=permit, once=once)
+        if done.session.id == session.id:
+            begun = Begun(await self._open(done.session, received), reused=False, token="", task=_task(session))
         else:
-            done = await self._admit(session, admitted, now, waiting=len(waiting))
-        task = _task(done.session)
-        if done.reused:
-            begun = await self._again(done.session)
-        else:
-            begun = Begun(await self._open(done.session, received), reused=False, token="", task=task)
+            if permit is not None:
+                await permit.give_back()
+            begun = await self._again(done.session, repeated=not done.reused)
         if begun.session.state is State.QUEUED:
             begun = await self._with_position(begun, workers, now)
-        token = self.rooms.token(begun.session, name=wish.user_name)
+        over = begun.repeated and begun.session.state in FINAL
+        token = "" if over else self.rooms.token(begun.session, name=wish.user_name)
         wait = wait_ms if wait_ms is not None else WARM_WAIT_MS if begun.session.prewarmed else 0
         session = await self._wait(begun.session, lambda each: each.state is not State.STARTING, wait / 1000)
         return replace(begun, session=session, token=token)
 
-    async def _admit(self, session: Session, admitted: Admitted, now: float, *, waiting: int) -> Started:
+    async def _begin(
+        self, session: Session, workers: Sequence[Worker], *, waiting: int, permit: Permit | None, once: Once
+    ) -> Started:
+        """A new session where workers and gate let one begin; else one that has begun, or the refusal."""
+        try:
+            admitted = admit(workers, session.created_at, agent=session.agent, config=session.config)
+        except NoWorker as refusal:
+            return await self._reuse(session, refusal, once)
+        if permit is not None:
+            refused = await permit.take(session.id, agent=session.agent, deployment=admitted.deployment)
+            if refused is not None:
+                return await self._reuse(session, refused, once)
+        return await self._admit(session, admitted, waiting=waiting, once=once)
+
+    async def _admit(self, session: Session, admitted: Admitted, *, waiting: int, once: Once) -> Started:
         """Take a seat for the session, or a place in the queue; or give back the user's own. Raises NoCapacity."""
         if admitted.free and not waiting:
             first = replace(
@@ -119,22 +142,23 @@ class Dispatch:
                 tries=1,
                 prewarmed=admitted.prewarmed,
                 deployment=admitted.deployment,
-                progress_at=now,
-                deadline=now + self.claim_seconds,
+                progress_at=session.created_at,
+                deadline=session.created_at + self.claim_seconds,
             )
             with suppress(NoCapacity):
                 seats = min(self.max_seats, admitted.slots)
-                return await self.store.start(first, max_seats=seats, op=_task(session))
+                return await self.store.start(first, max_seats=seats, op=once.op, fingerprint=once.fingerprint)
         if await self.store.seats() >= self.max_seats or waiting >= self.max_seats:
-            return await self._reuse(session, NoCapacity())
-        queued = replace(session, deadline=now + self.queue_seconds)
-        return await self.store.start(queued, max_seats=self.max_seats, op=_task(session))
+            return await self._reuse(session, NoCapacity(), once)
+        queued = replace(session, deadline=session.created_at + self.queue_seconds)
+        return await self.store.start(queued, max_seats=self.max_seats, op=once.op, fingerprint=once.fingerprint)
 
-    async def _reuse(self, session: Session, refusal: SessionError) -> Started:
-        """The user's live session, if there is one; else the refusal."""
+    async def _reuse(self, session: Session, refusal: SessionError, once: Once) -> Started:
+        """The user's live session or that of the same request, if there is one; else the refusal."""
+        seatless = replace(session, state=State.STARTING)
         try:
-            # Without a seat to take the store can only give a live session back.
-            return await self.store.start(replace(session, state=State.STARTING), max_seats=0, op=_task(session))
+            # Without a seat to take the store can only give a session back.
+            return await self.store.start(seatless, max_seats=0, op=once.op, fingerprint=once.fingerprint)
         except NoCapacity:
             raise refusal from None
 
@@ -210,13 +234,13 @@ class Dispatch:
             return await update(self.store, session.id, lambda each, _: _with_step(each, "room", took))
         return session
 
-    async def _again(self, session: Session) -> Begun:
-        """The user's live session, once its room exists: a token used before would make one without an agent."""
+    async def _again(self, session: Session, *, repeated: bool) -> Begun:
+        """A session that had begun, once its room exists: a token used before would make one without an agent."""
         room_there = "room" in session.steps or session.state not in (State.STARTING, State.QUEUED)
         if not room_there:
             session = await self._wait(session, lambda each: "room" in each.steps, ROOM_SECONDS)
-        await note(self.store, session.id, "reused")
-        return Begun(session, reused=True, token="", task=_task(session))
+        await note(self.store, session.id, "repeated" if repeated else "reused")
+        return Begun(session, reused=not repeated, token="", task=_task(session), repeated=repeated)
 
     async def _wait(self, session: Session, met: Callable[[Session], bool], seconds: float) -> Session:
         """The session as it is once `met`, or over, or after `seconds`."""

@@ -2,7 +2,13 @@
 
 SessionError (session/errors.py)
 ├── LiveKitUnavailable     livekit-server did not answer, or not as it should
-├── StartFailed            the agent of this start failed before it was ready
+├── RateLimited            too many starts from one address, or of one user
+├── StartsFailing          the agent's starts fail in a row: none is begun for a while
+├── NotClaimed             this start's agent was asked for, and none came
+├── ConnectFailed          this start's agent came, and could not join the room
+├── ProviderFailed         this start's agent lost its speech or its brain
+├── AgentLost              this start's agent came, and its process died
+├── ServerLost             this start's room was lost with its server
 ├── UnknownAgent           no worker has an agent of this name
 ├── ConfigNotAllowed       the agent does not let a session choose this
 ├── ProviderNotUsable      no worker can use this provider
@@ -15,15 +21,42 @@ SessionError (session/errors.py)
 
 from __future__ import annotations
 
-from session.errors import SessionError
+from collections.abc import Mapping
+
+from session.errors import NoCapacity, NoWorker, SessionError
+from session.model import ErrorReason
 
 
 class LiveKitUnavailable(SessionError):
     """LiveKit did not answer; try again shortly."""
 
 
-class StartFailed(SessionError):
-    """The agent could not start; try again shortly."""
+class RateLimited(SessionError):
+    """Too many starts; try again later."""
+
+
+class StartsFailing(SessionError):
+    """Starts of this agent have failed in a row; try again when they are tried again."""
+
+
+class NotClaimed(SessionError):
+    """No agent came into the room in time; try again shortly."""
+
+
+class ConnectFailed(SessionError):
+    """The agent could not join the room; try again shortly."""
+
+
+class ProviderFailed(SessionError):
+    """A speech or language provider of the agent failed; try again shortly."""
+
+
+class AgentLost(SessionError):
+    """The agent's process died; try again shortly."""
+
+
+class ServerLost(SessionError):
+    """The room was lost with its server; try again shortly."""
 
 
 class UnknownAgent(SessionError):
@@ -56,3 +89,15 @@ class BadSignature(SessionError):
 
 class BadRequest(SessionError):
     """The request makes no sense."""
+
+
+FAILED: Mapping[ErrorReason, type[SessionError]] = {
+    ErrorReason.NO_WORKER: NoWorker,
+    ErrorReason.NO_CAPACITY: NoCapacity,
+    ErrorReason.NOT_CLAIMED: NotClaimed,
+    ErrorReason.CONNECT_FAILED: ConnectFailed,
+    ErrorReason.PROVIDER_FAILED: ProviderFailed,
+    ErrorReason.LOST: AgentLost,
+    ErrorReason.SERVER_LOST: ServerLost,
+}
+"""What a start is answered whose session failed while the answer waited."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -12,7 +13,7 @@ from session.model import EndReason, ErrorReason, Session, State
 from session.store import Worker
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-OUTCOMES = ("new", "reused", *sorted({code for _, code in STATUS.values()}))
+OUTCOMES = ("new", "reused", "repeated", *sorted({code for _, code in STATUS.values()}))
 REPAIRS = ("seat", "agent", "room", "adopted")
 AGAIN = ("start", "recovery")
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
@@ -76,9 +77,9 @@ class Metrics:
         self._requests.labels(route, f"{status // 100}xx").inc()
         self._seconds.labels(route).observe(seconds)
 
-    def started(self, reused: bool, seconds: float) -> None:
+    def started(self, outcome: Literal["new", "reused", "repeated"], seconds: float) -> None:
         """Count a start that was admitted."""
-        self._starts.labels("reused" if reused else "new").inc()
+        self._starts.labels(outcome).inc()
         self._start_seconds.observe(seconds)
 
     def refused(self, error: SessionError) -> None:

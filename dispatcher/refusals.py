@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,10 +23,17 @@ STATUS: Mapping[type[SessionError], tuple[int, str]] = {
     theirs.NoCapacity: (503, "no_capacity"),
     theirs.NoWorker: (503, "no_worker"),
     theirs.StoreUnavailable: (503, "store_unavailable"),
+    theirs.OperationReused: (422, "idempotency_key_reused"),
     theirs.UnreadableRecord: (500, "unreadable_record"),
     theirs.BadMetadata: (422, "bad_metadata"),
     ours.LiveKitUnavailable: (503, "livekit_unavailable"),
-    ours.StartFailed: (503, "starts_failing"),
+    ours.RateLimited: (429, "rate_limited"),
+    ours.StartsFailing: (503, "starts_failing"),
+    ours.NotClaimed: (503, "not_claimed"),
+    ours.ConnectFailed: (503, "connect_failed"),
+    ours.ProviderFailed: (503, "provider_failed"),
+    ours.AgentLost: (503, "lost"),
+    ours.ServerLost: (503, "server_lost"),
     ours.UnknownAgent: (422, "unknown_agent"),
     ours.ConfigNotAllowed: (422, "config_not_allowed"),
     ours.ProviderNotUsable: (422, "provider_not_usable"),
@@ -36,7 +44,8 @@ STATUS: Mapping[type[SessionError], tuple[int, str]] = {
     ours.BadRequest: (422, "bad_request"),
 }
 RETRY_AFTER_SECONDS: Mapping[str, int] = {"no_capacity": 5, "no_worker": 5}  # a call ends, a worker comes back
-DEFAULT_RETRY_SECONDS = 2  # of the other 503s: a restart of the store or of LiveKit takes about that
+DEFAULT_RETRY_SECONDS = 2  # of what else passes: a restart of the store or of LiveKit takes about that
+PASSES = (429, 503)  # these say when to come back
 _BY_STATUS: Mapping[int, tuple[str, str]] = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take this method."),
@@ -44,9 +53,11 @@ _BY_STATUS: Mapping[int, tuple[str, str]] = {
 _SHOWN_CHARACTERS = 200  # of a sentence that repeats what was sent
 
 
-def answer(status: int, code: str, sentence: str) -> JSONResponse:
-    """An error as every one of them looks."""
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS.get(code, DEFAULT_RETRY_SECONDS))} if status == 503 else None
+def answer(status: int, code: str, sentence: str, retry_after: float | None = None) -> JSONResponse:
+    """An error as every one of them looks. `retry_after`: seconds, where they are known better than from the code."""
+    if retry_after is None:
+        retry_after = RETRY_AFTER_SECONDS.get(code, DEFAULT_RETRY_SECONDS)
+    headers = {"Retry-After": str(max(1, math.ceil(retry_after)))} if status in PASSES else None
     return JSONResponse({"success": False, "error": sentence, "code": code}, status_code=status, headers=headers)
 
 
@@ -61,7 +72,7 @@ def install(app: FastAPI) -> None:
 def _refused(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SessionError)
     status, code = STATUS[type(error)]
-    return answer(status, code, str(error))
+    return answer(status, code, str(error), error.retry_after)
 
 
 def _malformed(_: Request, error: Exception) -> JSONResponse:

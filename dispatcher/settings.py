@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, IPvAnyNetwork, field_validator
 from pydantic_settings import NoDecode
 
+from dispatcher.rate_limits import read_rate
 from session.settings import CallLimits, Connections
 
 
@@ -27,7 +28,22 @@ class DispatcherSettings(Connections, CallLimits):
     public_livekit_url: str = Field("", validation_alias="GREENROOM_PUBLIC_LIVEKIT_URL")
     """Address of livekit-server as callers reach it; empty: LIVEKIT_URL."""
 
-    @field_validator("cors_origins", mode="before")
+    rate_limit: str = Field("10/minute", validation_alias="GREENROOM_RATE_LIMIT")
+    """Starts allowed from one address, like 10/minute or 100/hour; off: any number, as under `up` on loopback."""
+    user_limit: str = Field("off", validation_alias="GREENROOM_USER_LIMIT")
+    """Starts allowed to one user, written the same way; one that gives the live session back is not counted."""
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        (), validation_alias="GREENROOM_TRUSTED_PROXIES"
+    )
+    """Proxies whose X-Forwarded-For is believed: addresses and networks, separated by commas; by default none."""
+
+    @field_validator("rate_limit", "user_limit")
+    @classmethod
+    def _rate(cls, given: str) -> str:
+        read_rate(given)
+        return given
+
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, given: object) -> object:
         return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given

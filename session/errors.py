@@ -8,6 +8,7 @@ SessionError
 ├── NoCapacity             every seat is taken
 ├── NoWorker               no worker is there to run an agent
 ├── StoreUnavailable       the store did not answer in time
+├── OperationReused        an operation that is known was asked for again, with other facts
 ├── UnreadableRecord       a stored record is of an unknown version or corrupt
 └── BadMetadata            a job's metadata is not ours or was tampered with
 """
@@ -16,8 +17,10 @@ SessionError
 class SessionError(Exception):
     """Base of all; its docstring is the default message."""
 
-    def __init__(self, message: str | None = None) -> None:
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
         super().__init__(message or type(self).__doc__)
+        self.retry_after = retry_after
+        """Seconds after which the same may succeed; None: nobody knows."""
 
 
 class SessionNotFound(SessionError):
@@ -46,6 +49,10 @@ class NoWorker(SessionError):
 
 class StoreUnavailable(SessionError):
     """The session store did not answer; calls that run go on, new ones must wait."""
+
+
+class OperationReused(SessionError):
+    """This Idempotency-Key was used for another request; use a new one."""
 
 
 class UnreadableRecord(SessionError):

@@ -10,11 +10,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from session.errors import Conflict, NoCapacity, SessionNotFound, Stale
+from session.errors import Conflict, NoCapacity, OperationReused, SessionNotFound, Stale
+from session.memory_circuit import MemoryCircuit
 from session.memory_watch import MemoryWatch
 from session.model import FINAL, SEATED, Session, State
 from session.records import entry_from_json, entry_to_json, from_cursor, from_json, to_cursor, to_json
 from session.store import (
+    KEYED_SECONDS,
     LOG_LINES,
     OP_SECONDS,
     RESERVED_SECONDS,
@@ -46,8 +48,8 @@ class _Kept:
         return replace(stored, last_active=max(stored.last_active, self.last_active))
 
 
-class MemoryStore(MemoryWatch):
-    """SessionStore, WatchStore and PoolStore.
+class MemoryStore(MemoryCircuit, MemoryWatch):
+    """SessionStore, WatchStore, PoolStore and CircuitStore.
 
     Args:
         now: Unix seconds; the store's clock.
@@ -59,7 +61,7 @@ class MemoryStore(MemoryWatch):
         self._clock = now
         self._keep_seconds = keep_seconds
         self._kept: dict[str, _Kept] = {}
-        self._ops: dict[str, tuple[str, float]] = {}
+        self._ops: dict[str, tuple[str, str, float]] = {}
         self._users: dict[tuple[str, str], str] = {}
         self._seen: dict[str, float] = {}
         self._workers: dict[str, tuple[str, float]] = {}
@@ -75,11 +77,14 @@ class MemoryStore(MemoryWatch):
         """The session's record. Raises SessionNotFound."""
         return self._find(session_id).session
 
-    async def start(self, session: Session, *, max_seats: int, op: str) -> Started:
-        """Give back the user's live session or admit this one. Raises NoCapacity."""
-        known, until = self._ops.get(op, (session.id, 0.0))
-        standing = self._lookup(known if self._now() < until else session.id)
+    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> Started:
+        """Give back the user's live session or admit this one. Raises NoCapacity, OperationReused."""
+        known, asked, until = self._ops.get(op, (session.id, "", 0.0))
+        known = known if self._now() < until else session.id
+        standing = self._lookup(known)
         if standing is not None:
+            if asked != fingerprint and known != session.id:
+                raise OperationReused
             return Started(standing.session, reused=False)
         user = _user(session)
         if user is not None and session.state is not State.RESERVED:
@@ -87,9 +92,11 @@ class MemoryStore(MemoryWatch):
             if theirs is not None and theirs.session.state not in FINAL:
                 self._users[user] = theirs.session.id
                 theirs.last_active = self._now()
+                if fingerprint:
+                    self._ops[op] = (theirs.session.id, fingerprint, self._now() + KEYED_SECONDS)
                 return Started(theirs.session, reused=True)
         self._check_seats(session, max_seats)
-        self._ops[op] = (session.id, self._now() + OP_SECONDS)
+        self._ops[op] = (session.id, fingerprint, self._now() + (KEYED_SECONDS if fingerprint else OP_SECONDS))
         self._kept[session.id] = _Kept(to_json(session), op)
         self._settle(session, before=None)
         return Started(session, reused=False)

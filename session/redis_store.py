@@ -22,9 +22,18 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from session import scripts
-from session.errors import Conflict, NoCapacity, SessionNotFound, Stale, StoreUnavailable, UnreadableRecord
+from session.errors import (
+    Conflict,
+    NoCapacity,
+    OperationReused,
+    SessionNotFound,
+    Stale,
+    StoreUnavailable,
+    UnreadableRecord,
+)
 from session.model import Session, State
 from session.records import entry_from_json, entry_to_json, from_cursor, from_json, read_session, to_cursor, to_json
+from session.redis_circuit import RedisCircuit
 from session.redis_watch import RedisWatch
 from session.store import Page, Started, Stats, Utterance, Worker
 
@@ -45,9 +54,23 @@ async def open_store(url: str, *, namespace: str, keep_seconds: float) -> AsyncI
         keep_seconds: how long the record of an ended session is kept.
 
     Raises:
+        ValueError: the address cannot be read.
+    """
+    async with open_pool(url) as pool:
+        client = Redis(connection_pool=pool)
+        try:
+            yield RedisStore(client, namespace=namespace, keep_seconds=keep_seconds)
+        finally:
+            await client.aclose()
+
+
+@asynccontextmanager
+async def open_pool(url: str) -> AsyncIterator[BlockingConnectionPool]:
+    """Connections to the server at `url`, for whoever keeps things there: nothing is sent twice, nothing waits long.
+
+    Raises:
         ValueError: the address cannot be read; it is not shown, since it may hold a password.
     """
-    retry = Retry(NoBackoff(), 0)
     try:
         pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
             url,
@@ -57,20 +80,18 @@ async def open_store(url: str, *, namespace: str, keep_seconds: float) -> AsyncI
             socket_connect_timeout=SOCKET_SECONDS,
             decode_responses=True,
             encoding_errors="replace",  # ours is ASCII: what is not cannot be read, and says so as UnreadableRecord
-            retry=retry,
+            retry=Retry(NoBackoff(), 0),
         )
     except ValueError:
         raise ValueError("the store's address (REDIS_URL) cannot be read") from None
-    client = Redis(connection_pool=pool, retry=retry)
     try:
-        yield RedisStore(client, namespace=namespace, keep_seconds=keep_seconds)
+        yield pool
     finally:
-        await client.aclose()
         await pool.aclose()
 
 
-class RedisStore(RedisWatch):
-    """SessionStore, WatchStore and PoolStore over one client; made by `open_store`."""
+class RedisStore(RedisWatch, RedisCircuit):
+    """SessionStore, WatchStore, PoolStore and CircuitStore over one client; made by `open_store`."""
 
     def __init__(self, client: Redis, *, namespace: str, keep_seconds: float) -> None:
         self._client = client
@@ -93,9 +114,9 @@ class RedisStore(RedisWatch):
             raise SessionNotFound
         return read_session(record, last_active)
 
-    async def start(self, session: Session, *, max_seats: int, op: str) -> Started:
-        """Give back the user's live session or admit this one. Raises NoCapacity."""
-        reply = await self._run(scripts.START, **self._facts(session, op, max_seats))
+    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> Started:
+        """Give back the user's live session or admit this one. Raises NoCapacity, OperationReused."""
+        reply = await self._run(scripts.START, fingerprint=fingerprint, **self._facts(session, op, max_seats))
         match reply:
             case ["new"]:
                 return Started(session, reused=False)
@@ -234,7 +255,7 @@ class RedisStore(RedisWatch):
             return await prepared(keys=[self._prefix], args=flat)
 
 
-_REFUSED = {"full": NoCapacity, "missing": SessionNotFound, "conflict": Conflict}
+_REFUSED = {"other": OperationReused, "full": NoCapacity, "missing": SessionNotFound, "conflict": Conflict}
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ JSON: what it decides by is kept beside the record as fields of their own.
 from __future__ import annotations
 
 from session.model import FINAL, SEATED, State
-from session.store import LOG_LINES, OP_SECONDS, RESERVED_SECONDS, WORKER_SECONDS
+from session.store import KEYED_SECONDS, LOG_LINES, OP_SECONDS, RESERVED_SECONDS, WORKER_SECONDS
 
 # Each key is this name after the prefix, and where the name ends in a colon the id after it.
 KEYS = {
@@ -22,7 +22,8 @@ KEYS = {
     "LOG": "log:",
     # string: the id of the user's live session; the key's end is a digest of owner and user. Gone at the session's end.
     "USER": "user:",
-    # string: the id of the session that the `start` with this op made. Expires after OP_SECONDS.
+    # string: the id of the session that the `start` with this op made, and after a space the fingerprint if it has one.
+    # Expires after OP_SECONDS, or KEYED_SECONDS with a fingerprint.
     "OP": "op:",
     # set of the ids that hold a seat. No expiry; a session leaves it with the write that takes it out of SEATED.
     "SEATS": "seats",
@@ -54,6 +55,9 @@ KEYS = {
     "SPOILED": "spoiled:",
     # string "1": something that was seen. Expires after the seconds it was given.
     "SEEN": "seen:",
+    # sorted set: ids of sessions whose start failed, by when (Unix seconds); or, once it is open, `opened` and the id
+    # of the start that was let through. Expires after CIRCUIT_SECONDS, or CIRCUIT_KEPT_SECONDS once it is open.
+    "CIRCUIT": "circuit:",
 }
 
 
@@ -67,6 +71,7 @@ BASE = "\n".join(
         f"local SEATED, FINAL = {_lua_set(SEATED)}, {_lua_set(FINAL)}",
         f"local RESERVED_MS, WORKER_MS, OP_MS = {RESERVED_SECONDS * 1e3:.0f}, {WORKER_SECONDS * 1e3:.0f}, "
         f"{OP_SECONDS * 1e3:.0f}",
+        f"local KEYED_MS = {KEYED_SECONDS * 1e3:.0f}",
         f"local LOG_LINES = {LOG_LINES}",
         """
 local a = {}
@@ -172,26 +177,37 @@ end
 )
 
 # id, rev, op, state, attempt, job, record, created_at, deadline ("" for none), startup ("" until ready),
-# user (digest, "" for none), max_seats ("" for no limit), keep_ms
-# -> {'new'} | {'stands' or 'reused', record, last_active} | {'full'}
+# user (digest, "" for none), max_seats ("" for no limit), keep_ms; of START also fingerprint ("" for none)
+# -> {'new'} | {'stands' or 'reused', record, last_active} | {'full'} | {'other'}
 START = (
     _PUT
     + """
-local known = redis.call('GET', OP .. a.op) or a.id
-if redis.call('EXISTS', SESSION .. known) == 1 then return found('stands', known) end
+local known, asked = string.match(redis.call('GET', OP .. a.op) or a.id, '^(%S*) ?(.*)$')
+if redis.call('EXISTS', SESSION .. known) == 1 then
+  if asked ~= a.fingerprint and known ~= a.id then return {'other'} end
+  return found('stands', known)
+end
+local function remember(id)
+  if a.fingerprint ~= '' then
+    redis.call('SET', OP .. a.op, id .. ' ' .. a.fingerprint, 'PX', KEYED_MS)
+  else
+    redis.call('SET', OP .. a.op, id, 'PX', OP_MS)
+  end
+end
 if a.user ~= '' and a.state ~= 'reserved' then
   local theirs = redis.call('GET', USER .. a.user)
   if theirs then
     local state = redis.call('HGET', SESSION .. theirs, 'state')
     if state and not FINAL[state] then
       redis.call('HSET', SESSION .. theirs, 'last_active', string.format('%.6f', now()))
+      if a.fingerprint ~= '' then remember(theirs) end
       return found('reused', theirs)
     end
     redis.call('DEL', USER .. a.user)
   end
 end
 if full() then return {'full'} end
-redis.call('SET', OP .. a.op, a.id, 'PX', OP_MS)
+remember(a.id)
 put(false)
 return {'new'}
 """

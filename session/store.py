@@ -16,6 +16,10 @@ RESERVED_SECONDS = 900.0  # a reserved record's life: its token lives 600 s, and
 WORKER_SECONDS = 300.0  # a heartbeat's life: a worker seen this recently may be restarting
 SILENT_SECONDS = 5.0  # without a heartbeat (one a second) a worker is not counted on, nor a call
 OP_SECONDS = 60.0  # how long a repeated `start` is known; whoever repeats one does it within seconds
+KEYED_SECONDS = 86400.0  # and of one that carries a fingerprint, which clients repeat within a day
+CIRCUIT_FAILURES = 5  # failed starts within CIRCUIT_SECONDS that open a circuit
+CIRCUIT_SECONDS = 60.0  # for which it is open, and a probe may take to succeed or fail
+CIRCUIT_KEPT_SECONDS = 3600.0  # an open circuit's life: one that nobody asks for is closed after that
 UPDATE_TRIES = 8  # reads and decisions before a contended record is given up; each loser sees a newer revision
 
 
@@ -92,13 +96,14 @@ class SessionStore(Protocol):
     async def look(self, session_id: str) -> tuple[Session, float]:
         """The session's record, and the store's time when it was read. Raises as `get`."""
 
-    async def start(self, session: Session, *, max_seats: int, op: str) -> Started:
+    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> Started:
         """In one step: give back the user's live session, or admit this new one.
 
         A session in a SEATED state takes a seat. The user is `(owner, user_id)`; without `user_id` nothing is reused,
         and a `reserved` session is neither given back nor exchanged for another: it is the user's once it is claimed.
         Reuse counts as a touch. The same `op` again within a minute (its reply was lost), or an id that exists, answers
-        what stands. Raises NoCapacity.
+        what stands. With a `fingerprint` of what is asked for, that is so for KEYED_SECONDS, also of a session that was
+        given back, and the same `op` with another one is refused. Raises NoCapacity, OperationReused.
         """
 
     async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
@@ -215,7 +220,40 @@ class PoolStore(Protocol):
         """Totals for the health answer."""
 
 
-class Store(SessionStore, WatchStore, PoolStore, Protocol):
+class Report(StrEnum):
+    """What became of a start."""
+
+    FAILED = "failed"
+    READY = "ready"
+    UNUSED = "unused"  # it was let through and then not begun
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Whether a start may pass: not when it has to `wait` (seconds). `probe`: it is the only one that may."""
+
+    wait: float = 0.0
+    probe: bool = False
+
+
+class CircuitStore(Protocol):
+    """Circuits by their name: closed, open, or with one probe under way. Every method may raise StoreUnavailable."""
+
+    async def pass_circuit(self, circuit: str, *, session_id: str) -> Passage:
+        """Let this start pass: any while the circuit is closed, none for CIRCUIT_SECONDS while it is open, then one.
+
+        That one is the probe. When it has neither succeeded nor failed after CIRCUIT_SECONDS, another is let through.
+        """
+
+    async def report_circuit(self, circuit: str, report: Report, *, session_id: str) -> None:
+        """Note what became of this start; reported twice, it counts once.
+
+        CIRCUIT_FAILURES failures within CIRCUIT_SECONDS open a closed circuit. An open one heeds nobody but its probe,
+        whose failure opens it anew and whose success closes it; a probe that is unused makes way for another.
+        """
+
+
+class Store(SessionStore, WatchStore, PoolStore, CircuitStore, Protocol):
     """All of it, as the dispatcher needs it."""
 
 

@@ -19,6 +19,7 @@ TESTED_TOGETHER = {
     "session/*_store.py": "tests/session/test_store_contract.py",
     "session/store.py": "tests/session/test_store_contract.py",
     "session/scripts.py": "tests/session/test_store_contract.py",
+    "session/*circuit*.py": "tests/session/test_store_contract_circuit.py",
     "pipeline/providers/*.py": "tests/pipeline/providers/test_providers.py",
 }
 

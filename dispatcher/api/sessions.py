@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query, Request
 
+from dispatcher.addresses import Network, client_address
 from dispatcher.admission import estimated_wait
 from dispatcher.api.schemas import (
     LogsAnswer,
@@ -25,12 +27,15 @@ from dispatcher.api.schemas import (
     facts,
 )
 from dispatcher.dispatch import Begun, Dispatch, Wish
-from dispatcher.errors import BadRequest, StartFailed
+from dispatcher.errors import FAILED, BadRequest
+from dispatcher.gate import Gate
 from dispatcher.metrics import Metrics
-from session.errors import SessionError
+from dispatcher.repeats import KEY_PATTERN, once
+from session.errors import SessionError, StoreUnavailable
 from session.model import FINAL, LIVE, State
 from session.store import LOG_LINES, SessionStore
 
+OWNER = ""  # of every session, as long as there are no API keys
 MAX_WAIT_MS = 10_000  # that an answer may be asked to wait for `ready`
 WARM_SECONDS = 0.5  # estimate of a start with a warm process: 0.42 s to the agent in its room
 COLD_SECONDS = 2.0  # and without one: a fork, and its share of a burst of ten
@@ -38,11 +43,13 @@ COLD_SECONDS = 2.0  # and without one: a fork, and its share of a burst of ten
 
 @dataclass(frozen=True, slots=True)
 class SessionRoutes:
-    """Routes over these parts."""
+    """Routes over these parts. `trusted`: the proxies that are believed where a request comes from."""
 
     store: SessionStore
     dispatch: Dispatch
+    gate: Gate
     metrics: Metrics
+    trusted: Sequence[Network] = ()
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -58,20 +65,42 @@ class SessionRoutes:
 
     async def start(
         self,
+        request: Request,
         body: StartBody | None = None,
         wait_ms: Annotated[int | None, Query(alias="waitMs", ge=0, le=MAX_WAIT_MS)] = None,
+        key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=KEY_PATTERN)] = None,
     ) -> StartAnswer:
-        """Start a session, or give the user's live one again."""
+        """Start a session, or give the user's live one again, or that of the same request."""
         began = time.monotonic()
+        body = body or StartBody()
         try:
-            begun = await self.dispatch.start(_wish(body or StartBody()), wait_ms=wait_ms)
+            begun = await self._begin(body, self._address(request), key=key, wait_ms=wait_ms)
         except SessionError as error:
             self.metrics.refused(error)
             raise
-        self.metrics.started(begun.reused, time.monotonic() - began)
-        if begun.session.state is State.ERROR:
-            raise StartFailed(f"The agent could not start ({begun.session.error}); try again shortly.")
+        outcome: Literal["new", "reused", "repeated"] = (
+            "repeated" if begun.repeated else "reused" if begun.reused else "new"
+        )
+        self.metrics.started(outcome, time.monotonic() - began)
+        if begun.session.error is not None and not begun.repeated:
+            raise FAILED[begun.session.error]
         return _start_answer(begun, self.dispatch.rooms.url, self.dispatch.queue_seconds)
+
+    async def _begin(self, body: StartBody, address: str, *, key: str | None, wait_ms: int | None) -> Begun:
+        """Through the gate to the dispatch, with what no new session needed given back."""
+        wish = _wish(body)
+        repeat = once(key, owner=OWNER, body=body) if key is not None else None
+        permit = self.gate.permit(address, owner=OWNER, user_id=wish.user_id)
+        try:
+            return await self.dispatch.start(wish, wait_ms=wait_ms, permit=permit, once=repeat)
+        except SessionError as error:
+            if not isinstance(error, StoreUnavailable):  # it would not answer this either, and the caller waits
+                await permit.give_back()
+            raise
+
+    def _address(self, request: Request) -> str:
+        peer = request.client.host if request.client is not None else None
+        return client_address(peer, ",".join(request.headers.getlist("x-forwarded-for")), self.trusted)
 
     async def stop(self, body: SessionBody) -> StopAnswer:
         """End a session."""

@@ -14,6 +14,13 @@ def test_an_empty_environment_gives_the_defaults():
     assert settings.livekit_url is None
 
 
+def test_how_starts_are_limited_is_read():
+    given = UpSettings.read({"GREENROOM_RATE_LIMIT": "off", "GREENROOM_TRUSTED_PROXIES": "10.0.0.1"})
+    assert (given.rate_limit, given.trusted_proxies) == ("off", "10.0.0.1")
+    assert given.limits_starts
+    assert not UpSettings.read({}).limits_starts
+
+
 def test_greenroom_port_wins_over_port():
     assert UpSettings.read({"PORT": "9000"}).port == 9000
     assert UpSettings.read({"PORT": "9000", "GREENROOM_PORT": "9001"}).port == 9001

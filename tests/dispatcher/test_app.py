@@ -8,6 +8,7 @@ from dispatcher.app import create_app
 from dispatcher.settings import DispatcherSettings
 from session.memory_store import MemoryStore
 from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.dispatcher.gates import a_gate
 from tests.session.making import NOON, a_worker
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +22,7 @@ def settings(**changes: Any) -> DispatcherSettings:
 async def client(**changes: Any) -> httpx.AsyncClient:
     store = MemoryStore(Clock(NOON))
     await store.beat(a_worker("worker_a", idle=0, agents={"default": ("prompt",)}))
-    app = create_app(store, store, FakeRooms(), settings(**changes))
+    app = create_app(store, FakeRooms(), settings(**changes), a_gate(store))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
 
 

@@ -128,6 +128,7 @@ def run_servers(directory: Path, valkey: ValkeyServer) -> Iterator[Servers]:
             REDIS_URL=valkey.connection_url + "/0",
             LIVEKIT_URL=livekit.url,
             GREENROOM_NAMESPACE="main",
+            GREENROOM_RATE_LIMIT="1000/minute",
             GREENROOM_CALLER_GRACE="0",
             GREENROOM_HANGUP_GRACE="0",
         ) as dispatcher,
@@ -223,6 +224,22 @@ async def test_without_livekit_a_start_gives_its_seat_back_and_a_stop_still_stop
     assert await own_parts.store.seats() == 0
 
 
+@pytest.mark.anyio
+async def test_starts_are_limited_by_who_is_connected_whatever_is_forwarded(shared: Servers, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    url, namespace = shared.valkey.connection_url + "/0", "limited"
+    given = {"REDIS_URL": url, "LIVEKIT_URL": shared.livekit.url, "GREENROOM_NAMESPACE": namespace}
+    with run_dispatcher(tmp_path, port, GREENROOM_RATE_LIMIT="2/hour", **given) as dispatcher:
+        async with replace(shared, dispatcher=dispatcher, namespace=namespace).used() as parts:
+            answers = [
+                await parts.http.post("/api/session/start?waitMs=0", headers={"X-Forwarded-For": f"203.0.113.{each}"})
+                for each in range(3)
+            ]
+            assert [each.status_code for each in answers] == [200, 200, 429]
+            assert int(answers[-1].headers["Retry-After"]) > 3000
+            assert 'greenroom_starts_total{outcome="rate_limited"} 1.0' in (await parts.ask("GET", "/metrics")).text
+
+
 NEEDS_STORE: list[tuple[str, str, dict[str, str]]] = [
     ("POST", "/api/session/start", {}),
     ("POST", "/api/session/stop", {"sessionId": "session_a"}),
@@ -299,6 +316,14 @@ def test_a_missing_setting_is_named_and_the_others_are_not_shown(tmp_path: Path)
     assert "LIVEKIT_API_KEY" in done.stderr
     assert SECRET not in done.stderr
     assert "hidden" not in done.stderr
+
+
+def test_a_limit_that_cannot_be_read_is_an_error_that_names_its_setting(tmp_path: Path) -> None:
+    given = environment(LIVEKIT_API_KEY=KEY, LIVEKIT_API_SECRET=SECRET, GREENROOM_RATE_LIMIT="ten a minute")
+    done = run_to_its_end(tmp_path, given)
+    assert done.returncode == 2
+    assert "GREENROOM_RATE_LIMIT" in done.stderr
+    assert "like 10/minute, or off" in done.stderr
 
 
 def run_to_its_end(directory: Path, given: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

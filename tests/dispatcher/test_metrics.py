@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -35,7 +35,7 @@ def test_every_series_is_there_before_its_first_event(registry: CollectorRegistr
 
 
 def test_every_code_of_a_refusal_is_an_outcome() -> None:
-    assert {code for _, code in STATUS.values()} == set(OUTCOMES) - {"new", "reused"}
+    assert {code for _, code in STATUS.values()} == set(OUTCOMES) - {"new", "reused", "repeated"}
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,11 @@ def test_what_is_promised_can_be_read_from_the_histogram(
     assert value(registry, "http_request_seconds_bucket", route="/api/health", le=promised) == 1
 
 
-@pytest.mark.parametrize(("reused", "outcome"), [(False, "new"), (True, "reused")])
+@pytest.mark.parametrize("outcome", ["new", "reused", "repeated"])
 def test_a_start_is_counted_with_its_seconds(
-    registry: CollectorRegistry, metrics: Metrics, reused: bool, outcome: str
+    registry: CollectorRegistry, metrics: Metrics, outcome: Literal["new", "reused", "repeated"]
 ) -> None:
-    metrics.started(reused, 0.4)
+    metrics.started(outcome, 0.4)
     assert [each for each in OUTCOMES if value(registry, "starts_total", outcome=each)] == [outcome]
     assert value(registry, "start_seconds_sum") == 0.4
 
@@ -105,7 +105,7 @@ def test_a_store_that_is_away_shows_until_it_is_back(registry: CollectorRegistry
 
 
 def test_the_text_is_what_prometheus_reads(metrics: Metrics) -> None:
-    metrics.started(False, 0.4)
+    metrics.started("new", 0.4)
     assert b'greenroom_starts_total{outcome="new"} 1.0\n' in metrics.text()
 
 

@@ -72,13 +72,23 @@ async def test_a_named_error_is_answered_with_its_status_its_code_and_its_words(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", list(refusals.STATUS), ids=lambda kind: kind.__name__)
-async def test_only_a_503_says_when_to_come_back(kind: type[SessionError]) -> None:
+async def test_only_what_passes_says_when_to_come_back(kind: type[SessionError]) -> None:
     response = await _ask(kind(), "GET", "/fails")
     wait = response.headers.get("Retry-After")
-    if response.status_code != 503:
+    if response.status_code not in (429, 503):
         assert wait is None
     else:
         assert wait == ("5" if response.json()["code"] in ("no_capacity", "no_worker") else "2")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", list(refusals.STATUS), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(("seconds", "said"), [(41.2, "42"), (7.0, "7"), (0.001, "1"), (0.0, "1"), (-3.0, "1")])
+async def test_an_error_that_knows_better_when_to_come_back_says_so(
+    kind: type[SessionError], seconds: float, said: str
+) -> None:
+    response = await _ask(kind(retry_after=seconds), "GET", "/fails")
+    assert response.headers.get("Retry-After") == (said if response.status_code in (429, 503) else None)
 
 
 @pytest.mark.anyio

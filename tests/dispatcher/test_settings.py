@@ -97,9 +97,32 @@ def test_who_can_reach_the_api_follows_from_its_host(
     assert _read(environment, GREENROOM_HOST=host).on_loopback is on_loopback
 
 
+def test_starts_are_limited_by_address_unless_it_is_said_otherwise(environment: pytest.MonkeyPatch) -> None:
+    settings = _read(environment)
+    assert (settings.rate_limit, settings.user_limit, settings.trusted_proxies) == ("10/minute", "off", ())
+    settings = _read(environment, GREENROOM_RATE_LIMIT="off", GREENROOM_USER_LIMIT="5 per hour")
+    assert (settings.rate_limit, settings.user_limit) == ("off", "5 per hour")
+
+
+@pytest.mark.parametrize(
+    ("given", "networks"),
+    [
+        pytest.param("10.0.0.0/8, 192.0.2.1,2001:db8::/32", ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"], id="both"),
+        pytest.param("", [], id="none"),
+    ],
+)
+def test_proxies_are_addresses_and_networks(environment: pytest.MonkeyPatch, given: str, networks: list[str]) -> None:
+    read = _read(environment, GREENROOM_TRUSTED_PROXIES=given).trusted_proxies
+    assert [str(each) for each in read] == networks
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        pytest.param("GREENROOM_RATE_LIMIT", "ten a minute", id="a limit in words"),
+        pytest.param("GREENROOM_USER_LIMIT", "0/minute", id="a limit that allows nothing"),
+        pytest.param("GREENROOM_TRUSTED_PROXIES", "10.0.0.1/8", id="a network that is none"),
+        pytest.param("GREENROOM_TRUSTED_PROXIES", "proxy.example", id="a proxy by its name"),
         pytest.param("GREENROOM_PORT", "65536", id="a port that is none"),
         pytest.param("GREENROOM_PORT", "-1", id="a port below all"),
         pytest.param("GREENROOM_PORT", "http", id="a port in words"),

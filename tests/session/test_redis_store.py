@@ -16,7 +16,7 @@ from session.errors import StoreUnavailable, UnreadableRecord
 from session.model import EndReason, State, claimed, ended
 from session.records import to_dict
 from session.redis_store import CONNECTIONS, RedisStore, open_store
-from session.store import RESERVED_SECONDS, Utterance, update
+from session.store import RESERVED_SECONDS, Report, Utterance, update
 from tests.session.making import NOON, a_session, a_session_in, a_worker, admit, eventually
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,7 @@ KEEP = 3600.0
 
 Call = Callable[[RedisStore], Awaitable[Any]]
 
-CALLS: dict[str, Call] = {  # every method of both ports
+CALLS: dict[str, Call] = {  # every method of the ports
     "now": lambda store: store.now(),
     "get": lambda store: store.get("session_a"),
     "start": lambda store: store.start(a_session("session_b"), max_seats=9, op="a"),
@@ -55,6 +55,8 @@ CALLS: dict[str, Call] = {  # every method of both ports
     "gone": lambda store: store.gone("worker_a"),
     "count_spawned": lambda store: store.count_spawned(1),
     "stats": lambda store: store.stats(),
+    "pass_circuit": lambda store: store.pass_circuit("default", session_id="session_a"),
+    "report_circuit": lambda store: store.report_circuit("default", Report.FAILED, session_id="session_a"),
 }
 
 

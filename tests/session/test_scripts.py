@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from session import scripts
 from session.model import EndReason, State, became_ready, claimed, ended
 from session.redis_store import RedisStore, open_store
-from session.store import OP_SECONDS, WORKER_SECONDS, Utterance
+from session.store import CIRCUIT_SECONDS, OP_SECONDS, WORKER_SECONDS, Report, Utterance
 from tests.session.making import NOON, a_session, a_session_in, a_worker, admit
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +33,7 @@ SHAPES = {  # name: type, seconds to live of what the calls below leave (None: f
     "WATCH": ("hash", None),
     "CHECKPOINT": ("string", KEEP),
     "SPOILED": ("string", KEEP),
+    "CIRCUIT": ("zset", CIRCUIT_SECONDS),
 }
 
 
@@ -61,6 +62,7 @@ async def one_of_everything(store: RedisStore) -> None:
     await admit(store, a_session_in(State.READY, session_id="session_c", deadline=NOON))
     await store.first_time("event", seconds=60)
     await store.beat(a_worker())
+    await store.report_circuit("default", Report.FAILED, session_id="session_a")
 
 
 async def test_every_key_is_ours_and_has_the_type_and_life_that_are_written_beside_it(

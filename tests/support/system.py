@@ -86,6 +86,7 @@ class System:
         if "GREENROOM_CACHE" in os.environ:
             inherited["GREENROOM_CACHE"] = os.environ["GREENROOM_CACHE"]
         ours = {"GREENROOM_AGENTS": str(ROOT / "agents"), **{name: str(port) for name, port in self.ports.items()}}
+        ours["GREENROOM_RATE_LIMIT"] = "off"  # every test and every bench comes from one address
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "cli", "up", "--ready-file", str(self._ready_file)],

@@ -16,6 +16,7 @@ from session.model import ErrorReason as Error
 from session.model import Session, became_ready, claimed, failed
 from session.store import Utterance, update
 from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.dispatcher.gates import a_gate
 from tests.session.making import NOON, a_worker
 
 pytestmark = pytest.mark.anyio
@@ -54,7 +55,8 @@ async def stage() -> AsyncIterator[Stage]:
     await store.beat(a_worker("worker_a", idle=1, agents={"default": (), "shop": ()}))
     metrics, app = Metrics(CollectorRegistry()), FastAPI()
     refusals.install(app)
-    app.include_router(SessionRoutes(store, Dispatch(store, store, FakeRooms(), max_seats=9), metrics).router())
+    dispatch = Dispatch(store, FakeRooms(), max_seats=9)
+    app.include_router(SessionRoutes(store, dispatch, a_gate(store), metrics).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
         yield Stage(clock, store, metrics, http)
 

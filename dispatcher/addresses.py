@@ -1,0 +1,41 @@
+"""Which address a request comes from, through proxies that are trusted; pure: knows no request and no setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Network = IPv4Network | IPv6Network
+UNKNOWN = "unknown"  # where a connection has no address; all of them count as one
+_ONE_HOLDER = 64  # bits of an IPv6 address: who has one such network has all its addresses
+
+
+def client_address(peer: str | None, forwarded: str, trusted: Sequence[Network]) -> str:
+    """The nearest address that is not a trusted proxy's: what stands before it anybody may have written.
+
+    Args:
+        peer: who is connected to us; None where that has no address.
+        forwarded: all of X-Forwarded-For, joined by commas; each proxy adds its peer at the end.
+        trusted: the proxies whose entries are believed.
+
+    Returns:
+        An IPv4 address, or an IPv6 network of 64 bits; the last trusted proxy's, where no other can be read.
+    """
+    found = _read(peer or "")
+    if found is None:
+        return UNKNOWN
+    for entry in reversed(forwarded.split(",")):
+        before = _read(entry.strip())
+        if before is None or not any(found in network for network in trusted):
+            break
+        found = before
+    return str(found) if isinstance(found, IPv4Address) else str(IPv6Network((int(found), _ONE_HOLDER), strict=False))
+
+
+def _read(text: str) -> IPv4Address | IPv6Address | None:
+    """An address, as IPv4 where it is one inside of IPv6; None: it is none."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
