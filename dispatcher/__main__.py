@@ -77,13 +77,14 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
         ) as limits,
         open_rooms(settings, settings, callers_url=settings.callers_url) as rooms,
     ):
+        circuit = StartCircuit(store)
         attempts = Attempts(
-            store, rooms, metrics, settings.max_bots, claim_seconds=settings.claim_seconds, timers=timers
+            store, rooms, metrics, circuit, settings.max_bots, claim_seconds=settings.claim_seconds, timers=timers
         )
         watch = Watch(store, rooms, attempts, Line(store, attempts, settings.max_bots), metrics)
         sweep = Sweep(store, rooms, settings, metrics, secret, settings.max_bots)
         running = running_tasks(url, namespace=namespace, sweep=sweep, watch=watch, timers=timers)
-        app = create_app(store, rooms, settings, Gate(limits, StartCircuit(store)), metrics, timers)
+        app = create_app(store, rooms, settings, Gate(limits, circuit), metrics, timers)
         config = uvicorn.Config(
             app,
             access_log=False,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from dispatcher.admission import serving
+from dispatcher.circuit import StartCircuit
 from dispatcher.confirm import LOOK_AGAIN_SECONDS, Facts, GiveUp, Redispatch, Wait, verdict
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.metrics import Metrics
@@ -59,6 +60,7 @@ class Attempts:
         store: sessions, workers and deadlines.
         rooms: LiveKit.
         metrics: where to count.
+        circuit: told of starts that come to nothing.
         max_seats: MAX_BOTS.
         claim_seconds: how long a worker may take to accept.
         timers: who calls `see_to` when a deadline passes.
@@ -68,6 +70,7 @@ class Attempts:
     store: Store
     rooms: Rooms
     metrics: Metrics
+    circuit: StartCircuit
     max_seats: int
     claim_seconds: float = 2.0
     timers: Timers = field(default_factory=NoTimers)
@@ -106,6 +109,7 @@ class Attempts:
         over = ended(session, reason, now) if isinstance(reason, EndReason) else failed(session, reason, now)
         after = await self.store.write(over, op=secrets.token_hex(8))
         self.metrics.ended(after)
+        await self.circuit.failed(after)
         level = "info" if isinstance(reason, EndReason) else "error"
         await note(self.store, session.id, "ended", level=level, reason=str(reason), attempt=session.attempt)
         with suppress(LiveKitUnavailable):  # the sweep closes it then

@@ -101,7 +101,7 @@ class Dispatch:
         now, workers, waiting = await asyncio.gather(
             self.store.now(), self.store.workers(seen_within=WORKER_SECONDS), self.store.queue()
         )
-        session = _new(wish, now)
+        session = replace(_new(wish, now), steps={"request": 0.0})
         once = once or Once(_task(session))
         done = await self._begin(session, workers, waiting=len(waiting), permit=permit, once=once)
         if done.session.id == session.id:

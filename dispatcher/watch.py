@@ -87,7 +87,12 @@ class Watch:
             return
         if event.kind is EventKind.DUE:
             await self._see_to(event.session_id)
-        await self._tell_the_page(event.session_id)
+        with suppress(SessionNotFound, LiveKitUnavailable):
+            session = await self.store.get(event.session_id)
+            if session.recoveries:
+                await self._tell_the_page(session)
+            elif event.kind is EventKind.READY:
+                await self.attempts.circuit.succeeded(session)
 
     async def _see_to(self, session_id: str) -> None:
         async with self._room_for:
@@ -96,14 +101,13 @@ class Watch:
             except SessionError as error:
                 _log.warning("session=%s event=not_seen_to error=%s", session_id, type(error).__name__)
 
-    async def _tell_the_page(self, session_id: str) -> None:
-        with suppress(SessionNotFound, LiveKitUnavailable):
-            session = await self.store.get(session_id)
-            if session.recoveries == 0 or session.state not in (State.READY, State.RECOVERING):
-                return
-            for participant in await self.rooms.participants(session.room):
-                if is_caller(session, participant):
-                    await self.rooms.tell(session.room, participant.identity, session.state)
+    async def _tell_the_page(self, session: Session) -> None:
+        """That the agent is being replaced, and that it has been. Raises LiveKitUnavailable."""
+        if session.state not in (State.READY, State.RECOVERING):
+            return
+        for participant in await self.rooms.participants(session.room):
+            if is_caller(session, participant):
+                await self.rooms.tell(session.room, participant.identity, session.state)
 
     async def _judge_the_silent(self) -> None:
         silent = await self.store.silent(SILENT_SECONDS)

@@ -94,7 +94,7 @@ class MemoryWatch(ABC):
             self._tell(EventKind.DUE, session.id)
         if session.state is State.READY:
             self._calls.setdefault(session.id, self._now())
-            if before is State.RECOVERING:
+            if before not in (None, State.READY):
                 self._tell(EventKind.READY, session.id)
         else:
             self._calls.pop(session.id, None)

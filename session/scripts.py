@@ -146,7 +146,7 @@ local function watch_over(before)  -- what the dispatchers look at, and what the
   end
   if a.state == 'ready' then
     redis.call('ZADD', CALLS, 'NX', now(), a.id)
-    if before == 'recovering' then tell('ready') end
+    if before and before ~= 'ready' then tell('ready') end
   else
     redis.call('ZREM', CALLS, a.id)
   end

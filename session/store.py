@@ -152,7 +152,7 @@ class EventKind(StrEnum):
     """What the store tells the dispatchers at once; each is found later all the same, if the news gets lost."""
 
     DUE = "due"  # its deadline is now: its agent was lost
-    READY = "ready"  # an agent took over
+    READY = "ready"  # an agent has come, or has taken over
     FREED = "freed"  # a seat is free
 
 

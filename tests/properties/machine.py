@@ -97,6 +97,22 @@ class SessionsMachine(RuleBasedStateMachine):
         self._do(getattr(self.world, first)(one))
         self.world.store.meanwhile = None
 
+    @precondition(lambda self: self.world.rooms.asked)
+    @rule(data=st.data())
+    def a_dispatch_comes_twice_at_once(self, data: st.DataObject) -> None:
+        """Two jobs with one ticket; the second claims between what the first reads and what it writes."""
+        asked = data.draw(st.sampled_from(self.world.rooms.asked))
+
+        async def both() -> None:
+            await self.world.deliver(*asked)
+            await self.world.deliver(*asked)
+            one, other = self.world.jobs[-2:]
+            self.world.store.meanwhile = lambda: self.world.claim(other)
+            await self.world.claim(one)
+            self.world.store.meanwhile = None
+
+        self._do(both())
+
     @precondition(lambda self: self.world.jobs)
     @rule(data=st.data(), what=STEPS)
     def a_dispatcher_and_a_job_at_once(self, data: st.DataObject, what: str) -> None:

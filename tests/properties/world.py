@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from dispatcher.attempts import Attempts
+from dispatcher.circuit import StartCircuit
 from dispatcher.dispatch import Dispatch, Wish
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.expiry import verdict
@@ -127,7 +128,7 @@ class World:
         self.rooms = Dispatches()
         metrics = Metrics(CollectorRegistry())
         flaky: Any = self.store
-        self.attempts = attempts(flaky, self.rooms, metrics, MAX_SEATS, chance=lambda: 0.5)
+        self.attempts = attempts(flaky, self.rooms, metrics, StartCircuit(flaky), MAX_SEATS, chance=lambda: 0.5)
         self.dispatch = Dispatch(flaky, self.rooms, MAX_SEATS)
         self.line = Line(flaky, self.attempts, MAX_SEATS)
         self.limits = CallLimits(_env_file=None)  # type: ignore[call-arg]
