@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import logging
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -45,6 +46,7 @@ def main() -> int:
         "GREENROOM_RATE_LIMIT": "off",
     }
     logging.getLogger("livekit").setLevel(logging.CRITICAL)  # the SDK calls every room's end an error
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the system must not outlive this program
     with tempfile.TemporaryDirectory(prefix="greenroom-load-") as directory:
         try:
             with System(Path(directory), environment) as system:

@@ -10,6 +10,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from bench.outcome import Outcome
 
@@ -28,6 +29,8 @@ def draw(path: Path, title: str, outcomes: Sequence[Outcome], machine: Mapping[s
     across = [float(n) for n in range(1, len(ranked) + 1)] if at_once else [outcome.at for outcome in ranked]
     label = "callers, the one first served first" if at_once else "seconds from the beginning, when the call was placed"
     _beginnings(axes[0][0], ranked, across, label)
+    if at_once:
+        axes[0][0].xaxis.set_major_locator(MaxNLocator(integer=True))
     if talked:
         _answers(axes[1][0], ranked, across, label)
     described(fig, title, machine)
@@ -54,6 +57,11 @@ def plain(axis: Any, title: str) -> None:
     axis.set_axisbelow(True)
 
 
+def legend(axis: Any) -> None:
+    """Above the panel, at the right, where no point is."""
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=6, frameon=False, fontsize=9, handletextpad=0.2)
+
+
 def _beginnings(axis: Any, outcomes: Sequence[Outcome], across: Sequence[float], label: str) -> None:
     for name, colour, what in (("agent", AGENT, "agent in the room"), ("sound", SOUND, "first sound heard")):
         points = [
@@ -65,7 +73,7 @@ def _beginnings(axis: Any, outcomes: Sequence[Outcome], across: Sequence[float],
     axis.set_xlabel(label, fontsize=9)
     axis.set_ylabel("seconds", fontsize=9)
     plain(axis, "From the request")
-    axis.legend(loc="upper left", frameon=False, fontsize=9)
+    legend(axis)
 
 
 def _marked(axis: Any, across: Sequence[float], which: Sequence[bool], marker: str, label: str) -> None:

@@ -1,0 +1,136 @@
+"""What every process of a running system takes, and what it keeps on its servers; judges nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import psutil
+from redis.asyncio import Redis
+
+from bench.flat import Allowed
+from bench.processes import in_a_call, memory, total_pss
+from bench.rooms import Rooms
+from tests.support.system import System
+
+ROLES = ("up", "valkey", "livekit", "dispatcher", "worker", "forkserver", "idle", "call")
+"""Of processes: the parts, what the worker forks from, what waits for a call, and what is in one."""
+OTHER = "other"
+MEMORY = Allowed(6.0, share=0.1)  # MB, 2²⁰ bytes: a Go heap breathes that much, a call's more, by what is said in it
+MEMORY_OF_A_CALL = Allowed(15.0, share=0.1)
+FILES = Allowed(4)
+KEYS = Allowed(20, share=0.1)
+ROOMS = Allowed(2)
+PROCESSES = Allowed(2)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One process: memory of its own in MB, open file descriptors."""
+
+    role: str
+    own: float
+    files: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """All of it at one time, `at` in seconds from the beginning.
+
+    Attributes:
+        pss: MB that all processes use together.
+        keys: In the store.
+        rooms: On the server.
+        zombies: Process ids of those that are dead and not yet waited for.
+    """
+
+    at: float
+    usages: Sequence[Usage]
+    pss: float
+    keys: int
+    rooms: int
+    zombies: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One thing over time; None: there was nothing to measure."""
+
+    name: str
+    unit: str
+    values: Sequence[float | None]
+    allowed: Allowed
+
+
+class Sampler:
+    """Takes samples of one system."""
+
+    def __init__(self, system: System, store: Redis, rooms: Rooms) -> None:
+        self._system, self._store, self._rooms = system, store, rooms
+        self._begin = time.monotonic()
+
+    async def take(self) -> Sample:
+        """One sample. Raises NoAnswer when livekit-server gives none, and what the store's driver raises."""
+        at = time.monotonic() - self._begin
+        # In a thread: the kernel takes some 10 ms for each process, and callers are speaking meanwhile.
+        usages, pss, zombies = await asyncio.to_thread(self._processes)
+        return Sample(at, usages, pss, int(await self._store.dbsize()), await self._rooms.count(), zombies)
+
+    def _processes(self) -> tuple[list[Usage], float, list[int]]:
+        up = psutil.Process(self._system.process.pid)
+        parts = {pid: name for name, pid in self._system.pids.items()}
+        every = [up, *up.children(recursive=True)]
+        parents = dict(_parents(every))
+        usages: list[Usage] = []
+        zombies: list[int] = []
+        for process in every:
+            with contextlib.suppress(psutil.NoSuchProcess, OSError, KeyError):  # it ended in between
+                if process.status() == psutil.STATUS_ZOMBIE:
+                    zombies.append(process.pid)
+                    continue
+                role = role_of(process.pid, parents, parts)
+                if role == "job":
+                    role = "call" if in_a_call(process) else "idle"
+                usages.append(Usage(role, memory(process.pid).own, process.num_fds()))
+        return usages, total_pss(process.pid for process in every), zombies
+
+
+def _parents(processes: Sequence[psutil.Process]) -> Iterator[tuple[int, int]]:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            yield process.pid, process.ppid()
+
+
+def role_of(pid: int, parents: dict[int, int], parts: dict[int, str]) -> str:
+    """The role of a process, from who is whose child; `job`: waits for a call or is in one."""
+    if pid in parts:
+        return parts[pid]
+    parent = parents.get(pid, 0)
+    if parts.get(parent) == "worker":
+        return "forkserver" if pid in parents.values() else OTHER
+    return "job" if parts.get(parents.get(parent, 0)) == "worker" else OTHER
+
+
+def series(samples: Sequence[Sample]) -> list[Series]:
+    """Everything that must stay flat; of several processes of one role, their mean."""
+
+    def mean(role: str, what: str) -> list[float | None]:
+        found = [[getattr(usage, what) for usage in sample.usages if usage.role == role] for sample in samples]
+        return [statistics.fmean(values) if values else None for values in found]
+
+    memories = [
+        Series(f"memory, {role}", "MB", mean(role, "own"), MEMORY_OF_A_CALL if role == "call" else MEMORY)
+        for role in ROLES
+    ]
+    return [
+        *memories,
+        Series("memory, all together", "MB", [sample.pss for sample in samples], MEMORY_OF_A_CALL),
+        *(Series(f"open files, {role}", "", mean(role, "files"), FILES) for role in ROLES),
+        Series("keys in the store", "", [float(sample.keys) for sample in samples], KEYS),
+        Series("rooms on the server", "", [float(sample.rooms) for sample in samples], ROOMS),
+        Series("processes", "", [float(len(sample.usages)) for sample in samples], PROCESSES),
+    ]
