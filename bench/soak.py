@@ -1,4 +1,4 @@
-"""`python -m bench.soak`: holds steady calls on a Greenroom of its own for a long time and looks whether anything grows.
+"""`python -m bench.soak`: holds steady calls on a Greenroom of its own for long and looks whether anything grows.
 
 It fails when something grew (memory or open files of a process, keys, rooms), when a dead process stayed, or when a
 call was lost or doubled.
