@@ -87,10 +87,11 @@ async def _say(caller: Caller, outcome: Outcome, line: Line) -> None:
     """Say something when the agent has finished, and note how it was answered and understood."""
     await caller.wait_for_quiet(QUIET_SECONDS, SPOKEN_SECONDS)
     turn = await take_turn(caller, line.sound)
+    state = caller.state if turn.answer is None else None
     since = turn.said.began
     await _comes(caller, lambda: bool(caller.transcript.said("user", since=since)))
     wrong = error_rate(line.words, caller.transcript.said("user", since=since))
-    outcome.turns.append(Said(turn.answer, turn.early, wrong))
+    outcome.turns.append(Said(turn.answer, turn.early, wrong, state))
 
 
 async def _comes(caller: Caller, condition: Callable[[], bool]) -> bool:

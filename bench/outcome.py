@@ -12,11 +12,19 @@ from bench.tables import Row
 
 @dataclass(frozen=True)
 class Said:
-    """One turn of a call: seconds to the answer (None: not measured), and the share of its words not understood."""
+    """One turn of a call.
+
+    Attributes:
+        answer: Seconds from its end to the answer's first sound; None when it wasn't answered, or before its end.
+        early: Whether the agent spoke before its end.
+        wrong: The share of its words that were not understood.
+        state: What the agent said that it was doing, where it didn't answer.
+    """
 
     answer: float | None
     early: bool = False
     wrong: float | None = None
+    state: str | None = None
 
 
 @dataclass

@@ -39,7 +39,9 @@ KEPT_SECONDS = 60.0  # at most
 def main() -> int:
     """Hold the calls; the exit code: 0 when everything stayed as it was."""
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=20.0, help="how long (default 20)")
+    parser.add_argument(
+        "--minutes", type=float, default=20.0, help="how long (default 20; under 5 all is still warming up)"
+    )
     parser.add_argument("--talkers", type=int, default=2, help="callers who talk at any time (default 2)")
     parser.add_argument("--every", type=float, default=10.0, metavar="SECONDS", help="between samples (default 10)")
     parser.add_argument("--seed", type=int, default=1, help="of what is said (default 1)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from cli.caller import Caller, TookTooLong
@@ -30,11 +31,10 @@ class Turn:
 async def take_turn(caller: Caller, sound: Sound) -> Turn:
     """Say `sound` and wait for the answer to begin. Raises NotJoined when the room is lost."""
     said = await caller.speak(sound)
-    try:
+    heard: float | None = None
+    with contextlib.suppress(TookTooLong):
         heard = await caller.wait_for_sound(said.ended, ANSWER_SECONDS)
-    except TookTooLong:
-        return Turn(said, None)
     first = caller.ear.first_sound(said.began)
     if first is not None and first < said.ended:
         return Turn(said, None, early=True)
-    return Turn(said, heard - said.ended)
+    return Turn(said, None if heard is None else heard - said.ended)

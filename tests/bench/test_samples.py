@@ -18,7 +18,7 @@ def test_a_role_is_told_from_who_is_whose_child(pid, role):
 
 
 def sample(at, *usages, keys=5, rooms=2):
-    return Sample(at, usages, pss=700.0, keys=keys, rooms=rooms, zombies=())
+    return Sample(at, usages, pss=700.0, keys=keys, lasting=keys - 3, rooms=rooms, zombies=())
 
 
 def test_several_processes_of_one_role_count_by_their_mean():
@@ -34,4 +34,5 @@ def test_several_processes_of_one_role_count_by_their_mean():
     assert found["memory, worker"] == [80.0, 81.0]
     assert found["memory, all together"] == [700.0, 700.0]
     assert (found["keys in the store"], found["rooms on the server"]) == ([5.0, 9.0], [2.0, 1.0])
+    assert found["keys that never expire"] == [2.0, 6.0]
     assert found["processes"] == [3.0, 1.0]
