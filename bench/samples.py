@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psutil
 from redis.asyncio import Redis
 
-from bench.flat import Allowed
+from bench.flat import Allowed, Verdict, judged
 from bench.processes import in_a_call, memory, total_pss
 from bench.rooms import Rooms
 from tests.support.system import System
@@ -26,6 +26,7 @@ MEMORY_OF_LIVEKIT = Allowed(10.0, share=0.2)  # a Go heap breathes
 FILES = Allowed(4)
 KEYS = Allowed(20, share=0.1)
 LASTING = Allowed(5)
+KEYS_SETTLE_SECONDS = 630.0  # the longest life of what every call leaves: a webhook's id is known for 600 s
 ROOMS = Allowed(2)
 PROCESSES = Allowed(2)
 
@@ -61,12 +62,31 @@ class Sample:
 
 @dataclass(frozen=True)
 class Series:
-    """One thing over time; None: there was nothing to measure."""
+    """One thing over time.
+
+    Attributes:
+        times: Seconds from the beginning, of each value.
+        values: None: there was nothing to measure.
+        settles: Seconds for which it grows as it should. A soak that is shorter says nothing of it.
+    """
 
     name: str
     unit: str
+    times: Sequence[float]
     values: Sequence[float | None]
     allowed: Allowed
+    settles: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it stayed flat once it had settled."""
+        settled = [value for at, value in zip(self.times, self.values, strict=True) if at >= self.settles]
+        return judged(settled, self.allowed)
+
+    @property
+    def passes(self) -> bool:
+        """Whether it stayed flat, or needs a longer soak for its verdict."""
+        return self.verdict.flat is True or (self.settles > 0 and self.verdict.flat is None)
 
 
 class Sampler:
@@ -128,13 +148,16 @@ def series(samples: Sequence[Sample]) -> list[Series]:
         found = [[getattr(usage, what) for usage in sample.usages if usage.role == role] for sample in samples]
         return [statistics.fmean(values) if values else None for values in found]
 
+    def made(name: str, unit: str, values: Sequence[float | None], allowed: Allowed, settles: float = 0.0) -> Series:
+        return Series(name, unit, [sample.at for sample in samples], values, allowed, settles)
+
     own = {"call": MEMORY_OF_CALLS, "livekit": MEMORY_OF_LIVEKIT}
     return [
-        *(Series(f"memory, {role}", "MB", mean(role, "memory"), own.get(role, MEMORY)) for role in ROLES),
-        Series("memory, all together", "MB", [sample.pss for sample in samples], MEMORY_OF_CALLS),
-        *(Series(f"open files, {role}", "", mean(role, "files"), FILES) for role in ROLES),
-        Series("keys in the store", "", [float(sample.keys) for sample in samples], KEYS),
-        Series("keys that never expire", "", [float(sample.lasting) for sample in samples], LASTING),
-        Series("rooms on the server", "", [float(sample.rooms) for sample in samples], ROOMS),
-        Series("processes", "", [float(len(sample.usages)) for sample in samples], PROCESSES),
+        *(made(f"memory, {role}", "MB", mean(role, "memory"), own.get(role, MEMORY)) for role in ROLES),
+        made("memory, all together", "MB", [sample.pss for sample in samples], MEMORY_OF_CALLS),
+        *(made(f"open files, {role}", "", mean(role, "files"), FILES) for role in ROLES),
+        made("keys in the store", "", [float(sample.keys) for sample in samples], KEYS, KEYS_SETTLE_SECONDS),
+        made("keys that never expire", "", [float(sample.lasting) for sample in samples], LASTING),
+        made("rooms on the server", "", [float(sample.rooms) for sample in samples], ROOMS),
+        made("processes", "", [float(len(sample.usages)) for sample in samples], PROCESSES),
     ]

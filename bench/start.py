@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,8 +71,16 @@ class _Lost(Exception):
 class Follower:
     """Starts a session and follows it."""
 
-    def __init__(self, control: Control, rooms: Agents, clock: Callable[[], float] = time.monotonic) -> None:
-        self._control, self._rooms, self._clock = control, rooms, clock
+    def __init__(
+        self,
+        control: Control,
+        rooms: Agents,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`clock` and `sleep` are the time in seconds and the wait for it to pass."""
+        self._control, self._rooms, self._clock, self._sleep = control, rooms, clock, sleep
 
     async def follow(self, started: Started, hold: float) -> None:
         """Start a session, see it ready, and ready still (or again) after `hold` seconds, and stop it; fills in."""
@@ -104,7 +112,7 @@ class Follower:
                 if refused.retry_after is None or self._clock() + refused.retry_after > deadline:
                     raise
                 started.refusals += 1
-                await asyncio.sleep(refused.retry_after)
+                await self._sleep(refused.retry_after)
                 continue
             started.session, started.queued = answer.session, answer.status == "queued"
             return asked
@@ -123,14 +131,14 @@ class Follower:
                 return
             if self._clock() > deadline:
                 raise _Lost(f"{known['status']} with {len(there)} agents after {READY_SECONDS:g} s")
-            await asyncio.sleep(LOOK_SECONDS)
+            await self._sleep(LOOK_SECONDS)
 
     async def _held(self, session: str, seen: Seen, seconds: float) -> None:
         """Look who is there for a while."""
         end = self._clock() + seconds
         while self._clock() < end:
             await self._look(session, seen)
-            await asyncio.sleep(LOOK_SECONDS)
+            await self._sleep(LOOK_SECONDS)
 
     async def _look(self, session: str, seen: Seen) -> list[str]:
         there = await self._rooms.agents(session)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.samples import Sample, Usage, role_of, series
+from bench.flat import Allowed
+from bench.samples import Sample, Series, Usage, role_of, series
 
 PARTS = {10: "up", 11: "valkey", 12: "livekit", 13: "dispatcher", 14: "worker"}
 PARENTS = {11: 10, 12: 10, 13: 10, 14: 10, 15: 10, 20: 14, 21: 14, 30: 20, 31: 20}
@@ -36,3 +37,23 @@ def test_several_processes_of_one_role_count_by_their_mean():
     assert (found["keys in the store"], found["rooms on the server"]) == ([5.0, 9.0], [2.0, 1.0])
     assert found["keys that never expire"] == [2.0, 6.0]
     assert found["processes"] == [3.0, 1.0]
+
+
+def over_time(values, settles=0.0):
+    return Series("x", "", [10.0 * number for number in range(len(values))], values, Allowed(1), settles)
+
+
+def test_what_grows_until_it_has_settled_is_judged_from_then_on():
+    rises = [float(min(number, 30)) for number in range(60)]
+    assert over_time(rises).verdict.flat is False
+    assert over_time(rises, settles=300.0).verdict.flat is True
+    assert over_time([float(number) for number in range(60)], settles=300.0).passes is False
+
+
+def test_a_soak_that_is_over_before_it_has_settled_says_nothing_of_it():
+    short = over_time([float(number) for number in range(20)], settles=300.0)
+    assert (short.verdict.flat, short.passes) == (None, True)
+
+
+def test_what_needs_no_settling_must_be_known_to_be_flat():
+    assert not over_time([1.0] * 5).passes

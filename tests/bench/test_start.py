@@ -42,19 +42,22 @@ class Room:
 
 
 class Clock:
-    """Goes on by half a second with every look at it."""
+    """Goes on when somebody sleeps, and takes no time for it."""
 
     def __init__(self):
-        self._now = 0.0
+        self.now = 0.0
 
     def __call__(self):
-        self._now += 0.5
-        return self._now
+        return self.now
+
+    async def sleep(self, seconds):
+        self.now += seconds
 
 
 async def followed(dispatcher, room, hold=2.0):
     started = Started(around=True, at=0.0)
-    await Follower(dispatcher, room, Clock()).follow(started, hold)
+    clock = Clock()
+    await Follower(dispatcher, room, clock=clock, sleep=clock.sleep).follow(started, hold)
     return started
 
 
