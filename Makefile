@@ -1,5 +1,5 @@
 # Every target makes sure of the set-up first; when nothing has changed that takes no time.
-.PHONY: help setup lock up call demo check test bench clean
+.PHONY: help setup lock up call demo check test bench load restarts soak clean
 
 BIN := .venv/bin
 # A run that hangs must fail, not wait for ever: 10 minutes, then 30 seconds to end, then by force.
@@ -36,6 +36,15 @@ test: check ## check, and every test, with real servers and real speech
 
 bench: setup ## measure, side by side with a process per call
 	@$(BIN)/python -m bench $(ARGS)
+
+load: setup ## place real calls and count the lost and doubled; ARGS="--burst 20", "--poisson 6 --minutes 5", "--ramp 30"
+	@$(BIN)/python -m bench.load $(if $(ARGS),$(ARGS),--burst 20)
+
+restarts: setup ## start 500 sessions while the worker is restarted again and again; ARGS="--starts 20" for fewer
+	@$(BIN)/python -m bench.restarts $(ARGS)
+
+soak: setup ## hold calls for 20 minutes and look whether anything grows; ARGS="--minutes 5" for less
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 clean: ## remove what was made here: venv, caches, state (the livekit-server binary is kept in the user's cache)
 	rm -rf .venv .cache .greenroom .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

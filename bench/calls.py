@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from bench.designs import Design
 from bench.processes import CpuMeter, memory
 from bench.stats import Figure
+from bench.turn import ANSWER_SECONDS, take_turn
 from cli.caller import Caller, CallError, TookTooLong
 from cli.control import Control, ControlError
-from cli.microphone import Utterance
 from cli.wav import Sound
 
 READY_TRIES = 100  # 50 ms apart
 AGENT_SECONDS = 180.0  # ten processes that load at once took 38 s on two cores, and 90 s on busy ones
 GREETING_SECONDS = 20.0
-ANSWER_SECONDS = 10.0
 QUIET_SECONDS = 1.0  # between an answer and what is said next, as people leave it
 TURNS = 2  # a round: different speech each, and the second with a conversation before it
 LONG_REQUEST = "Remember that the parcel stands behind the green door in the old garden, beside the blue gate."
@@ -97,21 +96,13 @@ async def one_call(run: Bench, design: Design, *, interrupt: bool) -> None:
 
 async def _turn(run: Bench, design: Design, caller: Caller) -> None:
     """Say something and time the answer."""
-    said = await caller.speak(run.next_speech(design))
-    try:
-        heard = await caller.wait_for_sound(said.ended, ANSWER_SECONDS)
-    except TookTooLong:
-        run.faults.append(f"{design.name}: no answer within {ANSWER_SECONDS:g} s")
-        return
-    if _agent_spoke_meanwhile(caller, said):
+    turn = await take_turn(caller, run.next_speech(design))
+    if turn.answer is not None:
+        run.add("turn", design, turn.answer)
+    elif turn.early:
         run.faults.append(f"{design.name}: the agent answered before the speech was over; not counted")
-        return
-    run.add("turn", design, heard - said.ended)
-
-
-def _agent_spoke_meanwhile(caller: Caller, said: Utterance) -> bool:
-    first = caller.ear.first_sound(said.began)
-    return first is not None and first < said.ended
+    else:
+        run.faults.append(f"{design.name}: no answer within {ANSWER_SECONDS:g} s")
 
 
 async def _barge_in(run: Bench, design: Design, caller: Caller) -> None:

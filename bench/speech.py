@@ -41,6 +41,11 @@ def cut(sound: Sound) -> list[Sound]:
     return found
 
 
+def spoken_in(path: Path) -> list[Sound]:
+    """The utterances of one recording."""
+    return cut(wav.read(path))
+
+
 def utterances() -> list[Sound]:
     """All of them, in the same order on every machine that has the same files."""
-    return [each for path in recordings() for each in cut(wav.read(path))]
+    return [each for path in recordings() for each in spoken_in(path)]

@@ -19,12 +19,13 @@ class NotReachable(ControlError):
 
 
 class Refused(ControlError):
-    """The API said no, and why."""
+    """The API said no, and why. `retry_after`: seconds after which to ask again; None when it didn't say."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(f"{message} ({code}, HTTP {status})")
         self.status = status
         self.code = code
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,9 @@ class Control:
             raise ControlError(f"{self.url}{path} gave HTTP {response.status_code}, no JSON object: is it Greenroom?")
         if not response.is_success:
             reason = str(answer.get("error") or "no reason given")
-            raise Refused(response.status_code, str(answer.get("code") or "unknown"), reason)
+            after = response.headers.get("retry-after", "")
+            retry_after = float(after) if after.isdecimal() else None  # the other form, a date, isn't ours
+            raise Refused(response.status_code, str(answer.get("code") or "unknown"), reason, retry_after)
         return answer
 
     async def _request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:

@@ -16,12 +16,13 @@ Pss:              102400 kB
 Pss_Dirty:         50000 kB
 Private_Clean:      1024 kB
 Private_Dirty:     10240 kB
+Anonymous:        153600 kB
 """
 
 
 def test_memory_of_its_own_is_what_nobody_else_maps():
     found = parsed(ROLLUP)
-    assert (found.own, found.pss) == (11.0, 100.0)
+    assert (found.own, found.pss, found.allocated) == (11.0, 100.0, 150.0)
 
 
 def test_memory_that_a_process_takes_is_seen():

@@ -1,6 +1,7 @@
 """The API's answers, refusals and silences as a caller meets them."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -9,6 +10,20 @@ from tests.support.standin import standing_in
 from tests.support.system import free_ports
 
 pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def answering(answer):
+    """A server that says the same to every request; its address."""
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 @pytest.fixture
@@ -35,6 +50,22 @@ async def test_a_refusal_carries_its_code_and_its_sentence(control):
     assert (refusal.value.status, refusal.value.code) == (422, "unknown_agent")
 
 
+@pytest.mark.parametrize(
+    ("header", "after"),
+    [(b"retry-after: 5\r\n", 5.0), (b"retry-after: Wed, 21 Oct 2026 07:28:00 GMT\r\n", None), (b"", None)],
+    ids=["in seconds", "at a date, which is not our form", "not said"],
+)
+async def test_a_refusal_carries_when_to_ask_again(header, after):
+    body = b'{"success": false, "error": "No worker.", "code": "no_worker"}'
+    answer = b"HTTP/1.1 503 X\r\n" + header + b"content-length: %d\r\n\r\n" % len(body) + body
+    async with answering(answer) as url:
+        control = Control(url)
+        with pytest.raises(Refused) as refusal:
+            await control.start()
+        await control.close()
+    assert (refusal.value.code, refusal.value.retry_after) == ("no_worker", after)
+
+
 async def test_where_nothing_listens_the_way_to_start_is_told():
     control = Control(f"http://127.0.0.1:{free_ports(1)[0]}")
     with pytest.raises(NotReachable, match="Is Greenroom running\\? Start it with `make up`"):
@@ -52,14 +83,8 @@ async def test_where_nothing_listens_the_way_to_start_is_told():
     ids=["a web page", "another API", "no HTTP at all"],
 )
 async def test_what_is_not_greenroom_is_recognised(answer, complaint):
-    async def serve(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        control = Control(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with answering(answer) as url:
+        control = Control(url)
         with pytest.raises(ControlError, match=complaint):
             await control.start()
         await control.close()
