@@ -90,6 +90,7 @@ class Caller:
         self.lost: str | None = None
         self.started: Started | None = None
         self.room = rtc.Room()
+        self._left = False
         self._source = source
         self._on_line = on_line
         self._on_track = on_track
@@ -220,6 +221,9 @@ class Caller:
 
     async def leave(self) -> None:
         """Leave the room and close everything; the session isn't stopped. May be called twice."""
+        if self._left:
+            return
+        self._left = True
         await self.microphone.close()
         await self.ear.close()
         for task in self._reading:

@@ -56,6 +56,7 @@ class Parts:
     microphone: Microphone
     stt: STTService
     ears: Sequence[FrameProcessor]
+    before_brain: FrameProcessor
     llm: LLMService
     voice: Sequence[FrameProcessor]
     tts: TTSService
@@ -131,6 +132,7 @@ def build(
             parts.stt,
             *parts.ears,
             aggregators.user(),
+            parts.before_brain,
             parts.llm,
             *parts.voice,
             parts.tts,

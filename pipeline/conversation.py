@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from pipecat.frames.frames import (
     ErrorFrame,
@@ -33,6 +34,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from pipeline.agents import ResolvedAgent
+from pipeline.before_brain import BeforeBrain
 from pipeline.build import Analyzers, Parts, build
 from pipeline.checkpoint import Checkpoint
 from pipeline.journal import Journal
@@ -72,6 +74,13 @@ class Failures:
         return permanent or repeated
 
 
+class Keep(Protocol):
+    """Keeps a checkpoint where the next agent finds it."""
+
+    async def __call__(self, checkpoint: Checkpoint, *, for_tool: bool) -> None:
+        """Keep it; returns when it is kept, or when waiting any longer would cost the caller too much."""
+
+
 class Conversation:
     """A pipeline made for one agent and one caller.
 
@@ -86,7 +95,8 @@ class Conversation:
         listener: told what happens; `conversation_changed` when `checkpoint` has something new.
         session_id: for the agent's tools.
         restored: where another agent left off; then `resume` it instead of greeting.
-        before_tool: awaited before a tool runs that must not run twice; must bound its own time, and not raise.
+        keep: awaited with the checkpoint before the brain runs, and before a tool does that must not run twice; must
+            bound its own time, and not raise. Told whether it is for a tool.
     """
 
     def __init__(
@@ -99,14 +109,14 @@ class Conversation:
         listener: Listener,
         session_id: str,
         restored: Restored | None = None,
-        before_tool: Callable[[Checkpoint], Awaitable[None]] | None = None,
+        keep: Keep | None = None,
     ) -> None:
         self._agent = agent
         self._listener = listener
         self._sink = sink
         begins = restored or Restored()
         self._leaving = begins.leaving
-        self._before_tool = before_tool
+        self._keep = keep
         self._failures = Failures()
         self._runner: WorkerRunner | None = None
         self._started = asyncio.Event()
@@ -114,13 +124,14 @@ class Conversation:
         self.speaker = Speaker(sink, self._begins, self._said_aside)
         call = Call(session_id=session_id, agent=agent.name, end=self._leave)
         llm = make_llm(agent.llm, settings, prompt=agent.prompt)
-        self._journal = Journal(listener.conversation_changed, self._write_down)
+        self._journal = Journal(listener.conversation_changed, self._before_tool)
         register_tools(llm, agent.tools, call, self._journal, timeout=settings.tool_timeout)
         extra = agent.extra_processors(call)
         parts = Parts(
             microphone=self.microphone,
             stt=make_stt(agent.stt, settings, language=agent.language),
             ears=extra.ears,
+            before_brain=BeforeBrain(self._before_brain),
             llm=llm,
             voice=extra.voice,
             tts=make_tts(agent.tts, settings, voice=agent.voice, language=agent.language),
@@ -216,9 +227,13 @@ class Conversation:
     async def _leave(self) -> None:
         self._leaving = True
 
-    async def _write_down(self) -> None:
-        if self._before_tool is not None:
-            await self._before_tool(self.checkpoint())
+    async def _before_tool(self) -> None:
+        if self._keep is not None:
+            await self._keep(self.checkpoint(), for_tool=True)
+
+    async def _before_brain(self) -> None:
+        if self._keep is not None:
+            await self._keep(self.checkpoint(), for_tool=False)
 
     def _begins(self, sentence: str) -> None:
         self._listener.agent_sentence(sentence)

@@ -239,7 +239,7 @@ class Call:
             listener=self,
             session_id=self._session.id,
             restored=self._before,
-            before_tool=self._memory.before_tool,
+            keep=self._memory.keep_first,
         )
         self._dropped_out = resolved.dropped_out
         conversation.speaker.first_audio = self._first_audio

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5  # between two tries while the store is away
 BEFORE_TOOL_SECONDS = 1.0  # for the journal, before a tool runs all the same: a caller is waiting
+BEFORE_BRAIN_SECONDS = 0.25  # for the caller's words, likewise; it takes a millisecond
 RECALL_SECONDS = 3.0  # for a checkpoint to be read; without one the conversation begins anew
 
 
@@ -36,6 +37,7 @@ class Memory:
     def __init__(self, store: WatchStore, session: Session, job: str, on_stale: Callable[[], None]) -> None:
         self._store, self._session, self._on_stale = store, session, on_stale
         self._fence: dict[str, Any] = {"attempt": session.attempt, "job": job}
+        self._away = False
         self._due = asyncio.Event()
         self._writing = asyncio.Lock()  # an older one must not overtake a newer one
 
@@ -51,23 +53,33 @@ class Memory:
             try:
                 async with self._writing:
                     await self.keep(take())
+                    self._away = False
             except StoreUnavailable:
+                self._away = True
                 self._due.set()
                 await asyncio.sleep(RETRY_SECONDS)
             except Stale:
                 self._on_stale()
                 return
 
-    async def before_tool(self, checkpoint: Checkpoint) -> None:
-        """Keep the journal before a tool runs that must not run twice; a store that is away does not stop it."""
+    async def keep_first(self, checkpoint: Checkpoint, *, for_tool: bool) -> None:
+        """Keep what the brain is about to answer, or the journal of a tool that must not run twice, before it does.
+
+        A store that is away does not stop the conversation: `run` keeps it later.
+        """
+        seconds = BEFORE_TOOL_SECONDS if for_tool else 0.0 if self._away else BEFORE_BRAIN_SECONDS
         try:
-            async with asyncio.timeout(BEFORE_TOOL_SECONDS), self._writing:
-                await insist(lambda: self.keep(checkpoint), BEFORE_TOOL_SECONDS)
+            async with asyncio.timeout(seconds), self._writing:
+                await self.keep(checkpoint)
+                self._away = False
         except Stale:
             self._on_stale()
             await asyncio.get_running_loop().create_future()  # another agent has the call: this one does nothing more
         except (StoreUnavailable, TimeoutError):
-            logger.warning("session=%s event=tool_not_journalled", self._session.id)
+            self._away = True
+            self.changed()
+            if for_tool:
+                logger.warning("session=%s event=tool_not_journalled", self._session.id)
 
     async def keep(self, checkpoint: Checkpoint) -> None:
         """Keep this one. Raises Stale, StoreUnavailable."""

@@ -45,6 +45,8 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
         slots = Slots(settings.slots)
         door = Doorkeeper(store, slots, settings, worker_id)
         server = make_server(settings, slots, door.accept)
+        registered = asyncio.Event()
+        server.on("worker_registered", lambda *_: registered.set())
         running = asyncio.create_task(server.run(), name="agent server")
         told = _told_to_stop()
         started = time.time()
@@ -61,7 +63,8 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
                 id=worker_id,
                 host=socket.gethostname(),
                 started_at=started,
-                slots=settings.slots,
+                # Until it is known to LiveKit and a process was warm, a dispatch would go nowhere.
+                slots=settings.slots if registered.is_set() and pool.spawned else 0,
                 target=settings.pool_size,
                 idle=counts.idle,
                 starting=counts.starting,

@@ -47,7 +47,12 @@ FOUND: list[tuple[str, Session, list[Participant], list[Repair]]] = [
     ("no agent yet", a_session_in(State.STARTING, attempt=2, caller=Caller.PRESENT), [CALLER], []),
     ("a recovery", a_session_in(State.RECOVERING, job=None, attempt=2, caller=Caller.PRESENT), [CALLER], []),
     ("the caller's leaving was not told", ready(), [AGENT], [CallerIs("session_a", Caller.AWAY)]),
-    ("the caller's coming was not told", ready(caller=Caller.ABSENT), [AGENT, CALLER], [CallerIs("session_a", Caller.PRESENT)]),
+    (
+        "the caller's coming was not told",
+        ready(caller=Caller.ABSENT),
+        [AGENT, CALLER],
+        [CallerIs("session_a", Caller.PRESENT)],
+    ),
     ("the caller is away and the record says so", ready(caller=Caller.AWAY), [AGENT], []),
     (
         "a reserved session whose caller has come",
@@ -103,6 +108,10 @@ def test_a_room_whose_counts_fit_is_looked_into_once_a_round(publishers: int) ->
 
 
 def test_the_rooms_that_fit_take_turns() -> None:
-    sessions = [ready(room=f"session_{n}") for n in range(3)]
+    sessions = [
+        a_session_in(State.READY, session_id=f"session_{n}", attempt=2, caller=Caller.PRESENT) for n in range(30)
+    ]
     rooms = {each.room: OpenRoom(each.room, "RM", people=1, publishers=2) for each in sessions}
-    assert worth_a_look(sessions, rooms, turn=0, now=LATER) in ([], sessions)
+    turns = [worth_a_look(sessions, rooms, turn=turn, now=LATER) for turn in range(ROUNDS)]
+    assert sorted(each.id for some in turns for each in some) == sorted(each.id for each in sessions)
+    assert max(len(some) for some in turns) < len(sessions) / 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -11,8 +11,7 @@ from pydantic import SecretStr
 
 from pipeline.agents import Agent, Provider
 from pipeline.build import Analyzers, make_analyzers
-from pipeline.checkpoint import Checkpoint
-from pipeline.conversation import Conversation
+from pipeline.conversation import Conversation, Keep
 from pipeline.local import hibari
 from pipeline.restore import Restored
 from pipeline.settings import PipelineSettings
@@ -48,7 +47,7 @@ async def talking(
     *,
     plays: bool = True,
     restored: Restored | None = None,
-    before_tool: Callable[[Checkpoint], Awaitable[None]] | None = None,
+    keep: Keep | None = None,
     **agent: Any,
 ) -> AsyncIterator[Talk]:
     settings = settings or PipelineSettings(turn="silence")
@@ -62,7 +61,7 @@ async def talking(
         listener=notes,
         session_id="session_a",
         restored=restored,
-        before_tool=before_tool,
+        keep=keep,
     )
     running = asyncio.create_task(conversation.run(), name="conversation")
     try:

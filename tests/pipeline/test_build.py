@@ -34,6 +34,10 @@ class Guard(Tail):
     """An agent's own processor between ears and brain."""
 
 
+class Before(Tail):
+    """What happens before the brain."""
+
+
 class Filter(Tail):
     """An agent's own processor between brain and voice."""
 
@@ -46,6 +50,7 @@ def built(settings: PipelineSettings) -> Built:
         microphone=Microphone(),
         stt=Ears(),  # type: ignore[arg-type]
         ears=[Guard()],
+        before_brain=Before(),
         llm=Brain(),  # type: ignore[arg-type]
         voice=[Filter()],
         tts=Voice(),  # type: ignore[arg-type]
@@ -63,7 +68,18 @@ async def test_sound_and_words_go_through_the_parts_in_order() -> None:
     outer = built(silence()).worker._pipeline
     (inner,) = [processor for processor in outer.processors if isinstance(processor, Pipeline)]
     order = [type(processor) for processor in inner.processors]
-    expected = [Microphone, Ears, Guard, LLMUserAggregator, Brain, Filter, Voice, Speaker, LLMAssistantAggregator]
+    expected = [
+        Microphone,
+        Ears,
+        Guard,
+        LLMUserAggregator,
+        Before,
+        Brain,
+        Filter,
+        Voice,
+        Speaker,
+        LLMAssistantAggregator,
+    ]
     assert [kind for kind in order if kind in expected] == expected
 
 

@@ -150,22 +150,27 @@ class Oven:
 
 
 class Keeper:
-    """Keeps each checkpoint that is to be written before a tool runs, and what had run by then."""
+    """Keeps what is to be written before the brain or a tool runs, and what had run by then."""
 
     def __init__(self, oven: Oven) -> None:
         self.oven = oven
         self.kept: list[tuple[Checkpoint, list[str]]] = []
+        self.before_the_brain: list[Checkpoint] = []
 
-    async def keep(self, checkpoint: Checkpoint) -> None:
-        self.kept.append((checkpoint, list(self.oven.ran)))
+    async def keep(self, checkpoint: Checkpoint, *, for_tool: bool) -> None:
+        if for_tool:
+            self.kept.append((checkpoint, list(self.oven.ran)))
+        else:
+            self.before_the_brain.append(checkpoint)
 
 
 async def test_a_tool_that_must_not_run_twice_is_written_down_before_it_runs(analyzers: Analyzers) -> None:
     oven = Oven()
     keeper = Keeper(oven)
-    async with talking(analyzers, tools=oven.tools(), before_tool=keeper.keep) as talk:
+    async with talking(analyzers, tools=oven.tools(), keep=keeper.keep) as talk:
         await talk.conversation.answer("Make a pizza please.")
         await until(lambda: oven.ran, "the tool runs", seconds=20)
+        assert keeper.before_the_brain[0].messages[-1] == {"role": "user", "content": "Make a pizza please."}
         ((before, ran),) = keeper.kept
         assert (ran, [(entry.name, entry.done) for entry in before.journal]) == ([], [("pizza", False)])
         await until(lambda: "IN_PROGRESS" in str(talk.conversation.checkpoint().messages), "it is in the context")
@@ -185,7 +190,7 @@ async def test_a_tool_that_must_not_run_twice_is_written_down_before_it_runs(ana
 async def test_a_repeatable_tool_waits_for_no_store_and_runs_again(analyzers: Analyzers) -> None:
     oven = Oven()
     keeper = Keeper(oven)
-    async with talking(analyzers, tools=oven.tools(), before_tool=keeper.keep) as talk:
+    async with talking(analyzers, tools=oven.tools(), keep=keeper.keep) as talk:
         await talk.conversation.answer("What are the prices?")
         await until(lambda: oven.ran, "the tool runs", seconds=20)
         assert keeper.kept == []
