@@ -1,5 +1,5 @@
 # Every target makes sure of the set-up first; when nothing has changed that takes no time.
-.PHONY: help setup lock up call demo check test bench load restarts soak clean
+.PHONY: help setup lock up call demo check test drills bench load restarts soak clean
 
 BIN := .venv/bin
 # A run that hangs must fail, not wait for ever: 10 minutes, then 30 seconds to end, then by force.
@@ -32,7 +32,10 @@ check: setup ## formatting, rules, types, imports, layout: no test runs
 	@$(BIN)/pytest --quiet tests/test_layout.py
 
 test: check ## check, and every test, with real servers and real speech
-	@$(LIMIT) $(BIN)/pytest
+	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills
+
+drills: setup ## do harm to a real system with real callers, and see that nothing is lost or doubled
+	@timeout --kill-after=60 1500 $(BIN)/pytest tests/drills
 
 bench: setup ## measure, side by side with a process per call
 	@$(BIN)/python -m bench $(ARGS)
