@@ -221,6 +221,18 @@ async def test_an_attempt_whose_agent_was_lost_is_not_accepted_again() -> None:
         assert asked.rejected == [True]
 
 
+async def test_a_job_that_came_to_no_process_is_written_down_so_that_the_next_attempt_begins_at_once() -> None:
+    store = await a_store(a_session())
+    door, slots = a_door(store)
+    asked = Asked(a_job(), fails=RuntimeError("no process became available"))
+    with pytest.raises(RuntimeError):
+        await door.accept(asked.request)
+    await door.reported()
+    session = await store.get("session_a")
+    assert (session.state, session.claimable, session.deadline) == (State.STARTING, False, NOON)
+    assert slots.load == 0
+
+
 async def test_the_death_of_an_agent_that_its_session_counts_on_is_a_loss() -> None:
     store = await a_store(a_session())
     await a_call(store)
