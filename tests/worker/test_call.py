@@ -13,15 +13,18 @@ from livekit import rtc
 from livekit.agents.types import TOPIC_CHAT
 from livekit.rtc.participant import PublishTrackError
 
+from pipeline import providers
 from pipeline.agents import Agent, Provider
 from pipeline.build import Analyzers, make_analyzers
 from pipeline.settings import PipelineSettings
 from pipeline.speaker import OUT_RATE
+from session.errors import StoreUnavailable
 from session.memory_store import MemoryStore
-from session.model import Caller, EndReason, ErrorReason, Session, State, ended, started
-from session.store import update
+from session.model import Caller, EndReason, ErrorReason, Session, State, dispatched, ended
+from session.redis_store import CALL_SECONDS
+from session.store import SILENT_SECONDS, update
 from tests.pipeline.stage import until
-from tests.session.making import NOON, a_session
+from tests.session.making import NOON, a_session, a_worker
 from tests.worker.jobs import a_job
 from tests.worker.rooms import FakeRoom, Letter, Participant, Publication
 from worker.call import Call
@@ -32,6 +35,7 @@ pytestmark = pytest.mark.anyio
 
 CALLER = "caller-session_a"
 GREETING = "Good day."
+LONG = " ".join(f"This is sentence number {number} of a long greeting." for number in range(1, 9))
 SETTINGS = PipelineSettings(_env_file=None, turn="silence", openai_base_url="http://127.0.0.1:9/v1")
 AGENTS = {
     "default": Agent(name="default", prompt="Be kind.", greeting=GREETING),
@@ -41,6 +45,14 @@ AGENTS = {
 }
 ANALYZERS = make_analyzers(SETTINGS)
 PATIENT = Patience(join=60, dropped=60, hung_up=60)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """Load the models, as the forkserver does: a first sentence would come too late on a busy machine."""
+    agent = AGENTS["default"].resolve(SETTINGS)
+    providers.preload("stt", agent.stt)
+    providers.preload("tts", agent.tts, [agent.greeting])
 
 
 class Loaded:
@@ -59,9 +71,12 @@ class Context:
         self.job = a_job()
         self.room = FakeRoom()
         self.shutdowns: list[str] = []
+        self.reachable = asyncio.Event()
+        self.reachable.set()
         self._fails = fails
 
     async def connect(self, **options: Any) -> None:
+        await self.reachable.wait()
         if self._fails is not None:
             raise self._fails
 
@@ -69,10 +84,38 @@ class Context:
         self.shutdowns.append(reason)
 
 
+class Store(MemoryStore):
+    """Counts signs of life. While it `hangs` an answer never comes in time; while it is `away` it says so at once."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: NOON)
+        self.signs = 0
+        self.hangs = self.away = False
+
+    async def alive(self, session_id: str, *, attempt: int, job: str) -> None:
+        self.signs += 1
+        await self._answers()
+        await super().alive(session_id, attempt=attempt, job=job)
+
+    async def look(self, session_id: str) -> tuple[Session, float]:
+        await self._answers()
+        return await super().look(session_id)
+
+    async def gone(self, worker_id: str) -> None:
+        await self._answers()
+        await super().gone(worker_id)
+
+    async def _answers(self) -> None:
+        if self.hangs:
+            await asyncio.sleep(CALL_SECONDS)
+        if self.hangs or self.away:
+            raise StoreUnavailable
+
+
 class Scene:
     """A call that runs."""
 
-    def __init__(self, context: Context, store: MemoryStore, session: Session, patience: Patience) -> None:
+    def __init__(self, context: Context, store: Store, session: Session, patience: Patience) -> None:
         self.context, self.store = context, store
         self._closed = False
         room: Any = context
@@ -108,6 +151,9 @@ class Scene:
             await asyncio.sleep(0.01)
         return await self.session()
 
+    async def until_ready(self) -> None:
+        await self.until_kept("it is not ready", lambda session: session.state is State.READY)
+
     async def until_said(self, count: int) -> list[tuple[str, str]]:
         deadline = time.monotonic() + 20
         while len(await self.said()) < count:
@@ -128,7 +174,7 @@ class Scene:
 async def a_call(
     *, patience: Patience = PATIENT, context: Context | None = None, **session: Any
 ) -> AsyncIterator[Scene]:
-    store = MemoryStore(lambda: NOON)
+    store = Store()
     record = a_session(job="job_a", worker="worker_a", **session)
     await store.start(record, max_seats=5, op="start")
     scene = Scene(context or Context(), store, record, patience)
@@ -171,7 +217,7 @@ async def test_the_greeting_waits_until_the_caller_can_hear_it() -> None:
 async def test_an_agent_without_a_caller_is_ready_and_silent() -> None:
     async with a_call() as scene:
         scene.room.local_participant.publication.heard.set()
-        await scene.until_kept("it is not ready", lambda session: session.state is State.READY)
+        await scene.until_ready()
         await until(lambda: "listening" in scene.states, "the pipeline runs", seconds=20)
         assert "first_audio" not in (await scene.session()).steps
 
@@ -266,19 +312,111 @@ async def test_a_brain_that_fails_is_apologised_for_before_the_end() -> None:
     assert "provider_failed" in logs
 
 
+def next_attempt(session: Session, now: float) -> Session:
+    return dispatched(session, now, deadline=now + 2)
+
+
 async def test_an_agent_that_was_replaced_is_silent_leaves_and_writes_no_end() -> None:
     async with a_call() as scene:
-        await scene.until_kept("it is not ready", lambda session: session.state is State.READY)
-        replaced = await update(scene.store, "session_a", started)
+        await scene.until_ready()
+        replaced = await update(scene.store, "session_a", next_attempt)
         scene.caller_comes()
         await until(lambda: scene.context.shutdowns == ["superseded"], "it leaves")
         await scene.close()
         assert await scene.session() == replaced
 
 
+def tasks() -> set[str]:
+    return {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_an_agent_whose_attempt_is_over_learns_so_by_its_signs_of_life_and_falls_silent() -> None:
+    async with a_call(config={"greeting": LONG}) as scene:
+        scene.caller_comes()
+        await until(lambda: scene.call._track.queued() > 0, "it speaks", seconds=20)
+        assert "signs of life" in tasks()
+        await update(scene.store, "session_a", next_attempt)
+        await until(lambda: scene.context.shutdowns == ["superseded"], "it leaves")
+        assert scene.call._track.queued() == 0
+        await until(lambda: "signs of life" not in tasks(), "it shows no more that it lives")
+
+
+async def test_signs_of_life_go_on_through_an_outage_of_the_store() -> None:
+    async with a_call() as scene:
+        await scene.until_ready()
+        scene.store.away = True
+        missed = scene.store.signs + 2
+        await until(lambda: scene.store.signs >= missed, "it goes on trying")
+        scene.store.away = False
+        await until(lambda: scene.store.signs > missed, "it shows that it lives")
+        assert scene.context.shutdowns == []
+
+
+async def test_a_call_that_is_closed_before_its_end_is_handed_over_while_its_agent_is_in_the_room() -> None:
+    async with a_call() as scene:
+        scene.caller_comes()
+        await scene.until_said(1)
+        await scene.close()
+        session = await scene.session()
+        assert not scene.room.left
+    assert (session.state, session.job, session.worker) == (State.RECOVERING, None, None)
+    assert (session.deadline, session.recoveries) == (NOON, 1)
+    assert session.caller is Caller.PRESENT
+
+
+async def test_a_start_that_is_closed_before_it_is_ready_is_begun_again_at_once() -> None:
+    context = Context()
+    context.reachable.clear()
+    async with a_call(context=context) as scene:
+        await scene.close()
+        session = await scene.session()
+    assert (session.state, session.claimable, session.deadline) == (State.STARTING, False, NOON)
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "end_reason"),
+    [
+        (rtc.DisconnectReason.PARTICIPANT_REMOVED, State.RECOVERING, None),
+        (rtc.DisconnectReason.SERVER_SHUTDOWN, State.RECOVERING, None),
+        (rtc.DisconnectReason.ROOM_DELETED, State.ENDED, EndReason.STOPPED),
+    ],
+)
+async def test_an_agent_that_was_thrown_out_is_replaced_unless_the_room_was_closed(
+    reason: int, state: State, end_reason: EndReason | None
+) -> None:
+    async with a_call() as scene:
+        await scene.until_ready()
+        scene.room.tell("disconnected", reason)
+        await scene.close()
+        session = await scene.session()
+    assert (session.state, session.end_reason) == (state, end_reason)
+
+
+async def test_an_agent_whose_worker_died_says_so_and_leaves() -> None:
+    async with a_call() as scene:
+        await scene.store.beat(a_worker())
+        await scene.until_ready()
+        await scene.call.abandon()
+        session = await scene.session()
+        assert (session.state, session.job, session.deadline) == (State.RECOVERING, None, NOON)
+        assert await scene.store.workers(seen_within=SILENT_SECONDS - 0.1) == []
+        assert scene.room.left
+
+
+async def test_an_agent_whose_worker_died_leaves_within_a_second_though_the_store_is_away() -> None:
+    async with a_call() as scene:
+        await scene.until_ready()
+        scene.store.hangs = True
+        before = time.monotonic()
+        await scene.call.abandon()
+        assert time.monotonic() - before < 1
+        assert scene.room.left
+        scene.store.hangs = False
+
+
 async def test_a_session_that_was_stopped_keeps_its_reason() -> None:
     async with a_call() as scene:
-        await scene.until_kept("it is not ready", lambda session: session.state is State.READY)
+        await scene.until_ready()
         await update(scene.store, "session_a", lambda session, now: ended(session, EndReason.STOPPED, now))
         scene.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
         await scene.close()
@@ -287,7 +425,7 @@ async def test_a_session_that_was_stopped_keeps_its_reason() -> None:
 
 async def test_the_first_reason_for_an_end_counts() -> None:
     async with a_call() as scene:
-        await scene.until_kept("it is not ready", lambda session: session.state is State.READY)
+        await scene.until_ready()
         scene.call.end(EndReason.FINISHED)
         scene.call.end(ErrorReason.LOST)
         await scene.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -10,7 +11,6 @@ from livekit import rtc
 from livekit.agents.types import TOPIC_CHAT
 from livekit.rtc._proto.track_pb2 import AudioTrackFeature
 
-from session.model import EndReason, ErrorReason
 from tests.pipeline.stage import until
 from tests.session.making import a_session
 from tests.worker.rooms import Bytes, FakeRoom, Letter, Participant, Publication
@@ -230,22 +230,31 @@ async def test_a_track_without_a_buffer_is_not_waited_for(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "outcome"),
+    ("reason", "closed"),
     [
-        (rtc.DisconnectReason.ROOM_DELETED, EndReason.STOPPED),
-        (rtc.DisconnectReason.PARTICIPANT_REMOVED, EndReason.STOPPED),
-        (rtc.DisconnectReason.SERVER_SHUTDOWN, ErrorReason.SERVER_LOST),
-        (rtc.DisconnectReason.UNKNOWN_REASON, ErrorReason.SERVER_LOST),
+        (rtc.DisconnectReason.ROOM_DELETED, True),
+        (rtc.DisconnectReason.PARTICIPANT_REMOVED, False),
+        (rtc.DisconnectReason.SERVER_SHUTDOWN, False),
+        (rtc.DisconnectReason.UNKNOWN_REASON, False),
     ],
 )
-async def test_why_the_room_ended(scene: Scene, reason: int, outcome: EndReason | ErrorReason) -> None:
+async def test_a_room_that_was_closed_is_told_from_one_that_the_agent_fell_out_of(
+    scene: Scene, reason: int, closed: bool
+) -> None:
     scene.room.tell("disconnected", reason)
     scene.room.tell("disconnected", rtc.DisconnectReason.CLIENT_INITIATED)
-    assert await scene.visitors.room_outcome() == outcome
+    assert await scene.visitors.room_closed() is closed
 
 
-async def test_a_room_that_goes_on_means_that_the_agent_was_lost(scene: Scene) -> None:
-    assert await scene.visitors.room_outcome() is ErrorReason.LOST
+async def test_news_of_the_rooms_end_may_come_a_little_later(scene: Scene) -> None:
+    asked = asyncio.create_task(scene.visitors.room_closed())
+    await asyncio.sleep(0)
+    scene.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
+    assert await asked
+
+
+async def test_a_room_that_goes_on_was_not_closed(scene: Scene) -> None:
+    assert not await scene.visitors.room_closed()
 
 
 async def test_after_its_end_nobody_is_heard(scene: Scene) -> None:
