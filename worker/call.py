@@ -129,9 +129,7 @@ class Call:
     async def close(self) -> None:
         """Write the end, while the room is still connected, and stop everything."""
         self._track.close()
-        outcome = self._outcome
-        if outcome is None and await self._visitors.room_closed():
-            outcome = EndReason.STOPPED
+        outcome = self._outcome or await self._visitors.room_closed()
         if outcome is None and self._conversation is not None and not self._superseded:
             last = self._conversation.checkpoint()
             self._recorder.record(lambda: self._memory.keep(last))

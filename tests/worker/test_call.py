@@ -379,6 +379,7 @@ async def test_a_start_that_is_closed_before_it_is_ready_is_begun_again_at_once(
         (rtc.DisconnectReason.PARTICIPANT_REMOVED, State.RECOVERING, None),
         (rtc.DisconnectReason.SERVER_SHUTDOWN, State.RECOVERING, None),
         (rtc.DisconnectReason.ROOM_DELETED, State.ENDED, EndReason.STOPPED),
+        (rtc.DisconnectReason.ROOM_CLOSED, State.ENDED, EndReason.NOT_JOINED),
     ],
 )
 async def test_an_agent_that_was_thrown_out_is_replaced_unless_the_room_was_closed(
