@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,13 @@ from session.dispatch import adopted_session_id
 from session.errors import BadMetadata, NoCapacity, SessionNotFound, Stale
 from session.memory_store import MemoryStore
 from session.model import EndReason, Session, State, became_ready, ended
-from session.store import update
-from tests.session.making import NOON, a_session
+from session.store import SILENT_SECONDS, update
+from tests.session.making import NOON, a_session, eventually
+from tests.support.livekit import LiveKit
+from tests.support.system import alive
 from tests.worker.jobs import SECRET, a_job, settings
-from worker.job import NotPreloaded, Running, claim, patience, setup
+from tests.worker.running import a_worker
+from worker.job import GONE_SECONDS, NotPreloaded, Running, claim, patience, setup
 from worker.presence import Patience
 
 pytestmark = pytest.mark.anyio
@@ -221,3 +225,29 @@ def test_a_process_without_the_preload_refuses_to_serve(monkeypatch: pytest.Monk
     with pytest.raises(NotPreloaded, match=r"import worker\.preload"):
         setup(process)  # type: ignore[arg-type]
     assert process.userdata == {}
+
+
+async def test_the_calls_of_a_worker_that_is_killed_say_so_themselves_and_leave(
+    tmp_path: Path, livekit: LiveKit, valkey_url: str, namespace: str
+) -> None:
+    async with a_worker(tmp_path, livekit, valkey_url, namespace) as worker:
+        rooms = [f"{namespace}-{number}" for number in range(2)]
+        for room in rooms:
+            await worker.call(room)
+        family = [process.pid for process in worker.processes()]
+        killed = await worker.store.now()
+        worker.process.kill()
+        for room in rooms:
+            session = await worker.until(room, State.RECOVERING, 2)
+            assert session.since - killed < 1
+            assert (session.job, session.claimable) == (None, False)
+        assert await worker.store.workers(seen_within=SILENT_SECONDS - 0.1) == []
+
+        async def alone() -> bool:
+            return not any([await worker.agents(room) for room in rooms])
+
+        async def gone() -> bool:
+            return not any(alive(pid) for pid in family)
+
+        await eventually(alone, seconds=2)
+        await eventually(gone, seconds=GONE_SECONDS + 1)
