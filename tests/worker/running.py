@@ -96,7 +96,7 @@ class RunningWorker:
 
 
 @asynccontextmanager
-async def a_worker(
+async def a_running_worker(
     directory: Path, livekit: LiveKit, valkey_url: str, namespace: str, **given: Any
 ) -> AsyncIterator[RunningWorker]:
     """A worker with one warm process; afterwards it and all its processes are gone."""
@@ -117,7 +117,7 @@ async def a_worker(
     }
     log = directory / "worker.log"
     with log.open("wb") as out:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: ASYNC220 - returns as soon as it is forked
             [sys.executable, "-m", "worker"], cwd=directory, env={**kept, **ours, **given}, stdout=out, stderr=out
         )
     family = {psutil.Process(process.pid)}

@@ -404,6 +404,14 @@ async def test_an_agent_whose_worker_died_says_so_and_leaves() -> None:
         assert scene.room.left
 
 
+async def test_a_call_whose_worker_died_while_it_ended_is_not_begun_again() -> None:
+    async with a_call() as scene:
+        await scene.until_ready()
+        scene.call.end(EndReason.FINISHED)
+        await scene.call.abandon()
+        assert (await scene.session()).end_reason is EndReason.FINISHED
+
+
 async def test_an_agent_whose_worker_died_leaves_within_a_second_though_the_store_is_away() -> None:
     async with a_call() as scene:
         await scene.until_ready()
