@@ -74,7 +74,7 @@ def make_server(settings: WorkerSettings, slots: Slots, accept: Callable[[JobReq
         session_end_timeout=SESSION_END_SECONDS,
         shutdown_process_timeout=SHUTDOWN_SECONDS,
         max_retry=2**31,  # the library gives up after 16 and takes its calls along; ours outlive any server restart
-        preload_modules=["worker.preload"],
+        preload_modules=["worker.forkserver", "worker.preload"],
         setup_fnc=jobs.setup,
         log_level="WARN",
     )

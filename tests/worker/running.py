@@ -40,6 +40,11 @@ class RunningWorker:
 
     async def call(self, session_id: str) -> Session:
         """A session whose agent is ready, in a room of its own; its caller has not joined yet."""
+        await self.offer(session_id)
+        return await self.until(session_id, State.READY, CALL_SECONDS)
+
+    async def offer(self, session_id: str) -> str:
+        """A session for which an agent was asked."""
         now = await self.store.now()
         await self.store.start(a_session(session_id, created_at=now, since=now), max_seats=9, op=session_id)
         await self.server.room.create_room(api.CreateRoomRequest(name=session_id))
@@ -47,7 +52,7 @@ class RunningWorker:
         await self.server.agent_dispatch.create_dispatch(
             api.CreateAgentDispatchRequest(agent_name=self.name, room=session_id, metadata=ticket)
         )
-        return await self.until(session_id, State.READY, CALL_SECONDS)
+        return session_id
 
     async def until(self, session_id: str, state: State, seconds: float) -> Session:
         """The session, as soon as it is in this state."""
