@@ -74,7 +74,7 @@ def make_server(settings: WorkerSettings, slots: Slots, accept: Callable[[JobReq
         session_end_timeout=SESSION_END_SECONDS,
         shutdown_process_timeout=SHUTDOWN_SECONDS,
         max_retry=2**31,  # the library gives up after 16 and takes its calls along; ours outlive any server restart
-        preload_modules=["worker.preload"],
+        preload_modules=["worker.forkserver", "worker.preload"],
         setup_fnc=jobs.setup,
         log_level="WARN",
     )
@@ -115,7 +115,7 @@ class Doorkeeper:
         try:
             await request.accept(identity=agent_identity(session_id, attempt), name="Greenroom")
         except Exception:
-            self._slots.give_back(request.job.id)
+            self.job_closed(request.job, None)  # it was given to nobody, or to a process that could not be had
             raise
 
     async def _current(self, request: JobRequest) -> tuple[str, int]:
@@ -131,7 +131,7 @@ class Doorkeeper:
         return ticket.session_id, ticket.attempt
 
     def job_closed(self, job: Any, exitcode: int | None) -> None:
-        """A process that ran this job is gone; if its session still counts on it, it is lost."""
+        """This job's process is gone, or there never was one; if its session still counts on it, it is lost."""
         self._slots.give_back(job.id)
         task = asyncio.create_task(self._report(job, exitcode), name=f"report {job.id}")
         self._tasks.add(task)

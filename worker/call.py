@@ -129,16 +129,14 @@ class Call:
     async def close(self) -> None:
         """Write the end, while the room is still connected, and stop everything."""
         self._track.close()
-        outcome = self._outcome
-        if outcome is None and await self._visitors.room_closed():
-            outcome = EndReason.STOPPED
+        outcome = self._outcome or await self._visitors.room_closed()
         if outcome is None and self._conversation is not None and not self._superseded:
             last = self._conversation.checkpoint()
             self._recorder.record(lambda: self._memory.keep(last))
         self._visitors.close()
         await self._last_words()
         if not self._superseded:
-            self._write(self._lost if outcome is None else self._ending(outcome))
+            self._write(self._last(outcome))
         for task in self._tasks:
             task.cancel()
         await self._front_end.close()
@@ -152,7 +150,7 @@ class Call:
         with contextlib.suppress(SessionError):
             if self._session.worker is not None:
                 await self._store.gone(self._session.worker)
-            await update(self._store, self._session.id, self._lost)
+            await update(self._store, self._session.id, self._last(self._outcome))
         await self._ctx.room.disconnect()
 
     async def _last_words(self) -> None:
@@ -325,12 +323,12 @@ class Call:
         self._moved.set()
         self._write(lambda session, now: caller_moved(session, caller, now=now, **self._fence))
 
-    def _lost(self, session: Session, now: float) -> Session:
-        """Without an end of its own the call goes on, with another agent."""
-        return lost(session, job=self._ctx.job.id, now=now)
+    def _last(self, outcome: Outcome | None) -> Callable[[Session, float], Session]:
+        """What is written at the end; without one of its own the call goes on, with another agent."""
 
-    def _ending(self, outcome: Outcome) -> Callable[[Session, float], Session]:
         def change(session: Session, now: float) -> Session:
+            if outcome is None:
+                return lost(session, job=self._ctx.job.id, now=now)
             session.fenced(**self._fence)
             return ended(session, outcome, now) if isinstance(outcome, EndReason) else failed(session, outcome, now)
 

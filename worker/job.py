@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from livekit.protocol.agent import Job
 
 from session.dispatch import adopted_session_id, read_ticket, requested_agent
 from session.errors import BadMetadata, SessionError, Stale
-from session.model import Session, State, claimed
+from session.model import Session, State, claimed, lost
 from session.redis_store import RedisStore, open_store
 from session.store import update
 from worker import logs
@@ -62,14 +63,13 @@ def setup(process: JobProcess) -> None:
 
 async def entrypoint(ctx: JobContext) -> None:
     """Start the call as a task that is held, and return: a blocked entrypoint never hears of a shutdown."""
-    running = Running(ctx, time.monotonic())
+    running = Running(ctx, time.monotonic(), go_within)
     ctx.proc.userdata["running"] = running
     running.task = asyncio.create_task(running.run(), name="call")
 
 
 async def session_end(ctx: JobContext) -> None:
     """Close the call while its room is still connected; LiveKit's job machinery calls this whatever ended the job."""
-    _go_within(GONE_SECONDS)
     await ctx.proc.userdata["running"].close()
 
 
@@ -79,20 +79,30 @@ class Running:
     Args:
         ctx: LiveKit's job.
         started: when its entrypoint was called, seconds of the monotonic clock.
+        go_within: ends this process after so many seconds, whatever happens.
     """
 
-    def __init__(self, ctx: JobContext, started: float) -> None:
-        self._ctx, self._started = ctx, started
+    def __init__(self, ctx: JobContext, started: float, go_within: Callable[[float], None]) -> None:
+        self._ctx, self._started, self._go_within = ctx, started, go_within
         self._stack = AsyncExitStack()
+        self._store: RedisStore | None = None
         self._call: Call | None = None
         self._closing = False
         self.task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Claim the session and take the call; without a claim be silent and leave."""
+        try:
+            await self._take()
+        except asyncio.CancelledError:
+            if not self._closing:  # LiveKit's machinery cancels everything when the worker's process has died
+                await self._abandon()
+            raise
+
+    async def _take(self) -> None:
         settings: WorkerSettings = self._ctx.proc.userdata["settings"]
         try:
-            store = await self._stack.enter_async_context(
+            store = self._store = await self._stack.enter_async_context(
                 open_store(
                     settings.redis_url.get_secret_value(),
                     namespace=settings.namespace,
@@ -120,21 +130,21 @@ class Running:
             self._waterfall(session, now),
             before,
         )
-        try:
-            await self._call.run()
-        except asyncio.CancelledError:
-            if not self._closing:  # LiveKit's machinery cancels everything when the worker's process has died
-                await self._abandon(self._call)
-            raise
+        await self._call.run()
 
     async def close(self) -> None:
         """End the call, if there is one; a start that is still under way goes no further."""
         self._closing = True
+        self._go_within(GONE_SECONDS)
         if self.task is not None:
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
         if self._call is not None:
-            await self._call.close()
+            try:
+                await self._call.close()
+            except asyncio.CancelledError:  # the worker has died in the meantime
+                await self._abandon()
+                raise
         await self._stack.aclose()
 
     async def _recall(self, store: RedisStore, session: Session, warm: Warm) -> Restored | None:
@@ -145,11 +155,16 @@ class Running:
         tools = () if agent is None else agent.resolve(warm.settings).tools
         return await recall(store, session, {tool.name for tool in tools if tool.repeatable})
 
-    async def _abandon(self, call: Call) -> None:
-        _go_within(GONE_SECONDS)
-        with suppress(TimeoutError):
+    async def _abandon(self) -> None:
+        """Say that this job dies with its worker: before it has a call, it may have been claimed all the same."""
+        self._go_within(GONE_SECONDS)
+        with suppress(TimeoutError, SessionError):
             async with asyncio.timeout(ABANDON_SECONDS):
-                await call.abandon()
+                if self._call is not None:
+                    await self._call.abandon()
+                elif self._store is not None:
+                    store, settings = self._store, self._ctx.proc.userdata["settings"]
+                    await insist(lambda: give_up(store, self._ctx.job, settings), ABANDON_SECONDS)
         logger.error("room=%s event=worker_died", self._ctx.job.room.name)
 
     def _waterfall(self, session: Session, now: float) -> Waterfall:
@@ -162,7 +177,7 @@ class Running:
         return waterfall
 
 
-def _go_within(seconds: float) -> None:
+def go_within(seconds: float) -> None:
     """Let this process end by itself, or be ended after so many seconds."""
     watchdog = threading.Timer(seconds, os._exit, args=(0,))
     watchdog.daemon = True
@@ -205,10 +220,27 @@ async def claim(store: RedisStore, job: Job, worker: str, settings: WorkerSettin
     return await update(store, ticket.session_id, change, max_seats=settings.max_bots)
 
 
+async def give_up(store: RedisStore, job: Job, settings: WorkerSettings) -> None:
+    """Let the next attempt begin at once: this job's process dies with its worker, before it has a call.
+
+    Raises:
+        SessionError: the job has no part in its session, or there is no store.
+    """
+    ticket = read_ticket(job.metadata)
+    session_id = _adopted_id(job, settings) if ticket is None else ticket.session_id
+    if settings.worker_id is not None:
+        await store.gone(settings.worker_id)
+    await update(store, session_id, lambda session, now: lost(session, job=job.id, now=now))
+
+
+def _adopted_id(job: Job, settings: WorkerSettings) -> str:
+    return adopted_session_id(settings.livekit_api_secret.get_secret_value(), job.room.sid)
+
+
 async def _adopt(store: RedisStore, job: Job, worker: str, settings: WorkerSettings) -> Session:
     now = await store.now()
     session = Session(
-        id=adopted_session_id(settings.livekit_api_secret.get_secret_value(), job.room.sid),
+        id=_adopted_id(job, settings),
         room=job.room.name,
         state=State.STARTING,
         created_at=now,

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 PING_SECONDS = 1.0  # between two questions to a process whether it lives
 HUNG_SECONDS = 4.0  # without an answer: killed, so that a blocked process is gone within 5 s
 LONGEST_PAUSE = 60.0  # seconds, between two tries to warm a process
-FORGIVEN_SECONDS = 60.0  # after the last failure, a process that warms up says that the fault is gone
+FORGOTTEN_SECONDS = 180.0  # after the last failure; two in a row are a pause and a time-out apart, 120 s at most
 ATTACH_SECONDS = 10.0  # AgentServer.run makes its pool before its first await; more means it never will
 
 JobClosed = Callable[[Any, int | None], None]
@@ -44,20 +44,21 @@ class Pool:
     Args:
         server: has been told to run.
         job_closed: called with the job and the exit code when a process that ran one is gone.
+        clock: seconds.
 
     Attributes:
         spawned: processes ever warmed.
-        failed_warmups: processes in a row that were lost before they had a call.
     """
 
-    def __init__(self, server: AgentServer, job_closed: JobClosed) -> None:
+    def __init__(self, server: AgentServer, job_closed: JobClosed, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = server._proc_pool
         self._job_closed = job_closed
+        self._clock = clock
         self._target = self._pool._target_idle_processes
         self._resuming: asyncio.TimerHandle | None = None
         self._failed_at = -math.inf
+        self._failures = 0
         self.spawned = 0
-        self.failed_warmups = 0
         self._pool.on("process_ready", self._ready)
         self._pool.on("process_closed", self._closed)
 
@@ -79,14 +80,17 @@ class Pool:
         return Counts(idle=self._pool._warmed_proc_queue.qsize(), starting=len(self._pool._spawn_tasks), active=active)
 
     @property
+    def failed_warmups(self) -> int:
+        """Processes in a row that were lost before they had a call."""
+        return self._failures if self._clock() - self._failed_at < FORGOTTEN_SECONDS else 0
+
+    @property
     def pids(self) -> list[int]:
         """The processes' ids."""
         return [pid for process in self._pool.processes if (pid := getattr(process, "pid", None)) is not None]
 
     def _ready(self, process: Any) -> None:
         self.spawned += 1
-        if time.monotonic() - self._failed_at > FORGIVEN_SECONDS:
-            self.failed_warmups = 0
         process._opts.ping_interval = PING_SECONDS
         process._opts.ping_timeout = HUNG_SECONDS
 
@@ -98,12 +102,10 @@ class Pool:
             self._failed(process.exitcode)
 
     def _failed(self, exitcode: int | None) -> None:
-        self.failed_warmups += 1
-        self._failed_at = time.monotonic()
-        pause = backoff(self.failed_warmups)
-        logger.error(
-            "event=warmup_failed exitcode=%s in_a_row=%d pause_seconds=%g", exitcode, self.failed_warmups, pause
-        )
+        self._failures = self.failed_warmups + 1
+        self._failed_at = self._clock()
+        pause = backoff(self._failures)
+        logger.error("event=warmup_failed exitcode=%s in_a_row=%d pause_seconds=%g", exitcode, self._failures, pause)
         if self._resuming is not None:
             self._resuming.cancel()
         self._pool.set_target_idle_processes(0)

@@ -90,7 +90,7 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(door.reported(), REPORT_SECONDS)
         finally:
-            beating.cancel()
+            heartbeat.stop()
             await asyncio.gather(beating, return_exceptions=True)
             with contextlib.suppress(StoreUnavailable):
                 await store.beat(replace(describe(), left=True, idle=0, starting=0, active=0))

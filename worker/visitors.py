@@ -13,7 +13,7 @@ from livekit.protocol.models import AudioTrackFeature
 
 from pipeline.speaker import IN_RATE
 from session.dispatch import caller_identity
-from session.model import Session
+from session.model import EndReason, Session
 from worker.pre_connect import TOPIC, WAIT_SECONDS, decode
 from worker.room_audio import CallerTrack
 
@@ -93,12 +93,15 @@ class Visitors:
             return await asyncio.wait_for(asyncio.shield(self._early), WAIT_SECONDS)
         return b""
 
-    async def room_closed(self) -> bool:
-        """Whether the room itself is over: somebody closed it, so the call is not to be carried on by another agent."""
+    async def room_closed(self) -> EndReason | None:
+        """Why the room itself is over, None if it is not: then the call is to be carried on by another agent."""
         with contextlib.suppress(TimeoutError):
-            reason = await asyncio.wait_for(asyncio.shield(self._disconnected), NEWS_SECONDS)
-            return reason == rtc.DisconnectReason.ROOM_DELETED
-        return False
+            match await asyncio.wait_for(asyncio.shield(self._disconnected), NEWS_SECONDS):
+                case rtc.DisconnectReason.ROOM_DELETED:
+                    return EndReason.STOPPED
+                case rtc.DisconnectReason.ROOM_CLOSED:  # nobody but agents was there for as long as the room allows
+                    return EndReason.CALLER_LEFT if self.present.is_set() else EndReason.NOT_JOINED
+        return None
 
     def close(self) -> None:
         """Hear nobody any more."""

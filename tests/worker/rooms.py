@@ -103,6 +103,10 @@ class FakeRoom:
         self.remote_participants: dict[str, Participant] = {}
         self.handlers: dict[str, list[Callable[..., None]]] = {}
         self.streams: dict[str, Callable[[Any, str], None]] = {}
+        self.left = False
+
+    async def disconnect(self) -> None:
+        self.left = True
 
     def on(self, event: str, handler: Callable[..., None]) -> None:
         self.handlers.setdefault(event, []).append(handler)

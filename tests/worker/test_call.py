@@ -2,142 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from livekit import rtc
 from livekit.agents.types import TOPIC_CHAT
 from livekit.rtc.participant import PublishTrackError
 
-from pipeline.agents import Agent, Provider
-from pipeline.build import Analyzers, make_analyzers
-from pipeline.settings import PipelineSettings
-from pipeline.speaker import OUT_RATE
-from session.memory_store import MemoryStore
-from session.model import Caller, EndReason, ErrorReason, Session, State, ended, started
+from session.model import Caller, EndReason, ErrorReason, State, ended
 from session.store import update
 from tests.pipeline.stage import until
-from tests.session.making import NOON, a_session
-from tests.worker.jobs import a_job
-from tests.worker.rooms import FakeRoom, Letter, Participant, Publication
-from worker.call import Call
+from tests.worker.calls import CALLER, GREETING, Context, a_call
+from tests.worker.rooms import Letter
 from worker.presence import Patience
-from worker.waterfall import Waterfall
 
-pytestmark = pytest.mark.anyio
-
-CALLER = "caller-session_a"
-GREETING = "Good day."
-SETTINGS = PipelineSettings(_env_file=None, turn="silence", openai_base_url="http://127.0.0.1:9/v1")
-AGENTS = {
-    "default": Agent(name="default", prompt="Be kind.", greeting=GREETING),
-    "broken": Agent(
-        name="broken", prompt="Be kind.", greeting=GREETING, llm=Provider("openai-compatible", {"model": "none"})
-    ),
-}
-ANALYZERS = make_analyzers(SETTINGS)
-PATIENT = Patience(join=60, dropped=60, hung_up=60)
-
-
-class Loaded:
-    """What the forkserver loaded."""
-
-    agents: Mapping[str, Agent] = AGENTS
-    settings: PipelineSettings = SETTINGS
-    analyzers: Analyzers = ANALYZERS
-    apology: bytes = b"\7\0" * (OUT_RATE // 2)
-
-
-class Context:
-    """LiveKit's job, with a room that is connected when `connect` returns; `fails` is raised instead."""
-
-    def __init__(self, fails: Exception | None = None) -> None:
-        self.job = a_job()
-        self.room = FakeRoom()
-        self.shutdowns: list[str] = []
-        self._fails = fails
-
-    async def connect(self, **options: Any) -> None:
-        if self._fails is not None:
-            raise self._fails
-
-    def shutdown(self, reason: str = "") -> None:
-        self.shutdowns.append(reason)
-
-
-class Scene:
-    """A call that runs."""
-
-    def __init__(self, context: Context, store: MemoryStore, session: Session, patience: Patience) -> None:
-        self.context, self.store = context, store
-        self._closed = False
-        room: Any = context
-        loaded: Any = Loaded()
-        kept: Any = store
-        self.call = Call(room, kept, session, loaded, patience, Waterfall(zero=time.monotonic()))
-        self.running = asyncio.create_task(self.call.run(), name="call")
-
-    async def close(self) -> None:
-        """What LiveKit's machinery does at the end of a job, once."""
-        if not self._closed:
-            self._closed = True
-            await self.call.close()
-
-    @property
-    def room(self) -> FakeRoom:
-        return self.context.room
-
-    @property
-    def states(self) -> list[str]:
-        return self.room.local_participant.states
-
-    async def session(self) -> Session:
-        return await self.store.get("session_a")
-
-    async def said(self) -> list[tuple[str, str]]:
-        return [(each.speaker, each.text) for each in await self.store.transcript("session_a")]
-
-    async def until_kept(self, what: str, holds: Any) -> Session:
-        deadline = time.monotonic() + 20
-        while not holds(await self.session()):
-            assert time.monotonic() < deadline, what
-            await asyncio.sleep(0.01)
-        return await self.session()
-
-    async def until_said(self, count: int) -> list[tuple[str, str]]:
-        deadline = time.monotonic() + 20
-        while len(await self.said()) < count:
-            assert time.monotonic() < deadline, f"{count} turns are not said"
-            await asyncio.sleep(0.01)
-        return await self.said()
-
-    def caller_comes(self, sid: str = "PA_1", *, can_hear: bool = True) -> Participant:
-        caller = Participant(CALLER, sid)
-        caller.track_publications["TR_1"] = Publication()
-        self.room.join(caller)
-        if can_hear:
-            self.room.local_participant.publication.heard.set()
-        return caller
-
-
-@asynccontextmanager
-async def a_call(
-    *, patience: Patience = PATIENT, context: Context | None = None, **session: Any
-) -> AsyncIterator[Scene]:
-    store = MemoryStore(lambda: NOON)
-    record = a_session(job="job_a", worker="worker_a", **session)
-    await store.start(record, max_seats=5, op="start")
-    scene = Scene(context or Context(), store, record, patience)
-    try:
-        yield scene
-    finally:
-        await scene.close()
-        scene.running.cancel()
-        await asyncio.gather(scene.running, return_exceptions=True)
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("loaded")]
 
 
 async def test_a_caller_is_greeted_and_answered_and_all_of_it_is_kept() -> None:
@@ -171,7 +50,7 @@ async def test_the_greeting_waits_until_the_caller_can_hear_it() -> None:
 async def test_an_agent_without_a_caller_is_ready_and_silent() -> None:
     async with a_call() as scene:
         scene.room.local_participant.publication.heard.set()
-        await scene.until_kept("it is not ready", lambda session: session.state is State.READY)
+        await scene.until_ready()
         await until(lambda: "listening" in scene.states, "the pipeline runs", seconds=20)
         assert "first_audio" not in (await scene.session()).steps
 
@@ -266,19 +145,9 @@ async def test_a_brain_that_fails_is_apologised_for_before_the_end() -> None:
     assert "provider_failed" in logs
 
 
-async def test_an_agent_that_was_replaced_is_silent_leaves_and_writes_no_end() -> None:
-    async with a_call() as scene:
-        await scene.until_kept("it is not ready", lambda session: session.state is State.READY)
-        replaced = await update(scene.store, "session_a", started)
-        scene.caller_comes()
-        await until(lambda: scene.context.shutdowns == ["superseded"], "it leaves")
-        await scene.close()
-        assert await scene.session() == replaced
-
-
 async def test_a_session_that_was_stopped_keeps_its_reason() -> None:
     async with a_call() as scene:
-        await scene.until_kept("it is not ready", lambda session: session.state is State.READY)
+        await scene.until_ready()
         await update(scene.store, "session_a", lambda session, now: ended(session, EndReason.STOPPED, now))
         scene.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
         await scene.close()
@@ -287,7 +156,7 @@ async def test_a_session_that_was_stopped_keeps_its_reason() -> None:
 
 async def test_the_first_reason_for_an_end_counts() -> None:
     async with a_call() as scene:
-        await scene.until_kept("it is not ready", lambda session: session.state is State.READY)
+        await scene.until_ready()
         scene.call.end(EndReason.FINISHED)
         scene.call.end(ErrorReason.LOST)
         await scene.close()

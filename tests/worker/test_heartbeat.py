@@ -39,6 +39,19 @@ class ShakyStore(MemoryStore):
         await super().count_spawned(processes)
 
 
+class SlowStore(MemoryStore):
+    """Answers a beat only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: NOON)
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+
+    async def beat(self, worker: Worker) -> None:
+        self.asked.set()
+        await self.answers.wait()
+        await super().beat(worker)
+
+
 class Spawned:
     """How many processes there ever were."""
 
@@ -51,12 +64,13 @@ class Spawned:
 
 @asynccontextmanager
 async def beating(store: ShakyStore) -> AsyncIterator[None]:
-    task = asyncio.create_task(Heartbeat(store, a_worker, Spawned(0), 0.01).run())
+    heart = Heartbeat(store, a_worker, Spawned(0), 0.01)
+    task = asyncio.create_task(heart.run())
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        heart.stop()
+        await task
 
 
 async def test_a_beat_tells_of_the_worker() -> None:
@@ -85,6 +99,45 @@ async def test_a_count_that_failed_is_made_up_for() -> None:
     store.uncountable, spawned.total = False, 4
     await heart.beat()
     assert (await store.stats()).spawned == 4
+
+
+async def test_a_heart_that_is_stopped_within_a_beat_ends_after_it() -> None:
+    store = SlowStore()
+    heart = Heartbeat(store, a_worker, Spawned(0), 60)
+    beating = asyncio.create_task(heart.run())
+    await store.asked.wait()
+    heart.stop()
+    store.answers.set()
+    await asyncio.wait_for(beating, 1)
+    assert len(await store.workers(seen_within=5)) == 1
+
+
+async def test_a_heart_that_is_stopped_between_two_beats_ends_at_once() -> None:
+    store = ShakyStore()
+    heart = Heartbeat(store, a_worker, Spawned(0), 60)
+    beating = asyncio.create_task(heart.run())
+
+    async def beaten() -> bool:
+        return store.beats == 1
+
+    await eventually(beaten)
+    heart.stop()
+    await asyncio.wait_for(beating, 1)
+    assert store.beats == 1
+
+
+async def test_a_heart_that_hurries_beats_at_once() -> None:
+    store = ShakyStore()
+    heart = Heartbeat(store, a_worker, Spawned(0), 60)
+    beating = asyncio.create_task(heart.run())
+
+    async def beaten() -> bool:
+        heart.hurry()
+        return store.beats >= 3
+
+    await eventually(beaten)
+    heart.stop()
+    await asyncio.wait_for(beating, 1)
 
 
 async def test_it_beats_on_while_the_store_is_away_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:

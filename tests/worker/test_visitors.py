@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ from livekit import rtc
 from livekit.agents.types import TOPIC_CHAT
 from livekit.rtc._proto.track_pb2 import AudioTrackFeature
 
-from session.model import EndReason, ErrorReason
+from session.model import EndReason
 from tests.pipeline.stage import until
 from tests.session.making import a_session
 from tests.worker.rooms import Bytes, FakeRoom, Letter, Participant, Publication
@@ -230,22 +231,41 @@ async def test_a_track_without_a_buffer_is_not_waited_for(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "outcome"),
+    ("reason", "end"),
     [
         (rtc.DisconnectReason.ROOM_DELETED, EndReason.STOPPED),
-        (rtc.DisconnectReason.PARTICIPANT_REMOVED, EndReason.STOPPED),
-        (rtc.DisconnectReason.SERVER_SHUTDOWN, ErrorReason.SERVER_LOST),
-        (rtc.DisconnectReason.UNKNOWN_REASON, ErrorReason.SERVER_LOST),
+        (rtc.DisconnectReason.ROOM_CLOSED, EndReason.NOT_JOINED),
+        (rtc.DisconnectReason.PARTICIPANT_REMOVED, None),
+        (rtc.DisconnectReason.SERVER_SHUTDOWN, None),
+        (rtc.DisconnectReason.UNKNOWN_REASON, None),
     ],
 )
-async def test_why_the_room_ended(scene: Scene, reason: int, outcome: EndReason | ErrorReason) -> None:
+async def test_a_room_that_is_over_is_told_from_one_that_the_agent_fell_out_of(
+    scene: Scene, reason: int, end: EndReason | None
+) -> None:
     scene.room.tell("disconnected", reason)
     scene.room.tell("disconnected", rtc.DisconnectReason.CLIENT_INITIATED)
-    assert await scene.visitors.room_outcome() == outcome
+    assert await scene.visitors.room_closed() is end
 
 
-async def test_a_room_that_goes_on_means_that_the_agent_was_lost(scene: Scene) -> None:
-    assert await scene.visitors.room_outcome() is ErrorReason.LOST
+async def test_a_room_that_was_closed_because_the_caller_had_left_says_so(scene: Scene) -> None:
+    scene.arrive()
+    caller = Participant(CALLER)
+    scene.room.join(caller)
+    scene.room.leave(caller, rtc.DisconnectReason.CLIENT_INITIATED)
+    scene.room.tell("disconnected", rtc.DisconnectReason.ROOM_CLOSED)
+    assert await scene.visitors.room_closed() is EndReason.CALLER_LEFT
+
+
+async def test_news_of_the_rooms_end_may_come_a_little_later(scene: Scene) -> None:
+    asked = asyncio.create_task(scene.visitors.room_closed())
+    await asyncio.sleep(0)
+    scene.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
+    assert await asked is EndReason.STOPPED
+
+
+async def test_a_room_that_goes_on_was_not_closed(scene: Scene) -> None:
+    assert await scene.visitors.room_closed() is None
 
 
 async def test_after_its_end_nobody_is_heard(scene: Scene) -> None:

@@ -92,6 +92,7 @@ async def test_health_counts_sessions_processes_starts_and_seats(stage: Stage) -
         pytest.param([], id="no worker"),
         pytest.param([a_worker(idle=0)], id="none is warm"),
         pytest.param([a_worker(draining=True)], id="the warm one leaves"),
+        pytest.param([a_worker(), a_worker("worker_b", idle=2, target=3, failed_warmups=1)], id="warm-ups fail"),
     ],
 )
 async def test_it_is_degraded_where_a_start_would_be_slow_or_refused(stage: Stage, workers: list[Worker]) -> None:
@@ -99,6 +100,19 @@ async def test_it_is_degraded_where_a_start_would_be_slow_or_refused(stage: Stag
         await stage.store.beat(worker)
     answer = await stage.http.get("/api/health")
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [
+        pytest.param(a_worker("worker_b", idle=3, target=3, failed_warmups=1), id="its pool is full again"),
+        pytest.param(a_worker("worker_b", idle=0, target=3, failed_warmups=1, draining=True), id="it leaves"),
+    ],
+)
+async def test_warm_ups_that_failed_do_not_matter_any_more(stage: Stage, worker: Worker) -> None:
+    await stage.store.beat(a_worker())
+    await stage.store.beat(worker)
+    assert (await stage.http.get("/api/health")).json()["status"] == "healthy"
 
 
 async def test_a_worker_that_went_silent_does_not_count(stage: Stage) -> None:
