@@ -170,7 +170,7 @@ async def test_the_logs_are_the_newest_lines_oldest_first(stage: Stage) -> None:
     logs = (await stage.get(f"/api/session/{session_id}/logs?limit=2"))["logs"]
     assert [line["event"] for line in logs] == ["one", "two"]
     assert logs[1] == {"at": NOON, "level": "warning", "event": "two", "ms": 5}
-    assert (await stage.get(f"/api/session/{session_id}/logs"))["logs"][0]["event"] == "started"
+    assert (await stage.get(f"/api/session/{session_id}/logs"))["logs"][0]["event"] == "starting"
 
 
 async def test_the_timings_are_steps_in_their_order(stage: Stage) -> None:

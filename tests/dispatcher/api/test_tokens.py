@@ -53,7 +53,7 @@ async def stage() -> AsyncIterator[Stage]:
     store, rooms, app = MemoryStore(Clock(NOON)), RememberingRooms(), FastAPI()
     await store.beat(a_worker("worker_a", agents={"default": (), "shop": ()}))
     refusals.install(app)
-    app.include_router(TokenRoutes(Dispatch(store, store, rooms, max_seats=9), "greenroom").router())
+    app.include_router(TokenRoutes(Dispatch(store, rooms, max_seats=9), "greenroom").router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
         yield Stage(store, rooms, http)
 
@@ -143,7 +143,7 @@ async def test_nothing_is_reserved_for_a_request_that_is_refused(
 
 
 async def test_nothing_is_reserved_when_nobody_could_serve_it(stage: Stage) -> None:
-    await stage.store.leave("worker_a")
+    await stage.store.gone("worker_a")
     answer = await stage.post("/api/livekit/token")
     assert (answer.status_code, answer.json()["code"]) == (503, "no_worker")
     assert answer.headers["Retry-After"]
