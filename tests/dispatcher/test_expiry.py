@@ -113,6 +113,11 @@ def test_a_session_goes_on_until_then(
     [
         pytest.param(ready(Caller.PRESENT), {}, id="a caller who is there may talk for ever"),
         pytest.param(a_session_in(State.QUEUED), LONG, id="what is queued has its own deadline"),
+        pytest.param(
+            a_session_in(State.RESERVED, caller=Caller.PRESENT, deadline=NOON + 599),
+            LONG,
+            id="so has what was reserved, once its caller has come",
+        ),
         pytest.param(a_session(job=None), LONG, id="so has a start that no agent has claimed"),
         pytest.param(a_session(job="job_a", worker="worker_a"), LONG, id="and one whose agent is on its way"),
         *(pytest.param(a_session_in(state), LONG, id=f"what is {state} is over already") for state in sorted(FINAL)),
