@@ -182,7 +182,7 @@ class Dispatch:
             raise NoWorker
         if not admitted.free or seats >= self.max_seats:
             raise NoCapacity
-        session = replace(_new(wish, now), state=State.RESERVED, attempt=1, deployment=admitted.deployment)
+        session = replace(_new(wish, now), state=State.RESERVED, attempt=1, tries=1, deployment=admitted.deployment)
         await self.store.start(session, max_seats=self.max_seats, op=f"reserve-{session.id}")
         await note(self.store, session.id, "reserved", agent=session.agent)
         return self.rooms.reserved_token(session, front_end)

@@ -298,7 +298,8 @@ async def test_a_reserved_session_takes_no_seat_and_makes_no_room(stage: Stage) 
     token = await stage.dispatch.reserve(Wish(metadata={"a": 1}), FrontEnd(name="Ann"))
     (session,) = (await stage.store.page({State.RESERVED}, limit=5)).sessions
     assert token == f"reserved token of {session.id}"
-    assert (session.attempt, session.metadata) == (1, {"a": 1})
+    assert (session.attempt, session.tries, session.metadata) == (1, 1, {"a": 1})
+    assert session.deadline is None
     assert await stage.store.seats() == 0
     assert stage.rooms.calls == []
 
