@@ -146,7 +146,7 @@ class Dispatch:
                 deadline=session.created_at + self.claim_seconds,
             )
             with suppress(NoCapacity):
-                seats = min(self.max_seats, admitted.slots)
+                seats = min(self.max_seats, admitted.seats)
                 return await self.store.start(first, max_seats=seats, op=once.op, fingerprint=once.fingerprint)
         if await self.store.seats() >= self.max_seats or waiting >= self.max_seats:
             return await self._reuse(session, NoCapacity(), once)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dispatcher.admission import serving, taking
+from dispatcher.admission import seats, serving, taking
 from dispatcher.attempts import Attempts
 from dispatcher.confirm import FRESH_SECONDS, chosen
 from dispatcher.errors import LiveKitUnavailable
@@ -52,9 +52,9 @@ class Line:
         free = [each for each in alive if each.active < each.slots and now - each.seen_at <= FRESH_SECONDS]
         if not free:
             return True  # perhaps another agent's workers have room
-        seats = min(self.max_seats, sum(each.slots for each in alive))
+        most = min(self.max_seats, seats(workers, now))
         try:
-            after = await self.attempts.begin(session, chosen(free).deployment, now, max_seats=seats)
+            after = await self.attempts.begin(session, chosen(free).deployment, now, max_seats=most)
         except NoCapacity:
             return False
         except LiveKitUnavailable:

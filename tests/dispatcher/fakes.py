@@ -75,20 +75,6 @@ class FakeRooms:
         self._asked("tell", room)
         self.told.append((room, identity, state))
 
-    async def dispatch(self, session: Session) -> None:
-        self._asked("dispatch", session.room)
-
-    async def find(self, room: str) -> OpenRoom | None:
-        self._asked("find", room)
-        return next((each for each in self.opened if each.name == room), None)
-
-    async def tell(self, room: str, identity: str, state: str) -> None:
-        self._asked("tell", room)
-
-    async def asked_for(self, room: str) -> str | None:
-        self._asked("asked_for", room)
-        return None
-
     def token(self, session: Session, *, name: str | None) -> str:
         return f"token of {session.id}"
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher.admission import RESTART_SECONDS, TURN_SECONDS, Admitted, admit, estimated_wait, serving, taking
+from dispatcher.admission import RESTART_SECONDS, TURN_SECONDS, Admitted, admit, estimated_wait, seats, serving, taking
 from dispatcher.confirm import FRESH_SECONDS
 from dispatcher.errors import ConfigNotAllowed, ProviderNotUsable, UnknownAgent
 from session.errors import NoWorker, SessionError
@@ -77,7 +77,22 @@ def test_a_start_begins_at_once(workers: Sequence[Worker], prewarmed: bool) -> N
     ],
 )
 def test_a_start_must_wait(workers: Sequence[Worker], slots: int) -> None:
-    assert ask(workers) == Admitted(slots=slots, free=False, prewarmed=False)
+    assert ask(workers) == Admitted(slots=slots, seats=seats(workers, NOON), free=False, prewarmed=False)
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"),
+    [
+        pytest.param([able(), able("worker_b")], 8, id="slots are summed"),
+        pytest.param([able(**FULL), able("worker_b", **OTHER)], 8, id="over all agents: theirs are counted together"),
+        pytest.param([able(draining=True, active=3), able("worker_b")], 7, id="calls of a worker that drains stay"),
+        pytest.param([able(seen=SILENT_SECONDS, active=3), able("worker_b")], 4, id="calls of a dead one must move"),
+        pytest.param([able(left=True, active=3), able("worker_b")], 4, id="one that left has no calls"),
+        pytest.param([], 0, id="nobody carries nothing"),
+    ],
+)
+def test_there_are_as_many_seats_as_the_workers_carry_sessions(workers: Sequence[Worker], expected: int) -> None:
+    assert seats(workers, NOON) == expected
 
 
 def test_the_deployment_of_the_worker_with_most_room_is_asked() -> None:

@@ -13,7 +13,7 @@ from session.memory_store import MemoryStore
 from session.model import EndReason, ErrorReason, Session, State, became_ready, claimed
 from session.store import SILENT_SECONDS, WORKER_SECONDS, update
 from tests.dispatcher.fakes import Clock, FakeRooms, Timers
-from tests.session.making import NOON, a_session, a_worker
+from tests.session.making import NOON, a_session, a_session_in, a_worker
 
 pytestmark = pytest.mark.anyio
 MAX_BOTS = 2
@@ -210,6 +210,20 @@ async def test_a_start_is_queued_with_a_room_and_without_a_seat_when(
     assert stage.rooms.dispatched == []
     assert await stage.store.seats() == 0
     assert begun.token
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param({"draining": True}, id="a worker that leaves still has"),
+        pytest.param({"agents": {"shop": ()}}, id="another agent's workers have"),
+    ],
+)
+async def test_a_start_does_not_wait_for_the_calls_that(stage: Stage, others: dict[str, Any]) -> None:
+    await stage.store.beat(a_worker("worker_b", slots=1, active=1, **others))
+    await stage.store.start(a_session_in(State.READY, worker="worker_b"), max_seats=9, op="op")
+    await stage.worker(slots=1)
+    assert (await stage.dispatch.start(Wish(), wait_ms=0)).session.state is State.STARTING
 
 
 async def test_starts_at_once_take_the_slots_there_are_and_the_others_wait(stage: Stage) -> None:
