@@ -14,10 +14,10 @@ from dispatcher.admission import serving
 from dispatcher.circuit import StartCircuit
 from dispatcher.confirm import LOOK_AGAIN_SECONDS, Facts, GiveUp, Redispatch, Wait, verdict
 from dispatcher.errors import LiveKitUnavailable
+from dispatcher.hints import is_ghost
 from dispatcher.metrics import Metrics
 from dispatcher.notes import note
 from dispatcher.ports import Rooms
-from session.dispatch import agent_identity
 from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
 from session.model import (
     Caller,
@@ -194,14 +194,11 @@ class Attempts:
 
     async def _remove_ghosts(self, session: Session) -> None:
         """Send the agents of earlier attempts out, until the server no longer lists them. Raises LiveKitUnavailable."""
-        current = agent_identity(session.id, session.attempt)
         for _ in range(GHOST_TRIES):
-            there = await self.rooms.participants(session.room)
-            ghosts = [each.identity for each in there if each.agent and each.identity != current]
-            ours = [identity for identity in ghosts if identity.startswith(f"agent-{session.id}-")]
-            if not ours:
+            ghosts = [each for each in await self.rooms.participants(session.room) if is_ghost(session, each)]
+            if not ghosts:
                 return
-            for identity in ours:
-                await self.rooms.remove(session.room, identity)
+            for ghost in ghosts:
+                await self.rooms.remove(session.room, ghost.identity)
                 self.metrics.ghost_removed()
             await asyncio.sleep(GHOST_PAUSE)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from dispatcher.hints import REMEMBER_SECONDS, Hints, is_caller, room_gone, session_of, with_caller
+from dispatcher.hints import REMEMBER_SECONDS, Hints, is_caller, is_ghost, room_gone, session_of, with_caller
 from dispatcher.metrics import Metrics
 from dispatcher.ports import Hint, HintKind, OpenRoom, Participant
 from session.dispatch import adopted_session_id, agent_identity, caller_identity
@@ -266,6 +266,20 @@ async def test_an_adopted_room_is_known_by_its_sid(house: House) -> None:
 )
 def test_who_the_caller_is(adopted: bool, who: Participant, expected: bool) -> None:
     assert is_caller(a_session(adopted=adopted), who) is expected
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        pytest.param(agent_identity("session_a", 1), True, id="the agent of an earlier attempt is"),
+        pytest.param(agent_identity("session_a", 2), False, id="the agent is not"),
+        pytest.param(agent_identity("session_a", 3), False, id="nor is its successor, of whom we do not know yet"),
+        pytest.param(agent_identity("session_b", 1), False, id="nor another session's agent"),
+        pytest.param(caller_identity("session_a"), False, id="nor the caller"),
+    ],
+)
+def test_who_a_ghost_is(identity: str, expected: bool) -> None:
+    assert is_ghost(a_session(attempt=2), Participant(identity)) is expected
 
 
 @pytest.mark.parametrize(
