@@ -195,8 +195,8 @@ class Attempts:
         if session.caller is Caller.ABSENT and not session.adopted and session.state is not State.RESERVED:
             await self.rooms.create(session, with_agent=False)
             return True
-        if session.state is State.RECOVERING and session.caller is Caller.PRESENT:
-            if now - session.since < ROOM_BACK_SECONDS:
+        if session.caller is Caller.PRESENT:  # the room went with livekit-server, and its page comes back by itself
+            if now - _progress(session) < ROOM_BACK_SECONDS:
                 await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
             else:
                 await self.give_up(session, ErrorReason.SERVER_LOST)
@@ -206,7 +206,7 @@ class Attempts:
         return False
 
     async def _server_away(self, session: Session, now: float) -> None:
-        if now - session.progress_at < SERVER_SECONDS:
+        if now - _progress(session) < SERVER_SECONDS:
             await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
         else:
             await self.give_up(session, ErrorReason.SERVER_LOST)
@@ -221,3 +221,8 @@ class Attempts:
                 await self.rooms.remove(session.room, ghost.identity)
                 self.metrics.ghost_removed()
             await asyncio.sleep(GHOST_PAUSE)
+
+
+def _progress(session: Session) -> float:
+    """When something last happened to it, Unix seconds; looking at it again and again is nothing."""
+    return max(session.since, session.progress_at)
