@@ -11,7 +11,7 @@ from dispatcher.attempts import Attempts
 from dispatcher.confirm import FRESH_SECONDS, chosen
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.notes import note
-from session.errors import Conflict, NoCapacity, SessionNotFound
+from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
 from session.model import ErrorReason, Session, State
 from session.store import SILENT_SECONDS, Store, Worker
 
@@ -35,7 +35,7 @@ class Line:
             return 0
         workers = await self.store.workers(seen_within=SILENT_SECONDS)
         for session_id in waiting:
-            with suppress(SessionNotFound, Conflict):
+            with suppress(SessionNotFound, Conflict, UnreadableRecord):
                 if not await self._see_to(session_id, workers):
                     break
         return len(waiting)
