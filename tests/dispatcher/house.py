@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from dispatcher.attempts import Attempts
+from dispatcher.line import Line
 from dispatcher.metrics import Metrics
 from dispatcher.ports import OpenRoom, Participant
+from dispatcher.watch import Watch
 from session.dispatch import agent_identity, caller_identity
 from session.memory_store import MemoryStore
 from session.model import Caller, Session, State, became_ready, claimed, lost
@@ -134,3 +136,31 @@ def is_ready(session: Session, now: float) -> Session:
     """The session once its current attempt's agent has claimed it and is there."""
     mine = {"attempt": session.attempt, "job": f"job_{session.attempt}", "now": now}
     return became_ready(claimed(session, worker="worker_a", **mine), steps={}, **mine)
+
+
+def a_watch(house: House) -> Watch:
+    return Watch(house.store, house.rooms, house.attempts, Line(house.store, house.attempts, 9), house.metrics)
+
+
+async def looks(house: House, seconds: float, *, beats: Sequence[str] = (), talks: Sequence[str] = ()) -> None:
+    """Look twice a second until this Unix time, while these workers beat and these sessions' agents live."""
+    watch = a_watch(house)
+    while house.clock.seconds < seconds:
+        house.clock.seconds += 0.5
+        for name in beats:
+            await house.worker(name)
+        for name in talks:
+            session = await house.session(name)
+            await house.store.alive(name, attempt=session.attempt, job=session.job or "")
+        await watch.look()
+
+
+def in_call(**changes: Any) -> Session:
+    """A call on worker_a, recovered once."""
+    return a_session_in(State.READY, **{"ready_at": NOON, "caller": Caller.PRESENT, "recoveries": 1, **changes})
+
+
+async def has_call(house: House, name: str = "session_a", **changes: Any) -> Session:
+    caller = Participant(caller_identity(name))
+    session = replace(in_call(**changes), id=name, room=name)
+    return await house.has(session, caller)
