@@ -42,7 +42,7 @@ class FakeRooms:
         calls: what was asked, in order.
         dispatched: rooms and attempts for which an agent was asked, in order.
         told: rooms, identities and what their pages were shown, in order.
-        asked: metadata of the newest dispatch for our agents, by room.
+        metadata: of the newest dispatch for our agents, by room.
     """
 
     away: bool = False
@@ -51,7 +51,7 @@ class FakeRooms:
     calls: list[tuple[str, str]] = field(default_factory=list)
     dispatched: list[tuple[str, int]] = field(default_factory=list)
     told: list[tuple[str, str, str]] = field(default_factory=list)
-    asked: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
     url: str = "ws://callers"
 
     async def create(self, session: Session, *, with_agent: bool = True) -> None:
@@ -100,7 +100,7 @@ class FakeRooms:
 
     async def asked_for(self, room: str) -> str | None:
         self._asked("asked_for", room)
-        return self.asked.get(room)
+        return self.metadata.get(room)
 
     async def ping(self, *, timeout: float) -> None:
         self._asked("ping", "")
@@ -115,7 +115,7 @@ class FakeRooms:
 
     def _dispatched(self, session: Session) -> None:
         self.dispatched.append((session.room, session.attempt))
-        self.asked[session.room] = Ticket(session.id, session.attempt).to_json()
+        self.metadata[session.room] = Ticket(session.id, session.attempt).to_json()
 
     def _counted(self) -> list[OpenRoom]:
         """The rooms with their counts as LiveKit counts: agents are no people, but they publish."""

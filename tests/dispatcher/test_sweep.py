@@ -342,7 +342,7 @@ FOREIGN_ID = adopted_session_id(SECRET, FOREIGN.sid)
 async def test_somebody_elses_room_that_waits_for_our_agent_in_vain_is_taken_up(house: House) -> None:
     house.rooms.opened = [FOREIGN]
     house.rooms.people[FOREIGN.name] = [Participant("phone-1")]
-    house.rooms.asked[FOREIGN.name] = '{"agent": "shop"}'
+    house.rooms.metadata[FOREIGN.name] = '{"agent": "shop"}'
     house.clock.seconds = NOON + FOREIGN_SECONDS
     await house.sweep()
     session = await house.session(FOREIGN_ID)
@@ -367,7 +367,7 @@ async def test_another_room_of_somebody_else_is_left_alone(
     house.rooms.opened = [FOREIGN]
     house.rooms.people[FOREIGN.name] = people
     if asked is not None:
-        house.rooms.asked[FOREIGN.name] = asked
+        house.rooms.metadata[FOREIGN.name] = asked
     house.clock.seconds = NOON + after
     await house.sweep()
     assert (await house.store.page(LIVE, limit=9)).sessions == []
