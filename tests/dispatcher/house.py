@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from dispatcher.attempts import Attempts
+from dispatcher.circuit import StartCircuit
 from dispatcher.line import Line
 from dispatcher.metrics import Metrics
 from dispatcher.ports import OpenRoom, Participant
@@ -79,6 +80,7 @@ class House:
             self.store,
             self.rooms,
             self.metrics,
+            StartCircuit(self.store),
             self.max_seats,
             claim_seconds=CLAIM_SECONDS,
             timers=self.timers,
