@@ -56,15 +56,13 @@ class FakeRooms:
 
     async def create(self, session: Session, *, with_agent: bool = True) -> None:
         self._asked("create", session.room)
-        if session.room not in [each.name for each in self.opened]:
-            self.opened.append(OpenRoom(session.room, f"RM_{session.room}"))
+        self._open(session.room)
         if with_agent:
             self._dispatched(session)
 
     async def dispatch(self, session: Session) -> None:
         self._asked("dispatch", session.room)
-        if session.room not in [each.name for each in self.opened]:
-            raise LiveKitUnavailable
+        self._open(session.room)
         self._dispatched(session)
 
     async def find(self, room: str) -> OpenRoom | None:
@@ -112,6 +110,10 @@ class FakeRooms:
     def deleted(self) -> list[str]:
         """The rooms that were closed, in order."""
         return [room for what, room in self.calls if what == "delete"]
+
+    def _open(self, room: str) -> None:
+        if room not in [each.name for each in self.opened]:
+            self.opened.append(OpenRoom(room, f"RM_{room}"))
 
     def _dispatched(self, session: Session) -> None:
         self.dispatched.append((session.room, session.attempt))
