@@ -22,12 +22,14 @@ class Admitted:
 
     Attributes:
         slots: of all workers that serve the agent; none while the only one restarts.
+        seats: see `seats`.
         free: a worker can take it now.
         prewarmed: a warm process is idle for it.
         deployment: which workers are asked.
     """
 
     slots: int
+    seats: int
     free: bool
     prewarmed: bool
     deployment: str = ""
@@ -41,6 +43,15 @@ def taking(workers: Sequence[Worker], now: float) -> list[Worker]:
 def serving(workers: Sequence[Worker], agent: str) -> list[Worker]:
     """Those that take new calls for this agent; their heartbeats are recent already."""
     return [each for each in workers if agent in each.agents and not (each.draining or each.left)]
+
+
+def seats(workers: Sequence[Worker], now: float) -> int:
+    """How many sessions there can be at `now` (Unix seconds), whatever their agents: as many as these workers carry.
+
+    A worker that drains keeps its calls, and they their seats, without making room for new ones.
+    """
+    alive = [each for each in workers if now - each.seen_at < SILENT_SECONDS and not each.left]
+    return sum(each.active if each.draining else each.slots for each in alive)
 
 
 def admit(workers: Sequence[Worker], now: float, *, agent: str, config: Mapping[str, Any]) -> Admitted:
@@ -74,6 +85,7 @@ def admit(workers: Sequence[Worker], now: float, *, agent: str, config: Mapping[
     free = [each for each in alive if each.active < each.slots and now - each.seen_at <= FRESH_SECONDS]
     return Admitted(
         slots=sum(each.slots for each in alive),
+        seats=seats(workers, now),
         free=bool(free),
         prewarmed=any(each.idle > 0 for each in free),
         deployment=chosen(free).deployment if free else "",

@@ -14,10 +14,10 @@ from dispatcher.admission import serving
 from dispatcher.circuit import StartCircuit
 from dispatcher.confirm import LOOK_AGAIN_SECONDS, Facts, GiveUp, Redispatch, Wait, verdict
 from dispatcher.errors import LiveKitUnavailable
+from dispatcher.hints import is_ghost
 from dispatcher.metrics import Metrics
 from dispatcher.notes import note
 from dispatcher.ports import Rooms
-from session.dispatch import agent_identity
 from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
 from session.model import (
     Caller,
@@ -75,6 +75,7 @@ class Attempts:
     claim_seconds: float = 2.0
     timers: Timers = field(default_factory=NoTimers)
     chance: Callable[[], float] = random.random
+    _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def see_to(self, session_id: str) -> None:
         """Do what is due for this session, if anything is. Raises StoreUnavailable."""
@@ -88,13 +89,11 @@ class Attempts:
             self.timers.at(session, session.deadline - now)
             return
         with suppress(Conflict):  # somebody else was faster
-            match verdict(session, await self._facts(session, now)):
-                case Wait(until):
-                    await self._wait(session, until, now)
-                case GiveUp(reason):
-                    await self.give_up(session, reason)
-                case Redispatch() as next_attempt:
-                    await self._redispatch(session, next_attempt, now)
+            found = verdict(session, await self._facts(session, now))
+            if isinstance(found, Redispatch):
+                await self._redispatch(session, now)
+            else:
+                await self._hold_back(session, found, now)
 
     async def begin(self, session: Session, deployment: str, now: float, *, max_seats: int) -> Session:
         """Take a session from the queue to its first attempt. Raises Conflict, NoCapacity, LiveKitUnavailable."""
@@ -135,30 +134,50 @@ class Attempts:
         page = await self.store.page({State.RECOVERING}, limit=200)
         return sum(each.claimable for each in page.sessions if each.id != session.id)
 
+    async def _hold_back(self, session: Session, found: Wait | GiveUp, now: float) -> None:
+        match found:
+            case Wait(until):
+                await self._wait(session, until, now)
+            case GiveUp(reason):
+                await self.give_up(session, reason)
+
     async def _wait(self, session: Session, until: float, now: float) -> None:
         after = await self.store.write(replace(session, deadline=until), op=secrets.token_hex(8))
         self.timers.at(after, until - now)
 
-    async def _redispatch(self, session: Session, chosen: Redispatch, now: float) -> None:
+    async def _redispatch(self, session: Session, now: float) -> None:
         try:
             if not await self._room_stands(session, now):
                 return
         except LiveKitUnavailable:
             await self._server_away(session, now)
             return
-        after = dispatched(
-            session, now, deadline=chosen.deadline, deployment=chosen.deployment, farewell=chosen.farewell
-        )
-        try:
-            after = await self.store.write(after, op=secrets.token_hex(8), max_seats=self.max_seats)
-        except NoCapacity:
-            await self.give_up(session, ErrorReason.NO_CAPACITY)
+        after = await self._next_attempt(session, now)
+        if after is None:
             return
         facts = {"attempt": after.attempt, "tries": after.tries, "farewell": after.farewell}
         await note(self.store, session.id, "dispatched_again", level="warning", **facts)
         self.metrics.dispatched_again(after)
         with suppress(LiveKitUnavailable):  # its deadline passes, and it is tried again
             await self._dispatch(after)
+
+    async def _next_attempt(self, session: Session, now: float) -> Session | None:
+        """The session with its next attempt written, None where there may be none.
+
+        When a worker dies, many are due at once. They are decided here one after another, each by what the store says
+        after the one before it was written: otherwise all of them would count none under way, and go together.
+        """
+        async with self._deciding:
+            found = verdict(session, await self._facts(session, now))
+            if isinstance(found, Redispatch):
+                after = dispatched(
+                    session, now, deadline=found.deadline, deployment=found.deployment, farewell=found.farewell
+                )
+                with suppress(NoCapacity):
+                    return await self.store.write(after, op=secrets.token_hex(8), max_seats=self.max_seats)
+                found = GiveUp(ErrorReason.NO_CAPACITY)
+        await self._hold_back(session, found, now)
+        return None
 
     async def _dispatch(self, session: Session) -> None:
         await self._remove_ghosts(session)
@@ -176,8 +195,8 @@ class Attempts:
         if session.caller is Caller.ABSENT and not session.adopted and session.state is not State.RESERVED:
             await self.rooms.create(session, with_agent=False)
             return True
-        if session.state is State.RECOVERING and session.caller is Caller.PRESENT:
-            if now - session.since < ROOM_BACK_SECONDS:
+        if session.caller is Caller.PRESENT:  # the room went with livekit-server, and its page comes back by itself
+            if now - _progress(session) < ROOM_BACK_SECONDS:
                 await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
             else:
                 await self.give_up(session, ErrorReason.SERVER_LOST)
@@ -187,21 +206,23 @@ class Attempts:
         return False
 
     async def _server_away(self, session: Session, now: float) -> None:
-        if now - session.progress_at < SERVER_SECONDS:
+        if now - _progress(session) < SERVER_SECONDS:
             await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
         else:
             await self.give_up(session, ErrorReason.SERVER_LOST)
 
     async def _remove_ghosts(self, session: Session) -> None:
         """Send the agents of earlier attempts out, until the server no longer lists them. Raises LiveKitUnavailable."""
-        current = agent_identity(session.id, session.attempt)
         for _ in range(GHOST_TRIES):
-            there = await self.rooms.participants(session.room)
-            ghosts = [each.identity for each in there if each.agent and each.identity != current]
-            ours = [identity for identity in ghosts if identity.startswith(f"agent-{session.id}-")]
-            if not ours:
+            ghosts = [each for each in await self.rooms.participants(session.room) if is_ghost(session, each)]
+            if not ghosts:
                 return
-            for identity in ours:
-                await self.rooms.remove(session.room, identity)
+            for ghost in ghosts:
+                await self.rooms.remove(session.room, ghost.identity)
                 self.metrics.ghost_removed()
             await asyncio.sleep(GHOST_PAUSE)
+
+
+def _progress(session: Session) -> float:
+    """When something last happened to it, Unix seconds; looking at it again and again is nothing."""
+    return max(session.since, session.progress_at)

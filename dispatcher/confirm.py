@@ -86,9 +86,10 @@ def verdict(session: Session, facts: Facts) -> Verdict:
     crash_loop = len([at for at in session.losses if facts.now - at < LOSS_WINDOW_SECONDS]) > MOST_LOSSES
     if session.farewell or session.tries >= MOST_TRIES:
         return GiveUp(_reason(session))
-    able = [each for each in facts.workers if facts.now - each.seen_at <= FRESH_SECONDS and each.active < each.slots]
+    fresh = [each for each in facts.workers if facts.now - each.seen_at <= FRESH_SECONDS]
+    able = [each for each in fresh if each.active < each.slots]
     if not able:
-        return _patient(session, facts)
+        return _patient(session, facts.now, ErrorReason.NO_CAPACITY if fresh else ErrorReason.NO_WORKER)
     if session.state is State.RECOVERING and facts.recovering >= RATION * len(facts.workers):
         return Wait(facts.now + LOOK_AGAIN_SECONDS * facts.chance)
     return Redispatch(deadline=facts.now + facts.claim_seconds, deployment=chosen(able).deployment, farewell=crash_loop)
@@ -118,12 +119,14 @@ def _late_at(session: Session, facts: Facts) -> float:
     return since + seconds * longer * stretch(facts.under_way) * (1.0 + jitter)
 
 
-def _patient(session: Session, facts: Facts) -> Verdict:
+def _patient(session: Session, now: float, lacking: ErrorReason) -> Verdict:
+    """Wait for what a start lacks, for a while."""
     recovering = session.state is State.RECOVERING
-    until = session.since + (RECOVERY_PATIENCE_SECONDS if recovering else START_PATIENCE_SECONDS)
-    if facts.now < until:
-        return Wait(facts.now + LOOK_AGAIN_SECONDS)
-    return GiveUp(ErrorReason.LOST if recovering else ErrorReason.NO_WORKER)
+    # A reserved session has waited since its caller came, however long before that its token was given out.
+    since = session.progress_at if session.state is State.RESERVED else session.since
+    if now < since + (RECOVERY_PATIENCE_SECONDS if recovering else START_PATIENCE_SECONDS):
+        return Wait(now + LOOK_AGAIN_SECONDS)
+    return GiveUp(ErrorReason.LOST if recovering else lacking)
 
 
 def _reason(session: Session) -> ErrorReason:

@@ -146,7 +146,7 @@ class Dispatch:
                 deadline=session.created_at + self.claim_seconds,
             )
             with suppress(NoCapacity):
-                seats = min(self.max_seats, admitted.slots)
+                seats = min(self.max_seats, admitted.seats)
                 return await self.store.start(first, max_seats=seats, op=once.op, fingerprint=once.fingerprint)
         if await self.store.seats() >= self.max_seats or waiting >= self.max_seats:
             return await self._reuse(session, NoCapacity(), once)
@@ -182,7 +182,7 @@ class Dispatch:
             raise NoWorker
         if not admitted.free or seats >= self.max_seats:
             raise NoCapacity
-        session = replace(_new(wish, now), state=State.RESERVED, attempt=1, deployment=admitted.deployment)
+        session = replace(_new(wish, now), state=State.RESERVED, attempt=1, tries=1, deployment=admitted.deployment)
         await self.store.start(session, max_seats=self.max_seats, op=f"reserve-{session.id}")
         await note(self.store, session.id, "reserved", agent=session.agent)
         return self.rooms.reserved_token(session, front_end)

@@ -37,7 +37,7 @@ def verdict(session: Session, limits: CallLimits, now: float) -> Verdict | None:
 
 def _deadlines(session: Session, limits: CallLimits) -> list[tuple[float, Verdict]]:
     match session.state:
-        case State.RESERVED:
+        case State.RESERVED if session.deadline is None:  # its caller has not come, or it would have one
             return [(session.created_at + RESERVED_TOKEN_SECONDS + SLACK_SECONDS, Verdict(EndReason.NOT_JOINED))]
         case State.READY | State.RECOVERING:
             return _patience(session, limits)

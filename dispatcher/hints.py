@@ -25,6 +25,14 @@ def is_caller(session: Session, participant: Participant) -> bool:
     return participant.identity == caller_identity(session.id)
 
 
+def is_ghost(session: Session, participant: Participant) -> bool:
+    """Whether this is the agent of an attempt before this one.
+
+    One of a later attempt is none: then the record has moved on since it was read, and that is its agent.
+    """
+    return participant.identity in {agent_identity(session.id, attempt) for attempt in range(1, session.attempt)}
+
+
 def with_caller(session: Session, caller: Caller, now: float) -> Session:
     """The session with its caller there or away since `now`; the same object where nothing changes."""
     if session.state in FINAL or session.caller is caller:

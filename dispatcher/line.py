@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dispatcher.admission import serving, taking
+from dispatcher.admission import seats, serving, taking
 from dispatcher.attempts import Attempts
 from dispatcher.confirm import FRESH_SECONDS, chosen
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.notes import note
-from session.errors import Conflict, NoCapacity, SessionNotFound
+from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
 from session.model import ErrorReason, Session, State
 from session.store import SILENT_SECONDS, Store, Worker
 
@@ -35,7 +35,7 @@ class Line:
             return 0
         workers = await self.store.workers(seen_within=SILENT_SECONDS)
         for session_id in waiting:
-            with suppress(SessionNotFound, Conflict):
+            with suppress(SessionNotFound, Conflict, UnreadableRecord):
                 if not await self._see_to(session_id, workers):
                     break
         return len(waiting)
@@ -52,9 +52,9 @@ class Line:
         free = [each for each in alive if each.active < each.slots and now - each.seen_at <= FRESH_SECONDS]
         if not free:
             return True  # perhaps another agent's workers have room
-        seats = min(self.max_seats, sum(each.slots for each in alive))
+        most = min(self.max_seats, seats(workers, now))
         try:
-            after = await self.attempts.begin(session, chosen(free).deployment, now, max_seats=seats)
+            after = await self.attempts.begin(session, chosen(free).deployment, now, max_seats=most)
         except NoCapacity:
             return False
         except LiveKitUnavailable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dispatcher.hints import is_caller
+from dispatcher.hints import is_caller, is_ghost
 from dispatcher.ports import OpenRoom, Participant
 from session.dispatch import agent_identity
 from session.model import Caller, Session, State
@@ -16,7 +16,7 @@ ROUNDS = 15  # of looking, after which every room has been looked into once even
 
 @dataclass(frozen=True, slots=True)
 class RemoveGhost:
-    """An agent of an earlier attempt, or a second one, is in the room."""
+    """An agent of an earlier attempt is in the room."""
 
     room: str
     identity: str
@@ -91,11 +91,7 @@ def repairs(
 def _inside(session: Session, there: Collection[Participant]) -> list[Repair]:
     """What is wrong in a room that was looked into."""
     current = agent_identity(session.id, session.attempt)
-    found: list[Repair] = [
-        RemoveGhost(session.room, each.identity)
-        for each in there
-        if each.identity.startswith(f"agent-{session.id}-") and each.identity != current
-    ]
+    found: list[Repair] = [RemoveGhost(session.room, each.identity) for each in there if is_ghost(session, each)]
     agent_there = any(each.identity == current for each in there)
     if session.state is State.READY and session.job is not None and not agent_there:
         found.append(Lose(session.id, session.job))

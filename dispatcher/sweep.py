@@ -123,8 +123,13 @@ class Sweep:
             await note(self.store, session.id, "room_closed")
 
     async def _stray(self, room: OpenRoom) -> None:
-        """A room of ours without a record: it is closed when it is seen for the second time."""
-        if not await self.store.first_time(f"stray:{room.sid}", seconds=STRAY_SECONDS):
+        """A room of ours without a record: it is closed when it is seen for the second time.
+
+        A room of another deployment on the same server looks like ours, but asks for another name's agents.
+        """
+        if await self.store.first_time(f"stray:{room.sid}", seconds=STRAY_SECONDS):
+            return
+        if await self.rooms.asked_for(room.name) is not None:
             await self.rooms.delete(room.name)
             self.metrics.repaired("room")
 

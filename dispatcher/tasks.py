@@ -17,9 +17,9 @@ from session.errors import SessionError, StoreUnavailable
 from session.model import Session
 
 SWEEP_SECONDS = 2.0  # between two sweeps, over all replicas
-SWEEP_LIMIT_SECONDS = 20.0  # for one; less than REDELIVERY, so that no other replica runs it too
+SWEEP_LIMIT_SECONDS = 20.0  # for one
 LOOK_SECONDS = 0.5  # between two looks at what is due, at the queue and at the silent, over all replicas
-REDELIVERY = timedelta(seconds=30)  # after which a dead replica's task runs elsewhere
+REDELIVERY = timedelta(seconds=5)  # after which a dead replica's task runs elsewhere; docket renews a living one's
 CONCURRENCY = 20  # tasks of one replica at the same time
 STOP_SECONDS = 3.0  # for the docket's own clean-up when the dispatcher is told to stop
 RETRY_SECONDS = 2.0  # after which a docket that lost its store is opened again

@@ -16,7 +16,7 @@ from dispatcher.line import Line
 from dispatcher.metrics import Metrics
 from dispatcher.notes import note
 from dispatcher.ports import Rooms
-from session.errors import SessionError, SessionNotFound, Stale, StoreUnavailable
+from session.errors import Conflict, SessionError, SessionNotFound, Stale, StoreUnavailable, UnreadableRecord
 from session.model import Session, State, lost
 from session.store import SILENT_SECONDS, Event, EventKind, Store, Worker, update
 
@@ -98,19 +98,26 @@ class Watch:
         async with self._room_for:
             try:
                 await self.attempts.see_to(session_id)
-            except SessionError as error:
+            except Exception as error:  # noqa: BLE001  # whatever is wrong with one session holds up no other
                 _log.warning("session=%s event=not_seen_to error=%s", session_id, type(error).__name__)
 
     async def _tell_the_page(self, session: Session) -> None:
-        """That the agent is being replaced, and that it has been. Raises LiveKitUnavailable."""
-        if session.state not in (State.READY, State.RECOVERING):
-            return
-        for participant in await self.rooms.participants(session.room):
-            if is_caller(session, participant):
-                await self.rooms.tell(session.room, participant.identity, session.state)
+        """That the agent is being replaced, or has been; again when that changed meanwhile, so that it is so at last.
+
+        Raises:
+            LiveKitUnavailable, SessionNotFound: the page is not told, or is gone.
+        """
+        told = None
+        while session.state is not told and session.state in (State.READY, State.RECOVERING):
+            told = session.state
+            for participant in await self.rooms.participants(session.room):
+                if is_caller(session, participant):
+                    await self.rooms.tell(session.room, participant.identity, told)
+            session = await self.store.get(session.id)
 
     async def _judge_the_silent(self) -> None:
-        silent = await self.store.silent(SILENT_SECONDS)
+        # Sessions are read before workers: a worker that has just come is not missed as that of a new agent.
+        silent = await self._silent()
         if not silent:
             return
         workers = await self.store.workers(seen_within=60.0)
@@ -118,11 +125,17 @@ class Watch:
         if fell_silent(workers, now):
             _log.warning("event=too_many_silent workers=%d", len(workers))
             return
-        for session_id in silent:
-            with suppress(SessionNotFound, Stale):
-                session = await self.store.get(session_id)
-                if session.job is not None and not lives(session.worker, workers, now):
+        for session in silent:
+            if session.job is not None and not lives(session.worker, workers, now):
+                with suppress(SessionNotFound, Stale, Conflict):
                     await self._lose(session, session.job)
+
+    async def _silent(self) -> list[Session]:
+        silent = []
+        for session_id in await self.store.silent(SILENT_SECONDS):
+            with suppress(SessionNotFound, UnreadableRecord):
+                silent.append(await self.store.get(session_id))
+        return silent
 
     async def _lose(self, session: Session, job: str) -> None:
         after = await update(self.store, session.id, lambda each, now: lost(each, job=job, now=now))

@@ -20,7 +20,7 @@ from livekit.protocol.agent import Job
 
 from session.dispatch import adopted_session_id, read_ticket, requested_agent
 from session.errors import BadMetadata, SessionError, Stale
-from session.model import Session, State, claimed, lost
+from session.model import STEP_SECONDS, Session, State, Step, claimed, lost
 from session.redis_store import RedisStore, open_store
 from session.store import update
 from worker import logs
@@ -249,8 +249,11 @@ async def _adopt(store: RedisStore, job: Job, worker: str, settings: WorkerSetti
         agent=requested_agent(job.metadata) or "default",
         attempt=1,
         tries=1,
+        accepted=job.id,
         job=job.id,
         worker=worker,
+        progress_at=now,
+        deadline=now + STEP_SECONDS[Step.CLAIMED],
         adopted=True,
     )
     stands = (await store.start(session, max_seats=settings.max_bots, op=job.id)).session

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dispatcher.errors import BadSignature, LiveKitUnavailable
 from dispatcher.ports import FrontEnd, Hint, OpenRoom, Participant
+from session.dispatch import Ticket
 from session.model import Session
 
 
@@ -21,32 +22,56 @@ class Clock:
 
 
 @dataclass
+class Timers:
+    """Timers (dispatcher/attempts.py) that never ring. `set`: for which sessions, and after how many seconds."""
+
+    set: list[tuple[str, float]] = field(default_factory=list)
+
+    def at(self, session: Session, seconds: float) -> None:
+        self.set.append((session.id, round(seconds, 3)))
+
+
+@dataclass
 class FakeRooms:
-    """Rooms (dispatcher/ports.py). `away`: what asks the server raises; `calls`: what was asked, in order."""
+    """Rooms (dispatcher/ports.py).
+
+    Attributes:
+        away: what asks the server raises.
+        people: who is in which room.
+        opened: the rooms there are.
+        calls: what was asked, in order.
+        dispatched: rooms and attempts for which an agent was asked, in order.
+        told: rooms, identities and what their pages were shown, in order.
+        metadata: of the newest dispatch for our agents, by room.
+    """
 
     away: bool = False
     people: dict[str, list[Participant]] = field(default_factory=dict)
     opened: list[OpenRoom] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
+    dispatched: list[tuple[str, int]] = field(default_factory=list)
+    told: list[tuple[str, str, str]] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
     url: str = "ws://callers"
 
     async def create(self, session: Session, *, with_agent: bool = True) -> None:
         self._asked("create", session.room)
-        self.opened.append(OpenRoom(session.room, f"RM_{session.room}"))
+        self._open(session.room)
+        if with_agent:
+            self._dispatched(session)
 
     async def dispatch(self, session: Session) -> None:
         self._asked("dispatch", session.room)
+        self._open(session.room)
+        self._dispatched(session)
 
     async def find(self, room: str) -> OpenRoom | None:
         self._asked("find", room)
-        return next((each for each in self.opened if each.name == room), None)
+        return next((each for each in self._counted() if each.name == room), None)
 
     async def tell(self, room: str, identity: str, state: str) -> None:
         self._asked("tell", room)
-
-    async def asked_for(self, room: str) -> str | None:
-        self._asked("asked_for", room)
-        return None
+        self.told.append((room, identity, state))
 
     def token(self, session: Session, *, name: str | None) -> str:
         return f"token of {session.id}"
@@ -69,7 +94,11 @@ class FakeRooms:
 
     async def open_rooms(self) -> Sequence[OpenRoom]:
         self._asked("open_rooms", "")
-        return list(self.opened)
+        return self._counted()
+
+    async def asked_for(self, room: str) -> str | None:
+        self._asked("asked_for", room)
+        return self.metadata.get(room)
 
     async def ping(self, *, timeout: float) -> None:
         self._asked("ping", "")
@@ -81,6 +110,23 @@ class FakeRooms:
     def deleted(self) -> list[str]:
         """The rooms that were closed, in order."""
         return [room for what, room in self.calls if what == "delete"]
+
+    def _open(self, room: str) -> None:
+        if room not in [each.name for each in self.opened]:
+            self.opened.append(OpenRoom(room, f"RM_{room}"))
+
+    def _dispatched(self, session: Session) -> None:
+        self.dispatched.append((session.room, session.attempt))
+        self.metadata[session.room] = Ticket(session.id, session.attempt).to_json()
+
+    def _counted(self) -> list[OpenRoom]:
+        """The rooms with their counts as LiveKit counts: agents are no people, but they publish."""
+        counted = []
+        for each in self.opened:
+            there = self.people.get(each.name, [])
+            people = sum(not who.agent for who in there)
+            counted.append(replace(each, people=people, publishers=len(there)))
+        return counted
 
     def _asked(self, what: str, room: str) -> None:
         if self.away:

@@ -2,7 +2,6 @@ from typing import Any
 
 import pytest
 
-from dispatcher.dispatch import START_SECONDS
 from dispatcher.expiry import SLACK_SECONDS, Verdict, verdict
 from dispatcher.ports import RESERVED_TOKEN_SECONDS
 from session.model import FINAL, Caller, EndReason, ErrorReason, Session, State
@@ -35,27 +34,6 @@ TABLE = [
         RESERVED_TOKEN_SECONDS + SLACK_SECONDS,
         Verdict(EndReason.NOT_JOINED),
         id="a reserved session ends with its token",
-    ),
-    pytest.param(
-        a_session(job=None),
-        {},
-        START_SECONDS,
-        Verdict(ErrorReason.NOT_CLAIMED),
-        id="a start that no agent claims fails",
-    ),
-    pytest.param(
-        a_session(job="job_a", worker="worker_a"),
-        {},
-        START_SECONDS,
-        Verdict(ErrorReason.CONNECT_FAILED),
-        id="a start whose agent never comes to the room fails",
-    ),
-    pytest.param(
-        a_session(job=None, deadline=NOON + 7),
-        {},
-        7.0,
-        Verdict(ErrorReason.NOT_CLAIMED),
-        id="a start's own deadline wins",
     ),
     pytest.param(
         ready(Caller.ABSENT),
@@ -134,7 +112,14 @@ def test_a_session_goes_on_until_then(
     ("session", "changes"),
     [
         pytest.param(ready(Caller.PRESENT), {}, id="a caller who is there may talk for ever"),
-        pytest.param(a_session_in(State.QUEUED), {}, id="what is queued has its own rules"),
+        pytest.param(a_session_in(State.QUEUED), LONG, id="what is queued has its own deadline"),
+        pytest.param(
+            a_session_in(State.RESERVED, caller=Caller.PRESENT, deadline=NOON + 599),
+            LONG,
+            id="so has what was reserved, once its caller has come",
+        ),
+        pytest.param(a_session(job=None), LONG, id="so has a start that no agent has claimed"),
+        pytest.param(a_session(job="job_a", worker="worker_a"), LONG, id="and one whose agent is on its way"),
         *(pytest.param(a_session_in(state), LONG, id=f"what is {state} is over already") for state in sorted(FINAL)),
     ],
 )

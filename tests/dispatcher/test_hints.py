@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from dispatcher.hints import REMEMBER_SECONDS, Hints, is_caller, room_gone, session_of, with_caller
+from dispatcher.hints import REMEMBER_SECONDS, Hints, is_caller, is_ghost, room_gone, session_of, with_caller
 from dispatcher.metrics import Metrics
 from dispatcher.ports import Hint, HintKind, OpenRoom, Participant
 from session.dispatch import adopted_session_id, agent_identity, caller_identity
 from session.memory_store import MemoryStore
-from session.model import FINAL, Caller, EndReason, Session, State
+from session.model import FINAL, STEP_SECONDS, Caller, EndReason, Session, State, Step
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.session.making import NOON, a_session, a_session_in, admit
 
@@ -75,6 +75,7 @@ async def test_a_caller_who_joins_is_there(house: House) -> None:
 )
 async def test_nobody_else_is_taken_for_the_caller(house: House, who: Participant | None) -> None:
     before = await admit(house.store, a_session_in(State.READY))
+    house.rooms.people["session_a"] = [AGENT]
     await house.hear(HintKind.JOINED, who)
     await house.hear(HintKind.LEFT, who)
     assert await house.session() == before
@@ -110,6 +111,55 @@ async def test_while_livekit_is_away_the_webhook_is_all_there_is(house: House, r
     house.rooms.away = True
     await house.hear(HintKind.LEFT, CALLER, replaced=replaced)
     assert (await house.session()).caller is caller
+
+
+@pytest.mark.anyio
+async def test_an_agent_that_leaves_without_an_end_is_lost(house: House) -> None:
+    await admit(house.store, a_session_in(State.READY, caller=Caller.PRESENT))
+    house.rooms.people["session_a"] = [CALLER]
+    house.clock.seconds = NOON + 3
+    await house.hear(HintKind.LEFT, AGENT)
+    session = await house.session()
+    assert (session.state, session.job, session.deadline) == (State.RECOVERING, None, NOON + 3)
+    assert await house.events() == [{"event": "agent_left", "attempt": 1}]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("session", "away"),
+    [
+        pytest.param(a_session_in(State.READY, attempt=2), False, id="of an earlier attempt"),
+        pytest.param(a_session_in(State.STARTING), False, id="before it was ready: its deadline tells"),
+        pytest.param(a_session_in(State.RECOVERING, job=None), False, id="that is lost already"),
+        pytest.param(a_session_in(State.ENDED), False, id="after the end"),
+        pytest.param(a_session_in(State.READY), True, id="while LiveKit cannot be asked"),
+    ],
+)
+async def test_an_agents_leaving_means_nothing_where_it_is(house: House, session: Session, away: bool) -> None:
+    before = await admit(house.store, session)
+    house.rooms.away = away
+    await house.hear(HintKind.LEFT, AGENT)
+    assert await house.session() == before
+
+
+@pytest.mark.anyio
+async def test_from_its_callers_coming_on_an_agent_is_due_for_a_reserved_session(house: House) -> None:
+    await admit(house.store, a_session_in(State.RESERVED))
+    house.clock.seconds = NOON + 90
+    await house.hear(HintKind.JOINED, CALLER)
+    session = await house.session()
+    assert session.progress_at == NOON + 90
+    assert session.deadline == NOON + 90 + STEP_SECONDS[Step.DISPATCHED]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("state", [State.QUEUED, State.STARTING, State.RECOVERING])
+async def test_the_callers_coming_moves_no_other_deadline(house: House, state: State) -> None:
+    await admit(house.store, a_session_in(state, deadline=NOON + 7))
+    house.clock.seconds = NOON + 3
+    await house.hear(HintKind.JOINED, CALLER)
+    session = await house.session()
+    assert (session.caller, session.deadline) == (Caller.PRESENT, NOON + 7)
 
 
 @pytest.mark.anyio
@@ -216,6 +266,20 @@ async def test_an_adopted_room_is_known_by_its_sid(house: House) -> None:
 )
 def test_who_the_caller_is(adopted: bool, who: Participant, expected: bool) -> None:
     assert is_caller(a_session(adopted=adopted), who) is expected
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        pytest.param(agent_identity("session_a", 1), True, id="the agent of an earlier attempt is"),
+        pytest.param(agent_identity("session_a", 2), False, id="the agent is not"),
+        pytest.param(agent_identity("session_a", 3), False, id="nor is its successor, of whom we do not know yet"),
+        pytest.param(agent_identity("session_b", 1), False, id="nor another session's agent"),
+        pytest.param(caller_identity("session_a"), False, id="nor the caller"),
+    ],
+)
+def test_who_a_ghost_is(identity: str, expected: bool) -> None:
+    assert is_ghost(a_session(attempt=2), Participant(identity)) is expected
 
 
 @pytest.mark.parametrize(

@@ -295,7 +295,7 @@ async def test_sigterm_closes_it_in_good_order_and_no_secret_was_logged(own_part
     own_parts.dispatcher.process.send_signal(signal.SIGTERM)
     assert own_parts.dispatcher.process.wait(5) == 0
     log = own_parts.dispatcher.log.read_text()
-    assert "event=started" in log
+    assert "event=starting" in log
     assert log.rstrip().endswith("event=stopped")
     assert SECRET not in log
 

@@ -21,6 +21,7 @@ from tests.session.making import NOON, a_session_in
 LATER = NOON + SETTLED_SECONDS
 AGENT = Participant("agent-session_a-2", agent=True)
 GHOST = Participant("agent-session_a-1", agent=True)
+SUCCESSOR = Participant("agent-session_a-3", agent=True)
 CALLER = Participant("caller-session_a")
 STRANGER = Participant("agent-recorder", agent=True)
 
@@ -43,6 +44,7 @@ FOUND: list[tuple[str, Session, list[Participant], list[Repair]]] = [
         [GHOST, CALLER],
         [RemoveGhost("session_a", GHOST.identity), Lose("session_a", "job_a")],
     ),
+    ("an agent that took over since the record was read", ready(), [SUCCESSOR, AGENT, CALLER], []),
     ("no agent", ready(), [CALLER], [Lose("session_a", "job_a")]),
     ("no agent yet", a_session_in(State.STARTING, attempt=2, caller=Caller.PRESENT), [CALLER], []),
     ("a recovery", a_session_in(State.RECOVERING, job=None, attempt=2, caller=Caller.PRESENT), [CALLER], []),

@@ -1,9 +1,11 @@
+import asyncio
 import base64
 import hashlib
 import json
 import socket
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from dispatcher.rooms import LiveKitRooms, open_rooms
 from session.dispatch import Ticket, caller_identity, read_ticket
 from session.model import Session, State, new_session_id
 from session.settings import CallLimits, Connections
-from tests.session.making import a_session, a_session_in
+from tests.session.making import a_session, a_session_in, eventually
 from tests.support.livekit import KEY, SECRET, LiveKit, run_livekit
 
 CALLERS_URL = "wss://calls.example"
@@ -86,6 +88,108 @@ async def test_a_room_is_made_with_the_dispatch_of_the_current_attempt(
     found = await server.agent_dispatch.list_dispatch(session.room)
     assert [each.agent_name for each in found] == ["greenroom"]
     assert read_ticket(found[0].metadata) == Ticket(session.id, 3)
+
+
+@pytest.mark.anyio
+async def test_a_room_can_be_made_without_an_agent_and_its_agent_asked_for_later(
+    rooms: LiveKitRooms, server: api.LiveKitAPI
+) -> None:
+    session = own(attempt=1, deployment="green")
+    await rooms.create(session, with_agent=False)
+    assert await rooms.asked_for(session.room) is None
+    await rooms.dispatch(session)
+    asked = await server.agent_dispatch.list_dispatch(session.room)
+    (ours,) = [each for each in asked if each.agent_name]  # besides, the server asks for any agent without a name
+    assert (ours.agent_name, ours.deployment) == ("greenroom", "green")
+    assert read_ticket(ours.metadata) == Ticket(session.id, 1)
+    assert await rooms.asked_for(session.room) == ours.metadata
+
+
+@pytest.mark.anyio
+async def test_making_a_room_again_changes_neither_the_room_nor_who_was_asked(
+    rooms: LiveKitRooms, server: api.LiveKitAPI
+) -> None:
+    session = own()
+    await rooms.create(session)
+    before = await rooms.find(session.room)
+    await rooms.create(session, with_agent=False)
+    assert await rooms.find(session.room) == before
+    assert len(await server.agent_dispatch.list_dispatch(session.room)) == 1
+
+
+@pytest.mark.anyio
+async def test_each_attempt_asks_for_itself(rooms: LiveKitRooms, server: api.LiveKitAPI) -> None:
+    session = own(attempt=1)
+    await rooms.create(session)
+    await rooms.dispatch(replace(session, attempt=2))
+    found = await server.agent_dispatch.list_dispatch(session.room)
+    assert sorted(ticket.attempt for each in found if (ticket := read_ticket(each.metadata))) == [1, 2]
+
+
+@pytest.mark.anyio
+async def test_asking_for_an_agent_makes_the_room_where_there_is_none(rooms: LiveKitRooms) -> None:
+    session = own()
+    await rooms.dispatch(session)
+    assert await rooms.find(session.room) is not None
+
+
+@pytest.mark.anyio
+async def test_only_our_own_agents_are_asked_for_by_us(rooms: LiveKitRooms, server: api.LiveKitAPI) -> None:
+    session = own()
+    await rooms.create(session, with_agent=False)
+    other = api.CreateAgentDispatchRequest(room=session.room, agent_name="another", metadata="theirs")
+    await server.agent_dispatch.create_dispatch(other)
+    assert await rooms.asked_for(session.room) is None
+
+
+@pytest.mark.anyio
+async def test_a_room_is_found_by_its_whole_name(rooms: LiveKitRooms) -> None:
+    session = own()
+    assert await rooms.find(session.room) is None
+    await rooms.create(session)
+    found = await rooms.find(session.room)
+    assert found is not None
+    assert found.name == session.room
+    assert found.sid.startswith("RM_")
+    assert abs(found.made_at - time.time()) < 60
+    assert await rooms.find(session.room[:-1]) is None
+
+
+@pytest.mark.anyio
+async def test_a_page_is_told_by_an_attribute_of_its_own_participant(rooms: LiveKitRooms, livekit: LiveKit) -> None:
+    session = own()
+    await rooms.create(session)
+    room, changes = rtc.Room(), asyncio.Queue[dict[str, str]]()
+    room.on("participant_attributes_changed", lambda changed, _: changes.put_nowait(changed))
+    await room.connect(livekit.url, rooms.token(session, name=None))
+    for state in ("recovering", "ready"):
+        await rooms.tell(session.room, caller_identity(session.id), state)
+        with anyio.fail_after(5):
+            assert await changes.get() == {"greenroom.state": state}
+    await room.disconnect()
+
+
+@pytest.mark.anyio
+async def test_a_page_that_is_gone_need_not_be_told(rooms: LiveKitRooms) -> None:
+    session = own()
+    await rooms.tell(session.room, caller_identity(session.id), "ready")
+    await rooms.create(session)
+    await rooms.tell(session.room, caller_identity(session.id), "ready")
+
+
+@pytest.mark.anyio
+async def test_a_caller_in_the_room_counts_as_its_people(rooms: LiveKitRooms, livekit: LiveKit) -> None:
+    session = own()
+    await rooms.create(session)
+    room = rtc.Room()
+    await room.connect(livekit.url, rooms.token(session, name=None))
+
+    async def counted() -> bool:
+        found = await rooms.find(session.room)
+        return found is not None and (found.people, found.publishers) == (1, 0)
+
+    await eventually(counted)
+    await room.disconnect()
 
 
 @pytest.mark.anyio
@@ -159,6 +263,10 @@ async def test_an_absent_server_is_said_at_once_by_all_that_asks_it(offline: Liv
     began = time.monotonic()
     for asked in (
         offline.create(session),
+        offline.dispatch(session),
+        offline.find(session.room),
+        offline.tell(session.room, "caller", "ready"),
+        offline.asked_for(session.room),
         offline.delete(session.room),
         offline.remove(session.room, "caller"),
         offline.participants(session.room),

@@ -8,19 +8,23 @@ from prometheus_client import CollectorRegistry
 from dispatcher.expiry import SLACK_SECONDS
 from dispatcher.metrics import Metrics
 from dispatcher.ports import OpenRoom, Participant
-from dispatcher.sweep import GOODBYE_SECONDS, PAGE, Sweep
+from dispatcher.reconcile import ROUNDS, SETTLED_SECONDS
+from dispatcher.sweep import FOREIGN_SECONDS, GOODBYE_SECONDS, PAGE, Sweep
 from session.dispatch import adopted_session_id, agent_identity, caller_identity
 from session.errors import StoreUnavailable
 from session.memory_store import MemoryStore
-from session.model import Caller, EndReason, ErrorReason, Session, State, ended
+from session.model import LIVE, Caller, EndReason, Session, State, ended
 from session.settings import CallLimits
 from session.store import Page, update
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.session.making import NOON, a_session, a_session_in, admit
 
 SECRET = "0123456789abcdef0123456789abcdef"
+AGENT = Participant(agent_identity("session_a", 1), agent=True)
 CALLER = Participant(caller_identity("session_a"))
 JOIN_SECONDS = 300.0
+LONGEST_SECONDS = 3600.0
+LATEST = NOON + LONGEST_SECONDS + SLACK_SECONDS
 TOO_LATE = NOON + JOIN_SECONDS + SLACK_SECONDS
 
 
@@ -32,6 +36,16 @@ class CrowdedRooms(FakeRooms):
     async def participants(self, room: str) -> Collection[Participant]:
         await update(self.store, room, lambda each, now: replace(each, caller=Caller.PRESENT, caller_since=now))
         return await super().participants(room)
+
+
+class LeakyStore(MemoryStore):
+    """Two seats are held by nobody, until they are given back."""
+
+    leaked = 2
+
+    async def mend_seats(self) -> int:
+        mended, self.leaked = self.leaked, 0
+        return mended
 
 
 class LostStore(MemoryStore):
@@ -48,20 +62,27 @@ class House:
     rooms: FakeRooms
     registry: CollectorRegistry
 
-    async def sweep(self) -> None:
-        limits = CallLimits(_env_file=None, join_seconds=JOIN_SECONDS, max_session_seconds=None)
-        await Sweep(self.store, self.rooms, limits, self.metrics, SECRET).run()
-
     def __post_init__(self) -> None:
-        self.metrics = Metrics(self.registry)
+        limits = CallLimits(_env_file=None, join_seconds=JOIN_SECONDS, max_session_seconds=LONGEST_SECONDS)
+        self._sweep = Sweep(self.store, self.rooms, limits, Metrics(self.registry), SECRET, max_seats=3)
+
+    async def sweep(self) -> None:
+        await self._sweep.run()
 
     async def has(self, session: Session) -> Session:
-        """Admit this session and open its room."""
+        """Admit this session; its room is open, with its agent and its caller if they should be there."""
         await self.rooms.create(session)
+        agent = Participant(agent_identity(session.id, session.attempt), agent=True)
+        caller = Participant(caller_identity(session.id))
+        there = [agent] if session.state is State.READY else []
+        self.rooms.people[session.room] = [*there, caller] if session.caller is Caller.PRESENT else there
         return await admit(self.store, session, max_seats=10_000)
 
     async def session(self, session_id: str = "session_a") -> Session:
         return await self.store.get(session_id)
+
+    def repaired(self, kind: str) -> float | None:
+        return self.registry.get_sample_value("greenroom_repairs_total", {"kind": kind})
 
     def ends(self, reason: str) -> float | None:
         return self.registry.get_sample_value("greenroom_sessions_ended_total", {"reason": reason})
@@ -78,7 +99,9 @@ def house() -> House:
 
 
 def ready(**changes: Any) -> Session:
-    return a_session_in(State.READY, **{"ready_at": NOON, "last_active": NOON, **changes})
+    session_id = changes.get("id", "session_a")
+    facts = {"ready_at": NOON, "last_active": NOON, "room": session_id, **changes}
+    return replace(a_session_in(State.READY), **facts)
 
 
 @pytest.mark.anyio
@@ -116,20 +139,31 @@ async def test_a_second_sweep_finds_nothing_to_do(house: House) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_start_that_nobody_claimed_fails_and_gives_its_seat_back(house: House) -> None:
-    await house.has(a_session(deadline=NOON + 30))
-    house.clock.seconds = NOON + 30
+async def test_a_call_that_has_lasted_long_enough_ends_with_its_caller_there_and_gives_its_seat_back(
+    house: House,
+) -> None:
+    await house.has(ready(caller=Caller.PRESENT))
+    house.clock.seconds = LATEST
     await house.sweep()
     session = await house.session()
-    assert (session.state, session.error) == (State.ERROR, ErrorReason.NOT_CLAIMED)
+    assert (session.state, session.end_reason) == (State.ENDED, EndReason.MAX_DURATION)
     assert await house.store.seats() == 0
-    assert house.ends("not_claimed") == 1
+    assert house.ends("max_duration") == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("state", [State.QUEUED, State.STARTING, State.RECOVERING])
+async def test_who_waits_for_an_agent_is_left_to_those_who_see_to_that(house: House, state: State) -> None:
+    before = await house.has(a_session(state=state, deadline=NOON + 2, ready_at=None, last_active=NOON))
+    house.clock.seconds = NOON + 60
+    await house.sweep()
+    assert await house.session() == before
 
 
 @pytest.mark.anyio
 async def test_a_caller_who_is_there_after_all_is_written_down(house: House) -> None:
     await house.has(ready())
-    house.rooms.people["session_a"] = [CALLER]
+    house.rooms.people["session_a"].append(CALLER)
     house.clock.seconds = TOO_LATE
     await house.sweep()
     session = await house.session()
@@ -140,7 +174,7 @@ async def test_a_caller_who_is_there_after_all_is_written_down(house: House) -> 
 @pytest.mark.anyio
 async def test_an_agent_alone_is_no_caller(house: House) -> None:
     await house.has(ready())
-    house.rooms.people["session_a"] = [Participant(agent_identity("session_a", 1), agent=True)]
+    assert house.rooms.people["session_a"] == [AGENT]
     house.clock.seconds = TOO_LATE
     await house.sweep()
     assert (await house.session()).state is State.ENDED
@@ -171,12 +205,12 @@ async def test_while_livekit_is_away_nobody_is_called_absent(house: House) -> No
 
 
 @pytest.mark.anyio
-async def test_a_start_fails_on_time_while_livekit_is_away_and_its_room_is_closed_later(house: House) -> None:
-    await house.has(a_session(deadline=NOON + 30))
+async def test_a_call_ends_on_time_while_livekit_is_away_and_its_room_is_closed_later(house: House) -> None:
+    await house.has(ready(caller=Caller.PRESENT))
     house.rooms.away = True
-    house.clock.seconds = NOON + 30
+    house.clock.seconds = LATEST
     await house.sweep()
-    assert (await house.session()).error is ErrorReason.NOT_CLAIMED
+    assert (await house.session()).end_reason is EndReason.MAX_DURATION
     house.rooms.away = False
     house.clock.seconds += GOODBYE_SECONDS
     await house.sweep()
@@ -185,14 +219,13 @@ async def test_a_start_fails_on_time_while_livekit_is_away_and_its_room_is_close
 
 @pytest.mark.anyio
 async def test_one_session_that_cannot_be_judged_holds_up_no_other(house: House) -> None:
-    house.clock.seconds = NOON
     await house.has(ready())
-    await house.has(a_session("session_b", deadline=NOON + 30, created_at=NOON - 1))
+    await house.has(ready(id="session_b", caller=Caller.PRESENT, ready_at=NOON - LONGEST_SECONDS))
     house.rooms.away = True
     house.clock.seconds = TOO_LATE
     await house.sweep()
     assert (await house.session("session_a")).state is State.READY
-    assert (await house.session("session_b")).state is State.ERROR
+    assert (await house.session("session_b")).state is State.ENDED
 
 
 @pytest.mark.anyio
@@ -215,8 +248,9 @@ async def test_a_room_that_outlives_its_session(house: House, seconds: float, cl
 async def test_rooms_of_others_and_of_live_sessions_are_left_alone(house: House) -> None:
     await house.has(ready(caller=Caller.PRESENT, caller_since=NOON))
     house.rooms.opened += [OpenRoom("meeting", "RM_x"), OpenRoom("session_of_another_deployment", "RM_y")]
-    house.clock.seconds = NOON + 86400
-    await house.sweep()
+    for _ in range(3):
+        house.clock.seconds += GOODBYE_SECONDS
+        await house.sweep()
     assert house.rooms.deleted == []
 
 
@@ -236,11 +270,115 @@ async def test_a_foreign_room_whose_session_ended_is_closed_by_its_sid(house: Ho
 async def test_more_sessions_than_one_page_holds_are_all_seen(house: House) -> None:
     count = PAGE + 3
     for number in range(count):
-        session = a_session(f"session_{number}", deadline=NOON + 30, created_at=NOON - number)
-        await admit(house.store, session, max_seats=count)
-    house.clock.seconds = NOON + 30
+        await house.store.start(
+            ready(id=f"session_{number}", created_at=NOON - number), max_seats=count, op=f"op {number}"
+        )
+    house.clock.seconds = TOO_LATE
     await house.sweep()
-    assert house.ends("not_claimed") == count
+    assert house.ends("not_joined") == count
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("there", [[CALLER], []], ids=["with its caller in the room", "with nobody in the room"])
+async def test_an_agent_that_is_not_in_its_room_is_lost(house: House, there: list[Participant]) -> None:
+    await house.has(ready(caller=Caller.PRESENT))
+    house.rooms.people["session_a"] = there
+    house.clock.seconds = NOON + SETTLED_SECONDS
+    for _ in range(ROUNDS):  # a caller's microphone looks like an agent from afar
+        await house.sweep()
+    session = await house.session()
+    assert (session.state, session.deadline, session.job) == (State.RECOVERING, house.clock.seconds, None)
+    assert house.repaired("agent") == 1
+
+
+@pytest.mark.anyio
+async def test_an_agent_whose_room_is_gone_is_lost(house: House) -> None:
+    await house.has(ready(caller=Caller.PRESENT))
+    house.rooms.opened.clear()
+    house.clock.seconds = NOON + SETTLED_SECONDS
+    await house.sweep()
+    assert (await house.session()).state is State.RECOVERING
+
+
+@pytest.mark.anyio
+async def test_a_ghost_is_sent_out_and_the_agent_stays(house: House) -> None:
+    await house.has(ready(attempt=2, caller=Caller.PRESENT))
+    house.rooms.people["session_a"].append(AGENT)
+    house.clock.seconds = NOON + SETTLED_SECONDS
+    await house.sweep()
+    assert [who.identity for who in house.rooms.people["session_a"]] == [
+        agent_identity("session_a", 2),
+        CALLER.identity,
+    ]
+    assert (await house.session()).state is State.READY
+
+
+@pytest.mark.anyio
+async def test_a_reserved_session_whose_caller_has_come_without_a_word_is_seen_to(house: House) -> None:
+    await house.has(a_session_in(State.RESERVED))
+    house.rooms.people["session_a"] = [CALLER]
+    house.clock.seconds = NOON + SETTLED_SECONDS
+    await house.sweep()
+    session = await house.session()
+    assert session.caller is Caller.PRESENT
+    assert session.deadline is not None
+
+
+@pytest.mark.anyio
+async def test_a_room_of_ours_that_nobody_records_is_closed_when_it_is_seen_again(house: House) -> None:
+    await house.rooms.create(a_session("session_lost"))
+    await house.sweep()
+    assert house.rooms.deleted == []
+    await house.sweep()
+    assert house.rooms.deleted == ["session_lost"]
+    assert house.repaired("room") == 1
+
+
+FOREIGN = OpenRoom("support-call", "RM_support", made_at=NOON)
+FOREIGN_ID = adopted_session_id(SECRET, FOREIGN.sid)
+
+
+@pytest.mark.anyio
+async def test_somebody_elses_room_that_waits_for_our_agent_in_vain_is_taken_up(house: House) -> None:
+    house.rooms.opened = [FOREIGN]
+    house.rooms.people[FOREIGN.name] = [Participant("phone-1")]
+    house.rooms.metadata[FOREIGN.name] = '{"agent": "shop"}'
+    house.clock.seconds = NOON + FOREIGN_SECONDS
+    await house.sweep()
+    session = await house.session(FOREIGN_ID)
+    assert (session.state, session.room, session.agent, session.adopted) == (State.STARTING, FOREIGN.name, "shop", True)
+    assert (session.caller, session.claimable) == (Caller.PRESENT, False)
+    assert await house.store.due(limit=9) == [FOREIGN_ID]
+    assert house.repaired("adopted") == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("asked", "people", "after"),
+    [
+        pytest.param(None, [Participant("phone-1")], FOREIGN_SECONDS, id="one that asked for no agent of ours"),
+        pytest.param("", [], FOREIGN_SECONDS, id="an empty one"),
+        pytest.param("", [Participant("phone-1")], FOREIGN_SECONDS - 0.1, id="a new one, whose agent is on its way"),
+    ],
+)
+async def test_another_room_of_somebody_else_is_left_alone(
+    house: House, asked: str | None, people: list[Participant], after: float
+) -> None:
+    house.rooms.opened = [FOREIGN]
+    house.rooms.people[FOREIGN.name] = people
+    if asked is not None:
+        house.rooms.metadata[FOREIGN.name] = asked
+    house.clock.seconds = NOON + after
+    await house.sweep()
+    assert (await house.store.page(LIVE, limit=9)).sessions == []
+
+
+@pytest.mark.anyio
+async def test_seats_that_nobody_held_are_counted() -> None:
+    house = _house(LeakyStore)
+    await house.sweep()
+    await house.sweep()
+    assert house.repaired("seat") == 2
 
 
 @pytest.mark.anyio

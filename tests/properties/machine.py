@@ -125,7 +125,7 @@ class SessionsMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def two_dispatchers_at_once(self, data: st.DataObject) -> None:
         session_id = data.draw(st.sampled_from(self.world.ids))
-        self.world.store.meanwhile = lambda: self.world.see_to(session_id)
+        self.world.store.meanwhile = lambda: self.world.see_to_elsewhere(session_id)
         self._do(self.world.see_to(session_id))
         self.world.store.meanwhile = None
 

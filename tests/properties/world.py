@@ -129,6 +129,7 @@ class World:
         metrics = Metrics(CollectorRegistry())
         flaky: Any = self.store
         self.attempts = attempts(flaky, self.rooms, metrics, StartCircuit(flaky), MAX_SEATS, chance=lambda: 0.5)
+        self.others = attempts(flaky, self.rooms, metrics, StartCircuit(flaky), MAX_SEATS, chance=lambda: 0.5)
         self.dispatch = Dispatch(flaky, self.rooms, MAX_SEATS)
         self.line = Line(flaky, self.attempts, MAX_SEATS)
         self.limits = CallLimits(_env_file=None)  # type: ignore[call-arg]
@@ -200,6 +201,11 @@ class World:
     async def see_to(self, session_id: str) -> None:
         with suppress(SessionError):
             await self.attempts.see_to(session_id)
+
+    async def see_to_elsewhere(self, session_id: str) -> None:
+        """What another dispatcher does."""
+        with suppress(SessionError):
+            await self.others.see_to(session_id)
 
     async def advance_line(self) -> None:
         with suppress(SessionError):

@@ -8,18 +8,20 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from dispatcher import refusals
+from dispatcher.admission import RESTART_SECONDS, TURN_SECONDS
 from dispatcher.api.sessions import SessionRoutes
 from dispatcher.dispatch import Dispatch
 from dispatcher.metrics import Metrics
 from session.memory_store import MemoryStore
 from session.model import ErrorReason as Error
 from session.model import Session, became_ready, claimed, failed
-from session.store import Utterance, update
+from session.store import WORKER_SECONDS, Utterance, update
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.dispatcher.gates import a_gate
 from tests.session.making import NOON, a_worker
 
 pytestmark = pytest.mark.anyio
+MAX_BOTS = 9
 
 
 @dataclass
@@ -55,7 +57,7 @@ async def stage() -> AsyncIterator[Stage]:
     await store.beat(a_worker("worker_a", idle=1, agents={"default": (), "shop": ()}))
     metrics, app = Metrics(CollectorRegistry()), FastAPI()
     refusals.install(app)
-    dispatch = Dispatch(store, FakeRooms(), max_seats=9)
+    dispatch = Dispatch(store, FakeRooms(), max_seats=MAX_BOTS)
     app.include_router(SessionRoutes(store, dispatch, a_gate(store), metrics).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
         yield Stage(clock, store, metrics, http)
@@ -170,7 +172,7 @@ async def test_the_logs_are_the_newest_lines_oldest_first(stage: Stage) -> None:
     logs = (await stage.get(f"/api/session/{session_id}/logs?limit=2"))["logs"]
     assert [line["event"] for line in logs] == ["one", "two"]
     assert logs[1] == {"at": NOON, "level": "warning", "event": "two", "ms": 5}
-    assert (await stage.get(f"/api/session/{session_id}/logs"))["logs"][0]["event"] == "started"
+    assert (await stage.get(f"/api/session/{session_id}/logs"))["logs"][0]["event"] == "starting"
 
 
 async def test_the_timings_are_steps_in_their_order(stage: Stage) -> None:
@@ -189,3 +191,58 @@ async def test_starts_are_counted_by_their_outcome(stage: Stage) -> None:
     text = stage.metrics.text()
     for outcome in (b"new", b"reused", b"unknown_agent"):
         assert b'greenroom_starts_total{outcome="' + outcome + b'"} 1.0' in text
+
+
+async def queued(stage: Stage, **body: Any) -> dict[str, Any]:
+    """What a start is told while every slot of the only worker is taken."""
+    await stage.store.beat(a_worker("worker_a", slots=4, active=4, idle=0, agents={"default": ()}))
+    return await stage.start(**body)
+
+
+async def test_a_start_that_must_wait_says_where_it_stands_and_for_how_long(stage: Stage) -> None:
+    first = await queued(stage)
+    stage.clock.seconds += 1
+    second = await queued(stage)
+    assert (first["status"], first["message"], first["prewarmed"]) == ("queued", "Session queued", False)
+    assert [each["queuePosition"] for each in (first, second)] == [1, 2]
+    assert [each["estimatedWait"] for each in (first, second)] == [TURN_SECONDS / 4, TURN_SECONDS / 2]
+    assert first["token"]
+
+
+async def test_a_start_is_queued_while_the_worker_restarts_and_refused_after_five_minutes(stage: Stage) -> None:
+    stage.clock.seconds += WORKER_SECONDS
+    said = await stage.start()
+    assert (said["status"], said["queuePosition"], said["estimatedWait"]) == ("queued", 1, RESTART_SECONDS)
+    stage.clock.seconds += 1
+    answer = await stage.http.post("/api/session/start")
+    assert (answer.status_code, answer.json()["code"]) == (503, "no_worker")
+    assert answer.headers["Retry-After"]
+
+
+async def test_with_every_seat_taken_a_start_is_refused_at_once(stage: Stage) -> None:
+    await stage.store.beat(a_worker("worker_a", slots=MAX_BOTS + 1, agents={"default": ()}))
+    for _ in range(MAX_BOTS):
+        await stage.start()
+    answer = await stage.http.post("/api/session/start")
+    assert (answer.status_code, answer.json()["code"]) == (503, "no_capacity")
+    assert answer.headers["Retry-After"]
+
+
+async def test_who_waits_is_shown_listed_and_given_his_place_again(stage: Stage) -> None:
+    session_id = (await queued(stage, userId="ann"))["sessionId"]
+    said = await stage.get(f"/api/session/{session_id}")
+    assert (said["status"], said["attempt"], said["startupTime"], said["worker"]) == ("queued", 0, None, None)
+    assert [each["sessionId"] for each in (await stage.get("/api/sessions"))["sessions"]] == [session_id]
+    again = await queued(stage, userId="ann")
+    assert (again["sessionId"], again["reused"], again["status"]) == (session_id, True, "queued")
+    assert (again["queuePosition"], again["message"]) == (1, "Using existing session")
+
+
+async def test_who_stops_waiting_has_stopped(stage: Stage) -> None:
+    session_id = (await queued(stage))["sessionId"]
+    answer = await stage.http.post("/api/session/stop", json={"sessionId": session_id})
+    assert answer.json() == {"success": True, "message": "Session stopped"}
+    said = await stage.get(f"/api/session/{session_id}")
+    assert (said["status"], said["endReason"]) == ("ended", "stopped")
+    assert await stage.store.queue() == []
+    assert b'greenroom_sessions_ended_total{reason="stopped"} 1.0' in stage.metrics.text()

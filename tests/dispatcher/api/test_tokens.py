@@ -53,7 +53,7 @@ async def stage() -> AsyncIterator[Stage]:
     store, rooms, app = MemoryStore(Clock(NOON)), RememberingRooms(), FastAPI()
     await store.beat(a_worker("worker_a", agents={"default": (), "shop": ()}))
     refusals.install(app)
-    app.include_router(TokenRoutes(Dispatch(store, store, rooms, max_seats=9), "greenroom").router())
+    app.include_router(TokenRoutes(Dispatch(store, rooms, max_seats=9), "greenroom").router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
         yield Stage(store, rooms, http)
 
@@ -70,6 +70,19 @@ async def test_another_token_names_the_room_and_the_server(stage: Stage) -> None
     }
     await stage.post("/api/token", sessionId="session_a", userName="Bea")
     assert stage.rooms.names == ["Ann", "Bea"]
+
+
+async def test_who_waits_in_the_queue_may_join_his_room(stage: Stage) -> None:
+    await stage.store.start(a_session_in(State.QUEUED, attempt=0), max_seats=9, op="op")
+    answer = await stage.post("/api/token", sessionId="session_a")
+    assert (answer.status_code, answer.json()["token"]) == (200, "token of session_a")
+
+
+async def test_nothing_is_reserved_while_every_slot_is_taken(stage: Stage) -> None:
+    await stage.store.beat(a_worker("worker_a", slots=4, active=4, agents={"default": ()}))
+    answer = await stage.post("/api/livekit/token")
+    assert (answer.status_code, answer.json()["code"]) == (503, "no_capacity")
+    assert answer.headers["Retry-After"]
 
 
 async def test_somebody_else_gets_no_token(stage: Stage) -> None:
@@ -143,7 +156,7 @@ async def test_nothing_is_reserved_for_a_request_that_is_refused(
 
 
 async def test_nothing_is_reserved_when_nobody_could_serve_it(stage: Stage) -> None:
-    await stage.store.leave("worker_a")
+    await stage.store.gone("worker_a")
     answer = await stage.post("/api/livekit/token")
     assert (answer.status_code, answer.json()["code"]) == (503, "no_worker")
     assert answer.headers["Retry-After"]
