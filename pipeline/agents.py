@@ -252,7 +252,8 @@ def _imported(path: Path) -> ModuleType:
     except SyntaxError as error:
         sys.modules.pop(name, None)
         where = Path(error.filename) if error.filename else path
-        raise AgentFileError(where, error.lineno, f"is not valid Python: {error.msg}", "Correct the line") from error
+        problem = f"is not valid Python: {error.msg.rstrip('.?')}"
+        raise AgentFileError(where, error.lineno, problem, "Correct the line") from error
     except ImportError as error:
         sys.modules.pop(name, None)
         remedy = "Install what it imports into the project's environment, or correct the name"
