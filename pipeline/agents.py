@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import sys
 import traceback
@@ -132,7 +133,7 @@ class Agent:
             llm=llm,
             tts=tts,
             voice=voice,
-            tools=tuple(describe(function) for function in self.tools),
+            tools=tuple(_described(function) for function in self.tools),
             processors=self.processors,
         )
 
@@ -141,6 +142,12 @@ class Agent:
         if chosen is None:
             return default(kind, settings)
         return chosen if isinstance(chosen, Provider) else Provider(chosen)
+
+
+@functools.cache
+def _described(function: ToolFunction) -> Tool:
+    """Kept, because making its model takes 10 ms and a call should find it made."""
+    return describe(function)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ async def open_store(url: str, *, namespace: str, keep_seconds: float) -> AsyncI
             decode_responses=True,
             encoding_errors="replace",  # ours is ASCII: what is not cannot be read, and says so as UnreadableRecord
             retry=retry,
+            driver_info=None,  # else each connection looks up the driver's version on the disk, and tells the server
         )
     except ValueError:
         raise ValueError("the store's address (REDIS_URL) cannot be read") from None
