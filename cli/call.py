@@ -19,12 +19,12 @@ from cli.control import ControlError
 from cli.conversation import Report, hold, missing
 from cli.devices import NoDevice, open_devices
 from cli.live_transcript import LiveTranscript
+from cli.settings import SettingError, UpSettings, environment
 from cli.speech import DEFAULT_EXPECTS, DEFAULT_TEXTS, NoVoice, synthesised
 from cli.waterfall import Step
 from cli.wav import BadWav
 
 ANSWERED, FAILED, USAGE = 0, 1, 2  # exit codes
-DEFAULT_URL = "http://127.0.0.1:8080"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def call(
     mic: Annotated[
         bool, typer.Option("--mic", help="Talk yourself, with this machine's devices; Ctrl-C ends.")
     ] = False,
-    url: Annotated[str, typer.Option(help="Address of the dispatcher.")] = DEFAULT_URL,
+    url: Annotated[
+        str | None, typer.Option(help="Address of the dispatcher; by default where `make up` runs it here.")
+    ] = None,
     agent: Annotated[str | None, typer.Option(help="Which agent to talk to.")] = None,
     say: Annotated[list[str] | None, typer.Option(help="Text to write to the agent, after what is spoken.")] = None,
     expect: Annotated[list[str] | None, typer.Option(help="Fail unless the agent says this; may be repeated.")] = None,
@@ -58,12 +60,12 @@ def call(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the room without stopping the session.")] = False,
 ) -> None:
     """Place a call, speak and listen; exit code 0: understood and answered, 1: not, 2: used wrongly."""
-    logging.getLogger("livekit").setLevel(logging.CRITICAL)  # the SDK calls every room's end an error
     console = Console(stderr=as_json, highlight=False)
     logging.getLogger("livekit").setLevel(logging.CRITICAL)  # it reports the end of every room as an error
     try:
+        url = url or UpSettings.read(environment()).url
         plan = _plan(wav or [], mic, url, agent, say or [], expect or [], save, keep, console)
-    except (BadWav, ValueError) as error:
+    except (BadWav, SettingError, ValueError) as error:
         raise typer.Exit(_fail(str(error), USAGE)) from error
     except NoVoice as error:
         raise typer.Exit(_fail(str(error), FAILED)) from error

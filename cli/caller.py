@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
 from livekit import rtc
+from livekit.rtc import _ffi_client
 from livekit.rtc.participant import PublishTrackError
 
 from cli.control import Control, Started
@@ -80,6 +83,7 @@ class Caller:
         `on_line` is called with each piece of transcript, `on_track` with each track of an agent's sound. A caller that
         doesn't `listens` keeps no sound, and costs less.
         """
+        _keep_native_log_quiet()
         self.control = Control(url)
         self.microphone = Microphone()  # before the start: a front end asks for the microphone first, too
         self.ear = Ear()
@@ -306,3 +310,11 @@ class Caller:
 def is_agent(who: rtc.Participant) -> bool:
     """Whether a participant is an agent, by its kind or by the identity that ours join with."""
     return bool(who.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT) or who.identity.startswith("agent-")
+
+
+@functools.cache
+def _keep_native_log_quiet() -> None:
+    """Start LiveKit's native library with its log off, as worker/native.py does and explains; RUST_LOG turns it on."""
+    os.environ.setdefault("RUST_LOG", "off")  # at each room's end it writes errors that are none
+    library = _ffi_client.FfiClient.instance._ffi_lib
+    library.livekit_ffi_initialize(_ffi_client.ffi_event_callback, False, b"python", rtc.__version__.encode())

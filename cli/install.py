@@ -117,7 +117,8 @@ def uv_program(root: Path, environment: Mapping[str, str]) -> str:
 def for_uv(environment: Mapping[str, str]) -> dict[str, str]:
     """`environment` with what pip was told about indexes and certificates told to uv, too."""
     # Never a Python from the internet, never the venv that happens to be active.
-    told = {**environment, "UV_PYTHON_DOWNLOADS": "never"}
+    # The system's certificates, as pip and Go do: uv's own list knows no company's proxy.
+    told = {"UV_SYSTEM_CERTS": "true", **environment, "UV_PYTHON_DOWNLOADS": "never"}
     told.pop("VIRTUAL_ENV", None)
     for pips, uvs in (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_CERT", "SSL_CERT_FILE")):
         if environment.get(pips) and not environment.get(uvs):

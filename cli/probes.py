@@ -66,4 +66,4 @@ def unserved(status: int, body: bytes) -> str | None:
         return f"/api/health answers {status} without a pool"
     if state == "healthy" and pool >= 1:
         return None
-    return f"health is {state}, {pool} warm" + (f": {health['error']}" if health.get("error") else "")
+    return f"health is {state}, {pool} warm agents" + (f": {health['error']}" if health.get("error") else "")

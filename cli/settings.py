@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from dotenv import dotenv_values
 
 STATE_DIR = Path(".greenroom")
 
 
 class SettingError(Exception):
     """A setting is missing or can't be used; the message names it and says what to write instead."""
+
+
+def environment() -> dict[str, str]:
+    """What is set in the environment or in `.env`; the environment wins, as it does for the parts, which read both."""
+    return {name: value for name, value in dotenv_values(".env").items() if value} | dict(os.environ)
 
 
 def _setting(default: Any, *names: str, secret: bool = False) -> Any:
@@ -69,6 +77,11 @@ class UpSettings:
         settings = cls(**given)
         settings._check_livekit()
         return settings
+
+    @property
+    def url(self) -> str:
+        """Address of the dispatcher's API, as this machine reaches it."""
+        return f"http://{self.address}"
 
     @property
     def address(self) -> str:

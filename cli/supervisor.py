@@ -18,6 +18,7 @@ STEADY_SECONDS = 30.0  # a part that lived this long starts its backoff anew
 ORPHAN_SECONDS = 5.0  # what a dead part's children get to report it and end; the worker's use it
 BACKOFF_FIRST, BACKOFF_MOST = 0.5, 15.0  # seconds
 DEATHS_AT_START = 3  # deaths in a row, before everything was ready once, that mean it never will be
+TOLD_WRONGLY = 2  # the exit code of a part whose settings or files are at fault: trying again won't mend them
 
 
 class GaveUp(Exception):
@@ -93,6 +94,8 @@ class Supervisor:
                 probing.cancel()
             self._ready[part.name].clear()
             self._sweep(child)
+            if code == TOLD_WRONGLY and not self._all_were_ready:
+                raise GaveUp(f"{part.name} can't run as it is set up")
             deaths = 1 if clock() - began > STEADY_SECONDS else deaths + 1
             if deaths >= DEATHS_AT_START and not self._all_were_ready:
                 raise GaveUp(f"{part.name} died {deaths} times while starting, the last time with {how_it_ended(code)}")

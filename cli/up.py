@@ -13,13 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from cli import livekit_binary, livekit_config, parts, ports
 from cli.keeper import Keeper
 from cli.keys import Keys, KeysError, kept, write_private
 from cli.output import Output
-from cli.settings import SettingError, UpSettings
+from cli.settings import SettingError, UpSettings, environment
 from cli.supervisor import GaveUp, Supervisor
 
 LOCK_SECONDS = 6.0  # how long the keeper of an `up` that was killed may still be cleaning up (see cli/keeper.py)
@@ -34,14 +32,13 @@ def up(ready_file: Path | None) -> int:
 
     `ready_file` is written, as JSON, when a caller can be served, and removed at the end.
     """
-    # A value in the environment wins over one in the file, as it does for the parts, which read the same file.
-    environment = {name: value for name, value in dotenv_values(".env").items() if value} | dict(os.environ)
+    told = environment()
     try:
-        settings = UpSettings.read(environment)
+        settings = UpSettings.read(told)
         state = settings.state_dir.resolve()
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _locked(state / "lock") as lock:
-            return _up(settings, state, environment, lock, ready_file)
+            return _up(settings, state, told, lock, ready_file)
     except (
         SettingError, AlreadyUp, ports.PortError, parts.PartError, KeysError, livekit_binary.LivekitMissing, OSError
     ) as error:  # fmt: skip
@@ -50,25 +47,24 @@ def up(ready_file: Path | None) -> int:
         return 2
 
 
-def _up(settings: UpSettings, state: Path, environment: dict[str, str], lock: int, ready_file: Path | None) -> int:
+def _up(settings: UpSettings, state: Path, told: Mapping[str, str], lock: int, ready_file: Path | None) -> int:
     """Prepare and run, holding the lock."""
     ports.check(parts.ports(settings))
     keys = _keys(settings, state)
-    files = _files(settings, state, environment)
+    files = _files(settings, state, told)
     chosen = parts.of_this_machine(settings, keys, files)
     names = [part.name for part in chosen]
     output = Output(sys.stdout, names, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     output.say(f"starting {', '.join(names)}; state is kept in {state}")
-    url = f"http://{settings.address}"
     announced = False
 
     def on_ready(pids: dict[str, int]) -> None:
         nonlocal announced
         if ready_file is not None:
-            write_private(ready_file, json.dumps(_facts(settings, state, url, pids)) + "\n")
+            write_private(ready_file, json.dumps(_facts(settings, state, pids)) + "\n")
         if not announced:
             announced = True
-            output.plain(f"Greenroom is ready: {url}")
+            output.plain(f"Greenroom is ready: {settings.url}")
 
     keeper = Keeper(holds=(lock,))
     try:
@@ -111,12 +107,12 @@ def _keys(settings: UpSettings, state: Path) -> Keys:
     return kept(state / "keys.json")
 
 
-def _files(settings: UpSettings, state: Path, environment: Mapping[str, str]) -> parts.Files:
+def _files(settings: UpSettings, state: Path, told: Mapping[str, str]) -> parts.Files:
     """The servers to start here and what they are started with."""
     config = state / "livekit.yaml"
     livekit_server = valkey_server = None
     if settings.livekit_url is None:
-        livekit_server = livekit_binary.found(environment)
+        livekit_server = livekit_binary.found(told)
         write_private(config, livekit_config.merged(livekit_config.LIVEKIT_YAML.read_text("utf-8"), settings))
     if settings.redis_url is None:
         valkey_server = parts.valkey_server()
@@ -124,10 +120,10 @@ def _files(settings: UpSettings, state: Path, environment: Mapping[str, str]) ->
     return parts.Files(valkey_server, state / "valkey", livekit_server, config)
 
 
-def _facts(settings: UpSettings, state: Path, url: str, pids: dict[str, int]) -> dict[str, object]:
+def _facts(settings: UpSettings, state: Path, pids: dict[str, int]) -> dict[str, object]:
     """What the ready file tells a program that started us; no secret of ours is in it."""
     return {
-        "url": url,
+        "url": settings.url,
         "livekitUrl": parts.livekit_url(settings),
         "redisUrl": parts.redis_url(settings),
         "keysPath": None if settings.livekit_api_key else str(state / "keys.json"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import sys
 import traceback
@@ -134,7 +135,7 @@ class Agent:
             llm=llm,
             tts=tts,
             voice=voice,
-            tools=tuple(describe(function) for function in self.tools),
+            tools=tuple(_described(function) for function in self.tools),
             processors=self.processors,
             dropped_out=self.dropped_out,
         )
@@ -144,6 +145,12 @@ class Agent:
         if chosen is None:
             return default(kind, settings)
         return chosen if isinstance(chosen, Provider) else Provider(chosen)
+
+
+@functools.cache
+def _described(function: ToolFunction) -> Tool:
+    """Kept, because making its model takes 10 ms and a call should find it made."""
+    return describe(function)
 
 
 @dataclass(frozen=True)
@@ -256,7 +263,8 @@ def _imported(path: Path) -> ModuleType:
     except SyntaxError as error:
         sys.modules.pop(name, None)
         where = Path(error.filename) if error.filename else path
-        raise AgentFileError(where, error.lineno, f"is not valid Python: {error.msg}", "Correct the line") from error
+        problem = f"is not valid Python: {error.msg.rstrip('.?')}"
+        raise AgentFileError(where, error.lineno, problem, "Correct the line") from error
     except ImportError as error:
         sys.modules.pop(name, None)
         remedy = "Install what it imports into the project's environment, or correct the name"

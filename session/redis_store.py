@@ -81,6 +81,7 @@ async def open_pool(url: str) -> AsyncIterator[BlockingConnectionPool]:
             decode_responses=True,
             encoding_errors="replace",  # ours is ASCII: what is not cannot be read, and says so as UnreadableRecord
             retry=Retry(NoBackoff(), 0),
+            driver_info=None,  # else each connection looks up the driver's version on the disk, and tells the server
         )
     except ValueError:
         raise ValueError("the store's address (REDIS_URL) cannot be read") from None

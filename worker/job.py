@@ -23,7 +23,7 @@ from session.errors import BadMetadata, SessionError, Stale
 from session.model import STEP_SECONDS, Session, State, Step, claimed, lost
 from session.redis_store import RedisStore, open_store
 from session.store import update
-from worker import logs
+from worker import logs, native
 from worker.insist import insist
 from worker.presence import Patience
 from worker.settings import WorkerSettings
@@ -53,12 +53,15 @@ def setup(process: JobProcess) -> None:
     """
     forked = sys.platform.startswith("linux")
     if forked and "worker.preload" not in sys.modules:
-        raise NotPreloaded("the forkserver could not import worker.preload: run `python -c 'import worker.preload'`")
+        raise NotPreloaded(
+            "the forkserver could not import worker.preload: run `python -c 'import worker.preload'` in its environment"
+        )
     from worker.preload import WARM
 
     logs.drop_expected()
+    native.start()
     process.userdata["warm"] = WARM
-    process.userdata["settings"] = WorkerSettings()
+    process.userdata["settings"] = WARM.worker
 
 
 async def entrypoint(ctx: JobContext) -> None:

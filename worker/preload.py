@@ -19,7 +19,8 @@ from pipeline.local import hibari
 from pipeline.providers import Provider
 from pipeline.settings import PipelineSettings
 from session import redis_store
-from worker import call, logs
+from worker import call, job, logs
+from worker.settings import WorkerSettings
 
 APOLOGY = "Sorry, something went wrong on my side. Please call again."
 
@@ -31,6 +32,7 @@ class Warm:
     pid: int
     agents: Mapping[str, Agent]
     settings: PipelineSettings
+    worker: WorkerSettings
     analyzers: Analyzers
     apology: bytes
 
@@ -52,11 +54,12 @@ def load() -> Warm:
     providers.preload("tts", Provider("hibari"))
     apology, _ = hibari.synthesise(APOLOGY)
     analyzers = make_analyzers(settings)
+    worker = WorkerSettings()
     gc.collect()
     gc.freeze()
-    return Warm(os.getpid(), agents, settings, analyzers, apology.tobytes())
+    return Warm(os.getpid(), agents, settings, worker, analyzers, apology.tobytes())
 
 
 # Imported for what importing them costs: every call needs them, and none should pay for it.
-IMPORTED = (Conversation, redis_store, call)
+IMPORTED = (Conversation, redis_store, call, job)
 WARM = load()

@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from livekit.agents import AgentServer
 from pydantic import ValidationError
@@ -29,6 +29,8 @@ from worker.agent import Doorkeeper, Slots, make_server
 from worker.heartbeat import Heartbeat
 from worker.pool import Pool
 from worker.settings import WorkerSettings
+
+TOLD_WRONGLY = 2  # exit code: settings or agents are at fault, and starting again won't mend them
 
 logger = logging.getLogger("worker")
 
@@ -116,17 +118,22 @@ async def _drain(server: AgentServer, settings: WorkerSettings) -> None:
     logger.info("event=stopped")
 
 
+def _refuse(reason: str) -> NoReturn:
+    print(f"worker: {reason}", file=sys.stderr)
+    raise SystemExit(TOLD_WRONGLY)
+
+
 def main() -> None:
     """Check settings and agents before anything starts, so that a fault is an error here and not in a call."""
     try:
         settings, pipeline = WorkerSettings(), PipelineSettings()
     except ValidationError as error:
-        sys.exit(f"worker: the settings are wrong: {error}")
+        _refuse(f"the settings are wrong: {error}")
     logs.configure(settings.log_level)
     try:
         agents = load_agents(pipeline.agents)
         for agent in agents.values():
             agent.resolve(pipeline)
     except PipelineError as error:
-        sys.exit(f"worker: {error}")
+        _refuse(str(error))
     asyncio.run(serve(settings, pipeline, agents))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMAdapter
 from pipecat.frames.frames import (
     Frame,
     FunctionCallFromLLM,
@@ -47,6 +48,8 @@ def fresh_id(context: LLMContext) -> str:
 
 class RuleBrain(LLMService[Any]):
     """Answers each context by `brain_rules.reply`; remembers nothing that isn't in the context."""
+
+    adapter_class = OpenAILLMAdapter  # Pipecat's own choice, which it would import in the call
 
     def __init__(self, *, prompt: str | None = None, now: Callable[[], datetime] = local_now) -> None:
         """Args: prompt: what it is told to be; now: the local time, told when no tool tells it."""

@@ -15,6 +15,7 @@ _VERBS = frozenset(
     {"get", "set", "find", "look", "up", "check", "fetch", "the", "do", "make", "show", "tell", "current"}
 )
 _BEFORE_VALUE = re.compile(r"\b(?:in|for|of|about|to|on|at|called|named|from|is)\s+(.+)$")
+_ARTICLE = re.compile(r"^(?:an?|the)\s+")  # in small letters only: The Hague keeps its own
 _AFTER_VALUE = re.compile(r"\s+(?:please|now|right now|today|tomorrow|like|thanks|thank you)$")
 _RUNNING = "IN_PROGRESS"  # Pipecat's words for a tool's state, in place of its result
 _STATUS = {"COMPLETED": "Done.", "CANCELLED": "That was stopped before it was done."}
@@ -93,7 +94,7 @@ def _phrase(sentence: str, names: Sequence[str]) -> str | None:
     value = (found[1] if found else after).strip()
     while _AFTER_VALUE.search(f" {value}"):
         value = _AFTER_VALUE.sub("", f" {value}").strip()
-    return value or None
+    return _ARTICLE.sub("", value) or None
 
 
 def result_text(message: Mapping[str, Any]) -> str:

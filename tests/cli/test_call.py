@@ -24,12 +24,15 @@ def recording(tmp_path):
     return tmp_path / "said.wav"
 
 
-async def greenroom_call(*options):
+async def greenroom_call(*options, **environment):
     """Exit code, output and errors of `greenroom call` with these options; in a thread, as it has a loop of its own."""
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command()(call)
     result = await asyncio.to_thread(
-        CliRunner().invoke, app, [str(option) for option in options], env={"COLUMNS": "120", "NO_COLOR": "1"}
+        CliRunner().invoke,
+        app,
+        [str(option) for option in options],
+        env={"COLUMNS": "120", "NO_COLOR": "1", **environment},
     )
     return result.exit_code, result.stdout, result.stderr
 
@@ -74,6 +77,15 @@ async def test_without_greenroom_the_way_to_start_it_is_told():
     code, _, err = await greenroom_call("--url", f"http://127.0.0.1:{free_ports(1)[0]}", "--say", "x")
     assert code == 1
     assert "Is Greenroom running? Start it with `make up`" in err
+
+
+async def test_it_calls_where_greenroom_up_would_run_unless_told_otherwise():
+    port = str(free_ports(1)[0])
+    code, _, err = await greenroom_call("--say", "x", GREENROOM_PORT=port)
+    assert code == 1
+    assert f"nothing answers at http://127.0.0.1:{port}." in err
+    code, _, err = await greenroom_call("--say", "x", GREENROOM_PORT="http")
+    assert (code, err) == (2, "greenroom call: GREENROOM_PORT must be a port, 1 to 65535, not 'http'\n")
 
 
 @pytest.mark.parametrize(

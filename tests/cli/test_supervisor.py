@@ -140,6 +140,13 @@ async def test_a_part_that_never_gets_to_run_ends_all_and_is_named(stage):
     assert running.ready == []
 
 
+async def test_a_part_whose_settings_are_wrong_ends_all_at_once_and_is_not_tried_again(stage):
+    running = stage(lambda s: [s.part("api", command=("sh", "-c", "echo no key; exit 2"))])
+    with pytest.raises(GaveUp, match="api can't run as it is set up"):
+        await asyncio.wait_for(running.task, 5)
+    assert running.lines.count("api       | no key") == 1
+
+
 async def test_a_program_that_is_not_there_ends_all_at_once(stage):
     running = stage(lambda s: [s.part("api", command=("/no-such-program",))])
     with pytest.raises(GaveUp, match=r"api can't be started: .*no-such-program"):

@@ -40,9 +40,18 @@ print(json.dumps({
     "threads": len(os.listdir("/proc/self/task")) - before,
     "sockets": [link for link in links if link.startswith("socket:")],
     "ffi": getattr(FfiClient, "_instance", None) is not None,
-    "loaded": [name for name in ("worker.call", "session.redis_store", "pipeline.conversation") if name in sys.modules],
+    "missing": [name for name in sys.argv[1:] if name not in sys.modules],
+    "worker": WARM.worker.worker_id,
 }))
 """
+
+CALLS_NEED = (
+    "worker.job",
+    "worker.call",
+    "session.redis_store",
+    "pipeline.conversation",
+    "pipecat.adapters.llm.services.open_ai_adapter",
+)
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is a forkserver on Linux only")
 
@@ -50,8 +59,15 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 @pytest.fixture(scope="module")
 def seen() -> dict[str, Any]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
+    keys = {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "s" * 32, "GREENROOM_WORKER_ID": "tested"}
     done = subprocess.run(
-        [sys.executable, "-c", LOOK], cwd=ROOT, env=inherited, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", LOOK, *CALLS_NEED],
+        cwd=ROOT,
+        env=inherited | keys,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
@@ -69,7 +85,11 @@ def test_greeting_and_apology_are_synthesised(seen: dict[str, Any]) -> None:
 
 
 def test_what_every_call_imports_is_imported(seen: dict[str, Any]) -> None:
-    assert len(seen["loaded"]) == 3
+    assert seen["missing"] == []
+
+
+def test_the_workers_settings_are_read(seen: dict[str, Any]) -> None:
+    assert seen["worker"] == "tested"
 
 
 def test_memory_stays_shared_after_the_fork(seen: dict[str, Any]) -> None:

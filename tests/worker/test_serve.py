@@ -41,7 +41,7 @@ def _start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]
 
 def test_missing_keys_are_named_and_given_ones_not_shown(tmp_path):
     result = _start(tmp_path, LIVEKIT_API_SECRET=ENVIRONMENT["LIVEKIT_API_SECRET"])
-    assert result.returncode != 0
+    assert result.returncode == 2
     assert "LIVEKIT_API_KEY" in result.stderr
     assert ENVIRONMENT["LIVEKIT_API_SECRET"] not in result.stderr
 
@@ -63,7 +63,7 @@ def test_missing_keys_are_named_and_given_ones_not_shown(tmp_path):
 def test_a_faulty_agent_is_a_clear_error_when_the_worker_starts(tmp_path, text, expected):
     (tmp_path / "default.py").write_text(text)
     result = _start(tmp_path, **ENVIRONMENT, GREENROOM_AGENTS=str(tmp_path))
-    assert result.returncode != 0
+    assert result.returncode == 2
     assert expected in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -18,6 +18,8 @@ TOOLS = [
     [
         ("What's the weather in Paris?", Call("get_weather", {"city": "Paris"})),
         ("weather for New York please", Call("get_weather", {"city": "New York"})),
+        ("What's the weather in a small town?", Call("get_weather", {"city": "small town"})),
+        ("What's the weather in The Hague?", Call("get_weather", {"city": "The Hague"})),
         ("Set the volume to eleven.", Call("set_volume", {"level": 11})),
         ("Switch the lights off.", Call("switch_lights", {"state": "off"})),
         ("What is the status of my order?", Call("order_status")),
