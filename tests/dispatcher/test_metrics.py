@@ -3,7 +3,7 @@ from typing import Any, Literal
 import pytest
 from prometheus_client import CollectorRegistry
 
-from dispatcher.metrics import OUTCOMES, Metrics
+from dispatcher.metrics import AGAIN, OUTCOMES, REPAIRS, Metrics
 from dispatcher.refusals import STATUS
 from session.errors import NoCapacity
 from session.model import EndReason, ErrorReason, State, ended, failed
@@ -29,6 +29,9 @@ def test_every_series_is_there_before_its_first_event(registry: CollectorRegistr
     assert {value(registry, "starts_total", outcome=each) for each in OUTCOMES} == {0}
     assert {value(registry, "sessions_ended_total", reason=each) for each in (*EndReason, *ErrorReason)} == {0}
     assert {value(registry, "sessions", state=each) for each in State} == {0}
+    assert {value(registry, "dispatches_again_total", what=each) for each in AGAIN} == {0}
+    assert {value(registry, "repairs_total", kind=each) for each in REPAIRS} == {0}
+    assert (value(registry, "ghosts_removed_total"), value(registry, "judging")) == (0, 0)
     for status in ("2xx", "3xx", "4xx", "5xx"):
         assert value(registry, "http_requests_total", route="/api/health", status=status) == 0
     assert value(registry, "http_request_seconds_count", route="/api/health") == 0
@@ -80,6 +83,33 @@ def test_an_end_is_counted_by_its_reason_good_or_bad(registry: CollectorRegistry
     metrics.ended(failed(a_session_in(State.STARTING), ErrorReason.NOT_CLAIMED, NOON))
     counted = [each for each in (*EndReason, *ErrorReason) if value(registry, "sessions_ended_total", reason=each)]
     assert counted == [EndReason.IDLE, ErrorReason.NOT_CLAIMED]
+
+
+@pytest.mark.parametrize(
+    ("state", "what"),
+    [(State.STARTING, "start"), (State.RECOVERING, "recovery")],
+    ids=["an agent that did not come", "an agent that died"],
+)
+def test_an_attempt_after_the_first_is_counted_by_what_it_makes_good(
+    registry: CollectorRegistry, metrics: Metrics, state: State, what: str
+) -> None:
+    metrics.dispatched_again(a_session_in(state))
+    assert [each for each in AGAIN if value(registry, "dispatches_again_total", what=each)] == [what]
+
+
+def test_what_was_mended_is_counted_by_its_kind(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics.repaired("seat", 2)
+    metrics.repaired("room")
+    metrics.ghost_removed()
+    assert (value(registry, "repairs_total", kind="seat"), value(registry, "repairs_total", kind="room")) == (2, 1)
+    assert value(registry, "ghosts_removed_total") == 1
+
+
+def test_whether_silence_is_judged_is_shown_as_it_is_now(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics.judging(True)
+    assert value(registry, "judging") == 1
+    metrics.judging(False)
+    assert value(registry, "judging") == 0
 
 
 def test_what_the_store_says_is_shown_and_the_past_forgotten(registry: CollectorRegistry, metrics: Metrics) -> None:

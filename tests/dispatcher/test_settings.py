@@ -38,6 +38,12 @@ def test_what_is_not_said_has_a_default(environment: pytest.MonkeyPatch) -> None
     settings = _read(environment)
     assert (settings.host, settings.port, settings.cors_origins) == ("127.0.0.1", 8080, ())
     assert (settings.max_bots, settings.join_seconds) == (50, 300.0)
+    assert (settings.claim_seconds, settings.queue_seconds) == (2.0, 30.0)
+
+
+def test_how_long_a_start_may_wait_can_be_set(environment: pytest.MonkeyPatch) -> None:
+    settings = _read(environment, GREENROOM_CLAIM_SECONDS="0.5", GREENROOM_QUEUE_SECONDS="0")
+    assert (settings.claim_seconds, settings.queue_seconds) == (0.5, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +133,8 @@ def test_proxies_are_addresses_and_networks(environment: pytest.MonkeyPatch, giv
         pytest.param("GREENROOM_PORT", "-1", id="a port below all"),
         pytest.param("GREENROOM_PORT", "http", id="a port in words"),
         pytest.param("GREENROOM_MAX_SESSION_SECONDS", "0", id="a limit of the calls"),
+        pytest.param("GREENROOM_CLAIM_SECONDS", "0", id="no time at all for a worker"),
+        pytest.param("GREENROOM_QUEUE_SECONDS", "-1", id="a queue that ends before it begins"),
         pytest.param("MAX_BOTS", "0", id="a setting shared with the workers"),
     ],
 )
