@@ -93,7 +93,9 @@ class Sweep:
     async def _reconcile(self, live: Sequence[Session], rooms: Mapping[str, OpenRoom], now: float) -> None:
         """Hold records and rooms against each other."""
         self._turn += 1
-        looked_at = worth_a_look(live, rooms, turn=self._turn, now=now)[:LOOKS_AT_ONCE]
+        chosen = worth_a_look(live, rooms, turn=self._turn, now=now)
+        first = self._turn * LOOKS_AT_ONCE % max(1, len(chosen))
+        looked_at = [*chosen[first:], *chosen[:first]][:LOOKS_AT_ONCE]
         found = await asyncio.gather(*(self.rooms.participants(each.room) for each in looked_at))
         people = {session.room: there for session, there in zip(looked_at, found, strict=True)}
         for repair in repairs(live, rooms, people, now):

@@ -9,7 +9,7 @@ from dispatcher.expiry import SLACK_SECONDS
 from dispatcher.metrics import Metrics
 from dispatcher.ports import OpenRoom, Participant
 from dispatcher.reconcile import ROUNDS, SETTLED_SECONDS
-from dispatcher.sweep import FOREIGN_SECONDS, GOODBYE_SECONDS, PAGE, Sweep
+from dispatcher.sweep import FOREIGN_SECONDS, GOODBYE_SECONDS, LOOKS_AT_ONCE, PAGE, Sweep
 from session.dispatch import adopted_session_id, agent_identity, caller_identity
 from session.errors import StoreUnavailable
 from session.memory_store import MemoryStore
@@ -332,6 +332,19 @@ async def test_a_room_of_ours_that_nobody_records_is_closed_when_it_is_seen_agai
     await house.sweep()
     assert house.rooms.deleted == ["session_lost"]
     assert house.repaired("room") == 1
+
+
+@pytest.mark.anyio
+async def test_however_many_rooms_look_wrong_each_is_looked_into_in_its_turn(house: House) -> None:
+    names = [f"session_{number}" for number in range(3 * LOOKS_AT_ONCE)]
+    for name in names:
+        await house.has(ready(id=name, caller=Caller.PRESENT))
+        house.rooms.people[name].append(Participant("somebody else"))
+    house.clock.seconds = NOON + SETTLED_SECONDS
+    house.rooms.calls.clear()
+    for _ in range(4):
+        await house.sweep()
+    assert {room for what, room in house.rooms.calls if what == "participants"} == set(names)
 
 
 FOREIGN = OpenRoom("support-call", "RM_support", made_at=NOON)
