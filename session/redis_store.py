@@ -261,11 +261,21 @@ _REFUSED = {"other": OperationReused, "full": NoCapacity, "missing": SessionNotF
 
 @asynccontextmanager
 async def _translated() -> AsyncIterator[None]:
-    """Whatever the driver or the server (busy, loading, full, read-only) says, in time, as StoreUnavailable."""
+    """Whatever the driver or the server (busy, loading, full, read-only) says, in time, as StoreUnavailable.
+
+    A deadline that ends a `wait_for` of the driver at the very moment when it is done comes out as a cancellation where
+    Pipecat has put wait_for2 in its place (Python 3.11). If nobody cancelled this task, that is what it was.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
     try:
         async with asyncio.timeout(CALL_SECONDS):
             yield
     except (RedisError, OSError, TimeoutError) as error:
+        raise StoreUnavailable from error
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling() > before:
+            raise
         raise StoreUnavailable from error
 
 

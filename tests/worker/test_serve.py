@@ -15,7 +15,7 @@ from session.model import EndReason, State, ended
 from session.store import update
 from tests.support.livekit import LiveKit
 from tests.support.system import alive
-from tests.worker.running import a_running_worker
+from tests.worker.running import a_running_worker, answered
 
 pytestmark = pytest.mark.anyio
 
@@ -104,11 +104,13 @@ async def test_a_worker_that_is_stopped_lets_its_calls_end_by_themselves(
         assert all(alive(pid) for pid in everybody)
         assert await worker.agents(namespace) == [f"agent-{namespace}-1"]
 
-        session = await update(worker.store, namespace, lambda each, now: ended(each, EndReason.STOPPED, now))
+        session = await answered(
+            lambda: update(worker.store, namespace, lambda each, now: ended(each, EndReason.STOPPED, now))
+        )
         assert session.recoveries == 0
         await worker.server.room.delete_room(api.DeleteRoomRequest(room=namespace))
         assert await worker.until_gone(seconds=15) == 0
-        assert (await worker.store.get(late)).accepted is None
+        assert (await worker.session(late)).accepted is None
         heartbeat = await worker.heartbeat()
         assert heartbeat is not None
         assert heartbeat.left
