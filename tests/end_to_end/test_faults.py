@@ -15,15 +15,17 @@ from tests.support.jobs import job_in_a_call
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_agent_that_is_killed_is_told_as_lost_and_the_pool_refills(system, http):
+async def test_an_agent_that_is_killed_is_replaced_and_the_pool_refills(system, http):
     async with Caller(system.url) as caller:
         await caller.start()
         await caller.join()
         await caller.wait_for_sound(caller.asked_at, timeout=10)
         job_in_a_call(system).kill()
         path = f"/api/session/{caller.started.session}"
-        answer = await until_answer(http, path, lambda each: each["status"] == "error", 5)
-        assert answer["error"] == "lost"
+        answer = await until_answer(http, path, lambda each: each["attempt"] == 2 and each["status"] == "ready", 15)
+        assert answer["error"] is None
+        await caller.wait_for_text("agent", "dropped out", timeout=10)
+        await caller.stop()
     await until_answer(http, "/api/health", lambda each: each["sessions"]["pool"] >= 2, 20)
 
 
