@@ -66,7 +66,7 @@ def seen() -> dict[str, Any]:
         env=inherited | keys,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,  # 10 s on a machine with nothing else to do
         check=False,
     )
     assert done.returncode == 0, done.stderr
