@@ -12,12 +12,14 @@ from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams
+from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.metrics.metrics import MetricsData
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
+from pipecat.processors.filters.function_filter import FunctionFilter
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.services.stt_service import STTService
@@ -132,6 +134,7 @@ def build(
             parts.stt,
             *parts.ears,
             aggregators.user(),
+            end_of_sound(),
             parts.before_brain,
             parts.llm,
             *parts.voice,
@@ -150,6 +153,15 @@ def build(
         check_dangling_tasks=False,
     )
     return Built(worker, context, aggregators)
+
+
+def end_of_sound() -> FunctionFilter:
+    """Lets everything pass but the caller's sound: 31 frames a second that nothing after the ears has a use for."""
+
+    async def passes(frame: Frame) -> bool:
+        return not isinstance(frame, InputAudioRawFrame)
+
+    return FunctionFilter(passes, filter_system_frames=True, enable_direct_mode=True)
 
 
 def _turn_stop(analyzers: Analyzers, settings: PipelineSettings) -> BaseUserTurnStopStrategy:

@@ -7,15 +7,17 @@ import threading
 import numpy as np
 import pytest
 from pipecat.audio.vad.vad_analyzer import VADState
+from pipecat.frames.frames import InputAudioRawFrame, TextFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator, LLMUserAggregator
+from pipecat.processors.filters.function_filter import FunctionFilter
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy, TurnAnalyzerUserTurnStopStrategy
 
-from pipeline.build import NO_TRANSCRIPT_SECONDS, Built, Parts, build, make_analyzers
+from pipeline.build import NO_TRANSCRIPT_SECONDS, Built, Parts, build, end_of_sound, make_analyzers
 from pipeline.settings import PipelineSettings
 from pipeline.speaker import IN_RATE, Microphone, Speaker
 from tests.pipeline.local.sounds import without_words
-from tests.pipeline.stage import FakeSink, Tail
+from tests.pipeline.stage import FakeSink, Tail, running, until
 
 
 class Ears(Tail):
@@ -68,19 +70,17 @@ async def test_sound_and_words_go_through_the_parts_in_order() -> None:
     outer = built(silence()).worker._pipeline
     (inner,) = [processor for processor in outer.processors if isinstance(processor, Pipeline)]
     order = [type(processor) for processor in inner.processors]
-    expected = [
-        Microphone,
-        Ears,
-        Guard,
-        LLMUserAggregator,
-        Before,
-        Brain,
-        Filter,
-        Voice,
-        Speaker,
-        LLMAssistantAggregator,
-    ]
+    heard = [Microphone, Ears, Guard, LLMUserAggregator, FunctionFilter]
+    expected = [*heard, Before, Brain, Filter, Voice, Speaker, LLMAssistantAggregator]
     assert [kind for kind in order if kind in expected] == expected
+
+
+@pytest.mark.anyio
+async def test_the_callers_sound_goes_no_further_than_the_ears() -> None:
+    async with running(end_of_sound()) as stage:
+        await stage.send(InputAudioRawFrame(bytes(1024), IN_RATE, 1), TextFrame("words"))
+        await until(lambda: stage.tail.of(TextFrame), "words pass")
+        assert stage.tail.of(InputAudioRawFrame) == []
 
 
 @pytest.mark.anyio
