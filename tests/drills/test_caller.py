@@ -67,7 +67,7 @@ async def test_callers_network_gone_and_back(system, http, timed):
 
 async def test_page_reloaded(system, http, talk, timed):
     await talk.begin(user_id="ann")
-    await talk.caller.leave()
+    await talk.caller.room.disconnect()
     left = time.monotonic()
     async with Caller(system.url) as second:
         again = Talk(system, second, talk.speech)

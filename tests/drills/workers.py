@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import httpx
 import psutil
 
-from tests.support.system import System, free_ports, until
+from tests.support.system import ROOT, System, free_ports, until
 
 WARM_SECONDS = 90.0  # about 10 on a machine with nothing else to do
 
@@ -24,6 +24,7 @@ class SecondWorker:
         """Start it and wait until it is warm."""
         self.id = name
         ours = {
+            "GREENROOM_AGENTS": str(ROOT / "agents"),
             **environment,
             "LIVEKIT_URL": system.livekit_url,
             "LIVEKIT_API_KEY": system.livekit_api_key,
