@@ -264,7 +264,8 @@ async def _translated() -> AsyncIterator[None]:
     """Whatever the driver or the server (busy, loading, full, read-only) says, in time, as StoreUnavailable.
 
     A deadline that ends a `wait_for` of the driver at the very moment when it is done comes out as a cancellation where
-    Pipecat has put wait_for2 in its place (Python 3.11). If nobody cancelled this task, that is what it was.
+    Pipecat has put wait_for2 in its place (Python 3.11). If nobody cancelled this task, that is what it was. If
+    somebody did, it is handed on as a plain one: the `asyncio.timeout` it came from does not recognise wait_for2's own.
     """
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
@@ -275,7 +276,7 @@ async def _translated() -> AsyncIterator[None]:
         raise StoreUnavailable from error
     except asyncio.CancelledError as error:
         if task is None or task.cancelling() > before:
-            raise
+            raise asyncio.CancelledError from error
         raise StoreUnavailable from error
 
 

@@ -67,7 +67,10 @@ class Memory:
 
         A store that is away does not stop the conversation: `run` keeps it later.
         """
-        seconds = BEFORE_TOOL_SECONDS if for_tool else 0.0 if self._away else BEFORE_BRAIN_SECONDS
+        if self._away and not for_tool:
+            self.changed()
+            return
+        seconds = BEFORE_TOOL_SECONDS if for_tool else BEFORE_BRAIN_SECONDS
         try:
             async with asyncio.timeout(seconds), self._writing:
                 await self.keep(checkpoint)

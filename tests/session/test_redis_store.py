@@ -154,6 +154,15 @@ async def test_a_call_that_is_cancelled_is_cancelled() -> None:
         await calling
 
 
+async def test_a_callers_own_deadline_is_that_callers() -> None:
+    async def call() -> None:
+        async with asyncio.timeout(0.01), redis_store._translated():
+            await ends_late()
+
+    with pytest.raises(TimeoutError):
+        await call()
+
+
 async def test_nobody_is_kept_from_opening_a_store_that_is_away(unused_port: int) -> None:
     async with open_store(f"redis://127.0.0.1:{unused_port}/0", namespace="away", keep_seconds=KEEP) as store:
         await says_unavailable_in_time(store, CALLS["start"])
