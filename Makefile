@@ -1,5 +1,5 @@
 # Every target makes sure of the set-up first; when nothing has changed that takes no time.
-.PHONY: help setup lock up call demo check test drills bench load restarts soak clean
+.PHONY: help setup lock up call demo check test faults drills bench load restarts soak clean
 
 BIN := .venv/bin
 # A run that hangs must fail, not wait for ever: 10 minutes, then 30 seconds to end, then by force.
@@ -31,8 +31,11 @@ check: setup ## formatting, rules, types, imports, layout: no test runs
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest --quiet tests/test_layout.py
 
-test: check ## check, and every test, with real servers and real speech
-	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills
+test: check ## check, and the tests, end to end included, with real servers and real speech
+	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills -m "not faults"
+
+faults: setup ## the slower tests: workers that are killed, and random orders of all that can happen to a session
+	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills -m faults
 
 drills: setup ## do harm to a real system with real callers, and see that nothing is lost or doubled
 	@timeout --kill-after=60 1500 $(BIN)/pytest tests/drills

@@ -19,6 +19,8 @@ from tests.properties.machine import SessionsMachine
 from tests.properties.world import World
 from tests.session.making import NOON
 
+pytestmark = pytest.mark.faults
+
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 THOROUGH = settings(
     max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=QUIET, database=None, derandomize=True

@@ -72,7 +72,7 @@ async def test_a_session_that_expired_is_never_due(opened: object) -> None:
 async def test_a_lost_agent_is_told_once(store: Store) -> None:
     await told(store)
     session = await ready(store)
-    assert await told(store) == []
+    assert await told(store) == [Event(EventKind.READY, session.id)]
     await store.write(lost(session, job="job_a", now=NOON), op="lost")
     assert await told(store) == [Event(EventKind.DUE, session.id)]
     assert await told(store) == []
@@ -81,6 +81,7 @@ async def test_a_lost_agent_is_told_once(store: Store) -> None:
 async def test_an_agent_that_took_over_is_told(store: Store) -> None:
     await told(store)
     session = await ready(store)
+    await told(store)
     session = await store.write(lost(session, job="job_a", now=NOON), op="a")
     session = await store.write(dispatched(session, NOON, deadline=time.time() + 9), op="b")
     session = await store.write(claimed(session, attempt=2, job="job_b", worker="w", now=time.time()), op="c")
@@ -91,6 +92,7 @@ async def test_an_agent_that_took_over_is_told(store: Store) -> None:
 async def test_a_seat_that_is_free_again_is_told(store: Store) -> None:
     await told(store)
     session = await ready(store)
+    await told(store)
     await store.write(ended(session, EndReason.STOPPED, NOON), op="end")
     assert await told(store) == [Event(EventKind.FREED, session.id)]
     reserved = await admit(store, a_session("session_b", state=State.RESERVED))
@@ -101,6 +103,7 @@ async def test_a_seat_that_is_free_again_is_told(store: Store) -> None:
 async def test_each_event_goes_to_one_reader(store: Store) -> None:
     await told(store)
     session = await ready(store)
+    await told(store)
     await store.write(lost(session, job="job_a", now=NOON), op="lost")
     first = await store.events("one", wait=0.05)
     second = await store.events("two", wait=0.05)

@@ -27,7 +27,7 @@ from tests.worker.running import a_running_worker, answered
 from worker.job import GONE_SECONDS, NotPreloaded, Running, claim, patience, setup
 from worker.presence import Patience
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 
 async def a_store(*sessions: Session) -> Any:

@@ -37,7 +37,7 @@ from worker.pool import (
     backoff,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 IDLE = 2
 

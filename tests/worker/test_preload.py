@@ -53,7 +53,10 @@ CALLS_NEED = (
     "pipecat.adapters.llm.services.open_ai_adapter",
 )
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is a forkserver on Linux only")
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is a forkserver on Linux only"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.support.livekit import LiveKit
 from tests.support.system import alive
 from tests.worker.running import a_running_worker, answered
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 ENVIRONMENT = {
     "LIVEKIT_URL": "ws://127.0.0.1:1",
