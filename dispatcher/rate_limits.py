@@ -24,6 +24,8 @@ OFF = "off"
 Taken = Sequence[tuple[RateLimitItem, str]]
 """Which limits a start was counted by, and as whose."""
 
+LEAST_WAIT_SECONDS = 1.0  # that are said to who is refused
+
 
 def read_rate(text: str) -> RateLimitItem | None:
     """The limit that is written as `10/minute`, `100/hour` or `5/10minutes`; None for `off`.
@@ -102,7 +104,8 @@ class RateLimits:
             if await self._limiter.hit(rate, who):
                 return None
             stats = await self._limiter.get_window_stats(rate, who)
-            return stats.reset_time - time.time()  # the library has added this process's time to the store's answer
+            wait = stats.reset_time - time.time()  # the library has added this process's time to the store's answer
+            return max(LEAST_WAIT_SECONDS, wait)  # between two windows the library says that there is none
 
 
 @asynccontextmanager
