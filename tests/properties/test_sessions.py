@@ -86,6 +86,7 @@ class OnValkey(SessionsMachine):
         await self.stack.aclose()
 
 
+@pytest.mark.timeout(300)
 def test_in_memory() -> None:
     run_state_machine_as_test(InMemory, settings=THOROUGH)
 
