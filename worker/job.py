@@ -151,7 +151,7 @@ class Running:
         await self._stack.aclose()
 
     async def _recall(self, store: RedisStore, session: Session, warm: Warm) -> Restored | None:
-        """Where the agent before left off; the store may be away, and the conversation then begins anew."""
+        """Where the agent before left off. Raises StoreUnavailable: without the store nothing is claimed."""
         from worker.memory import recall
 
         agent = warm.agents.get(session.agent)
