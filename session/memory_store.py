@@ -244,12 +244,12 @@ class MemoryStore(MemoryCircuit, MemoryWatch):
             kept.expires_at = self._now() + self._keep_seconds
             if user is not None and self._users.get(user) == session.id:
                 del self._users[user]
-        elif session.state is State.RESERVED:
+        elif session.state is State.RESERVED and session.deadline is None:
             if before is None:
                 kept.expires_at = self._now() + RESERVED_SECONDS
         else:
             kept.expires_at = None
-            if user is not None:
+            if user is not None and session.state is not State.RESERVED:
                 self._users.setdefault(user, session.id)
 
 

@@ -14,7 +14,7 @@ from session.store import KEYED_SECONDS, LOG_LINES, OP_SECONDS, RESERVED_SECONDS
 KEYS = {
     # hash: record (JSON of Session), rev, op (of the last write), state, attempt, job ("" for none), last_active (Unix
     # seconds, newer than the record's), counted (1 once it is in the totals). No expiry while live, RESERVED_SECONDS
-    # while reserved, keep_seconds from its end on.
+    # while reserved and not under way, keep_seconds from its end on.
     "SESSION": "session:",
     # list of JSON of Utterance, oldest first. Expires with its session.
     "TRANSCRIPT": "transcript:",
@@ -166,11 +166,11 @@ local function put(before)  -- before: the state so far, false for a new session
   end
   if FINAL[a.state] then
     if not (before and FINAL[before]) then finish() end
-  elseif a.state == 'reserved' then
+  elseif a.state == 'reserved' and a.deadline == '' then
     if not before then expire_in(RESERVED_MS) end
   else
     if before == 'reserved' then keep() end
-    if a.user ~= '' then redis.call('SET', USER .. a.user, a.id, 'NX') end
+    if a.user ~= '' and a.state ~= 'reserved' then redis.call('SET', USER .. a.user, a.id, 'NX') end
   end
 end
 """

@@ -86,12 +86,12 @@ class OnValkey(SessionsMachine):
         await self.stack.aclose()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 def test_in_memory() -> None:
     run_state_machine_as_test(InMemory, settings=THOROUGH)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 def test_on_a_real_valkey(valkey_url: str) -> None:
     class Here(OnValkey):
         url = valkey_url
@@ -132,7 +132,7 @@ def broken(**parts: Any) -> type[InMemory]:
     return type("Broken", (InMemory,), parts)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 @pytest.mark.parametrize(
     "machine",
     [broken(store=NoFence), broken(store=NoSeats), broken(store=SameAttempt), broken(attempts=NoConfirm)],

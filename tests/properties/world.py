@@ -19,7 +19,7 @@ from dispatcher.hints import with_caller
 from dispatcher.line import Line
 from dispatcher.metrics import Metrics
 from dispatcher.ports import FrontEnd
-from session.errors import SessionError, Stale, StoreUnavailable
+from session.errors import SessionError, SessionNotFound, Stale, StoreUnavailable
 from session.model import (
     FINAL,
     SEATED,
@@ -135,6 +135,7 @@ class World:
         self.limits = CallLimits(_env_file=None)  # type: ignore[call-arg]
         self.jobs: list[Job] = []
         self.ids: list[str] = []
+        self.seen: dict[str, Session] = {}
         self.ends: dict[str, Session] = {}
         self.claims: dict[tuple[str, int], set[str]] = {}
         self.attempt_seen: dict[str, int] = {}
@@ -242,7 +243,7 @@ class World:
 
     async def check(self) -> None:
         """What must hold after every step. Raises AssertionError."""
-        sessions = [await self.raw.get(each) for each in self.ids]
+        sessions = await self._sessions()
         seated = [each for each in sessions if each.state in SEATED]
         assert await self.raw.seats() == len(seated), "a seat that nobody holds, or a session without its seat"
         assert len(seated) <= MAX_SEATS, "more sessions than seats"
@@ -251,6 +252,17 @@ class World:
             self._check_session(session)
         for key, jobs in self.claims.items():
             assert len(jobs) <= 1, f"{key} was claimed by {jobs}"
+
+    async def _sessions(self) -> list[Session]:
+        """All that are left; a token that nobody used is forgotten after a while, and nothing else is."""
+        for session_id in tuple(self.ids):
+            try:
+                self.seen[session_id] = await self.raw.get(session_id)
+            except SessionNotFound:
+                gone = self.seen.pop(session_id)
+                assert (gone.state, gone.deadline) == (State.RESERVED, None), f"{gone.state} was forgotten"
+                self.ids.remove(session_id)
+        return [self.seen[each] for each in self.ids]
 
     def _check_session(self, session: Session) -> None:
         current = [
@@ -282,7 +294,7 @@ class World:
                 await self.see_to(session_id)
                 await self.sweep(session_id)
             await self.advance_line()
-        left = [s for s in [await self.raw.get(each) for each in self.ids] if s.state not in FINAL]
+        left = [s for s in await self._sessions() if s.state not in FINAL]
         assert left == [], f"never ended: {[(s.state, s.deadline, s.caller) for s in left]}"
         assert await self.raw.seats() == 0
 

@@ -4,7 +4,7 @@ import pytest
 
 from session.errors import SessionNotFound
 from session.memory_store import MemoryStore
-from session.model import EndReason, State, claimed, ended
+from session.model import EndReason, State, accepted, claimed, ended
 from session.store import OP_SECONDS, RESERVED_SECONDS, WORKER_SECONDS
 from tests.session.making import NOON, a_session, a_worker, admit
 
@@ -46,6 +46,13 @@ async def test_a_reservation_expires_unless_it_is_claimed(store: MemoryStore, cl
     with pytest.raises(SessionNotFound):
         await store.get("session_a")
     assert (await store.get("session_b")).state is State.STARTING
+
+
+async def test_a_reservation_that_is_under_way_does_not_expire(store: MemoryStore, clock: Clock) -> None:
+    reserved = await admit(store, a_session("session_a", state=State.RESERVED))
+    await store.write(accepted(reserved, attempt=1, job="job_a", worker="worker_a", now=clock.time), op="a")
+    clock.time += RESERVED_SECONDS
+    assert (await store.get("session_a")).accepted == "job_a"
 
 
 async def test_an_ended_session_is_kept_for_exactly_its_time(store: MemoryStore, clock: Clock) -> None:

