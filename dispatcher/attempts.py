@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -34,8 +34,13 @@ from session.store import SILENT_SECONDS, Store
 AWAITED = frozenset({State.RESERVED, State.STARTING, State.RECOVERING})  # these wait for an agent
 GHOST_TRIES = 10  # removals of an agent that is gone, until the server no longer lists it
 GHOST_PAUSE = 0.05  # seconds between two of them
-ROOM_BACK_SECONDS = 15.0  # for a caller to come back to a room that went with livekit-server
 SERVER_SECONDS = 30.0  # for which livekit-server may be away before a session that needs it ends
+ROOM_BACK_SECONDS = SERVER_SECONDS + 15.0  # for it, and then the caller, to come back to a room that went with it
+ROOM_GONE: Mapping[Caller, ErrorReason | EndReason] = {
+    Caller.ABSENT: EndReason.NOT_JOINED,
+    Caller.AWAY: EndReason.CALLER_LEFT,
+    Caller.PRESENT: ErrorReason.SERVER_LOST,
+}
 
 
 class Timers(Protocol):
@@ -195,14 +200,11 @@ class Attempts:
         if session.caller is Caller.ABSENT and not session.adopted and session.state is not State.RESERVED:
             await self.rooms.create(session, with_agent=False)
             return True
-        if session.caller is Caller.PRESENT:  # the room went with livekit-server, and its page comes back by itself
-            if now - _progress(session) < ROOM_BACK_SECONDS:
-                await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
-            else:
-                await self.give_up(session, ErrorReason.SERVER_LOST)
+        if session.caller is not Caller.ABSENT and now - _progress(session) < ROOM_BACK_SECONDS:
+            # The room went with livekit-server; a caller's page comes back by itself, and makes the room anew.
+            await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
             return False
-        gone = EndReason.NOT_JOINED if session.caller is Caller.ABSENT else EndReason.CALLER_LEFT
-        await self.give_up(session, gone)
+        await self.give_up(session, ROOM_GONE[session.caller])
         return False
 
     async def _server_away(self, session: Session, now: float) -> None:

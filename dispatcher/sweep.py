@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.expiry import Verdict, verdict
@@ -13,7 +13,7 @@ from dispatcher.hints import is_caller, session_of, with_caller
 from dispatcher.metrics import Metrics
 from dispatcher.notes import note
 from dispatcher.ports import OpenRoom, Rooms
-from dispatcher.reconcile import CallerIs, Lose, RemoveGhost, Repair, repairs, worth_a_look
+from dispatcher.reconcile import CallerIs, Lose, RemoveGhost, Repair, absent, repairs, worth_a_look
 from session.dispatch import adopted_session_id, requested_agent
 from session.errors import Conflict, NoCapacity, SessionError, SessionNotFound, UnreadableRecord
 from session.model import FINAL, LIVE, Caller, Session, State, lost
@@ -38,6 +38,7 @@ class Sweep:
     secret: str
     max_seats: int = 0
     _turn: int = 0
+    _absent_since: Mapping[str, float] = field(default_factory=dict)
 
     async def run(self) -> None:
         """End sessions whose time is up, then make the rest fit together; done twice, it does nothing more.
@@ -93,12 +94,13 @@ class Sweep:
     async def _reconcile(self, live: Sequence[Session], rooms: Mapping[str, OpenRoom], now: float) -> None:
         """Hold records and rooms against each other."""
         self._turn += 1
-        chosen = worth_a_look(live, rooms, turn=self._turn, now=now)
+        chosen = worth_a_look(live, rooms, self._absent_since, turn=self._turn, now=now)
         first = self._turn * LOOKS_AT_ONCE % max(1, len(chosen))
         looked_at = [*chosen[first:], *chosen[:first]][:LOOKS_AT_ONCE]
         found = await asyncio.gather(*(self.rooms.participants(each.room) for each in looked_at))
         people = {session.room: there for session, there in zip(looked_at, found, strict=True)}
-        for repair in repairs(live, rooms, people, now):
+        self._absent_since = absent(live, rooms, people, self._absent_since, now)
+        for repair in repairs(live, rooms, people, self._absent_since, now):
             with suppress(SessionError):  # the next run sees it again
                 await self._apply(repair)
 

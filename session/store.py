@@ -12,7 +12,7 @@ from session.errors import Conflict
 from session.model import Session, State
 
 LOG_LINES = 100  # kept of each session, as the API promises
-RESERVED_SECONDS = 900.0  # a reserved record's life: its token lives 600 s, and the claim follows the join
+RESERVED_SECONDS = 900.0  # a reserved record's life, until its caller comes: its token lives 600 s
 WORKER_SECONDS = 300.0  # a heartbeat's life: a worker seen this recently may be restarting
 SILENT_SECONDS = 5.0  # without a heartbeat (one a second) a worker is not counted on, nor a call
 OP_SECONDS = 60.0  # how long a repeated `start` is known; whoever repeats one does it within seconds
@@ -53,7 +53,8 @@ class Utterance:
 class Worker:
     """A worker's heartbeat. Counts are processes; `seen_at` is the store's clock and set by the store.
 
-    `left`: it has stopped in good order. `failed_warmups`: processes in a row that could not warm up.
+    `clock` is the worker's own, Unix seconds, when it beat. `left`: it has stopped in good order. `failed_warmups`:
+    processes in a row that could not warm up.
     `agents` maps each agent it serves to the fields a session may override; `providers` maps stt, llm and tts to the
     names that can be used there.
     """
@@ -71,6 +72,7 @@ class Worker:
     failed_warmups: int = 0
     deployment: str = ""
     seen_at: float = 0.0
+    clock: float | None = None
     agents: Mapping[str, Sequence[str]] = field(default_factory=dict)
     providers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 

@@ -39,10 +39,15 @@ class FrontEnd:
         self._user_segment = _segment()
         self._words = _Outbox("words")
         self._states = _Outbox("states")
+        room.on("local_track_republished", self._republished)
 
     def agent_track(self, sid: str) -> None:
         """The agent speaks on this track."""
         self._agent_track = sid
+
+    def _republished(self, publication: rtc.LocalTrackPublication, _: str) -> None:
+        """After its connection was renewed the agent's track goes by another name."""
+        self.agent_track(publication.sid)
 
     def caller(self, identity: str, track_sid: str) -> None:
         """The caller speaks on this track."""

@@ -1,4 +1,4 @@
-"""The worker's processes: how many are warm, and which died; the only file that uses private names of livekit-agents.
+"""The worker's processes and connection, by private names of livekit-agents, which no other file uses.
 
 Checked against livekit-agents 1.8.9 by tests/worker/test_pool.py, which fails when a new version moves a name.
 """
@@ -51,6 +51,7 @@ class Pool:
     """
 
     def __init__(self, server: AgentServer, job_closed: JobClosed, clock: Callable[[], float] = time.monotonic) -> None:
+        self._server = server
         self._pool = server._proc_pool
         self._job_closed = job_closed
         self._clock = clock
@@ -78,6 +79,11 @@ class Pool:
         """How many processes there are now."""
         active = sum(1 for process in self._pool.processes if process.running_job is not None)
         return Counts(idle=self._pool._warmed_proc_queue.qsize(), starting=len(self._pool._spawn_tasks), active=active)
+
+    @property
+    def connected(self) -> bool:
+        """Whether LiveKit knows the worker now: after an outage it takes up to 10 s until it registers again."""
+        return not self._server._connecting
 
     @property
     def failed_warmups(self) -> int:

@@ -51,7 +51,6 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
         server.on("worker_registered", lambda *_: registered.set())
         running = asyncio.create_task(server.run(), name="agent server")
         told = _told_to_stop()
-        started = time.time()
 
         def job_closed(job: Any, exitcode: int | None) -> None:
             door.job_closed(job, exitcode)
@@ -59,24 +58,23 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
 
         pool = await Pool.attach(server, job_closed)
 
+        always = Worker(
+            id=worker_id,
+            host=socket.gethostname(),
+            started_at=time.time(),
+            slots=settings.slots,
+            target=settings.pool_size,
+            idle=0,
+            starting=0,
+            active=0,
+            deployment=os.environ.get("LIVEKIT_AGENT_DEPLOYMENT", ""),
+            agents={name: sorted(agent.overridable) for name, agent in agents.items()},
+            providers={str(kind): names for kind, names in providers.usable(pipeline).items()},
+        )
+
         def describe() -> Worker:
-            counts = pool.counts()
-            return Worker(
-                id=worker_id,
-                host=socket.gethostname(),
-                started_at=started,
-                # Until it is known to LiveKit and a process was warm, a dispatch would go nowhere.
-                slots=settings.slots if registered.is_set() and pool.spawned else 0,
-                target=settings.pool_size,
-                idle=counts.idle,
-                starting=counts.starting,
-                active=counts.active,
-                draining=told.is_set(),
-                failed_warmups=pool.failed_warmups,
-                deployment=os.environ.get("LIVEKIT_AGENT_DEPLOYMENT", ""),
-                agents={name: sorted(agent.overridable) for name, agent in agents.items()},
-                providers={str(kind): names for kind, names in providers.usable(pipeline).items()},
-            )
+            known = registered.is_set() and pool.connected
+            return replace(_now(always, pool, known=known), draining=told.is_set())
 
         heartbeat = Heartbeat(store, describe, lambda: pool.spawned, settings.heartbeat_seconds)
         beating = asyncio.create_task(heartbeat.run(), name="heartbeat")
@@ -97,6 +95,20 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
             with contextlib.suppress(StoreUnavailable):
                 await store.beat(replace(describe(), left=True, idle=0, starting=0, active=0))
         await running
+
+
+def _now(always: Worker, pool: Pool, *, known: bool) -> Worker:
+    """The worker as it is now; without a slot until it is `known` to LiveKit and a process was warm."""
+    counts = pool.counts()
+    return replace(
+        always,
+        clock=time.time(),
+        slots=always.slots if known and pool.spawned else 0,
+        idle=counts.idle,
+        starting=counts.starting,
+        active=counts.active,
+        failed_warmups=pool.failed_warmups,
+    )
 
 
 def _told_to_stop() -> asyncio.Event:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 CALLER_KINDS = (rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP)
 LEFT_BY_ITSELF = (rtc.DisconnectReason.CLIENT_INITIATED,)
 NEWS_SECONDS = 0.15  # LiveKit ends a job and tells why the room is gone in either order, about a millisecond apart
+ASK_AGAIN_SECONDS = 0.5  # between two requests for the caller's sound; it comes within some 20 ms
 MAX_TYPED = 4000  # characters of one typed message; more is cut off
 
 
@@ -61,6 +62,7 @@ class Visitors:
         self._ears: CallerTrack | None = None
         self._typed: Typed | None = None
         self._track: rtc.Track | None = None
+        self._sid: str | None = None
         self._disconnected: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._early: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,6 +71,7 @@ class Visitors:
         room.on("participant_disconnected", self._left)
         room.on("track_published", self._published)
         room.on("track_subscribed", self._subscribed)
+        room.on("reconnected", self._reconnected)
         room.on("disconnected", self._closed)
         room.register_text_stream_handler(TOPIC_CHAT, self._chat)
         room.register_byte_stream_handler(TOPIC, self._pre_connect)
@@ -117,19 +120,42 @@ class Visitors:
 
     def _joined(self, participant: rtc.RemoteParticipant) -> None:
         if self._is_caller(participant):
+            self._sid = participant.sid
             self._events.caller_came(participant.identity, participant.sid)
             self.present.set()
             for publication in participant.track_publications.values():
                 self._published(publication, participant)
 
     def _left(self, participant: rtc.RemoteParticipant) -> None:
+        if self._room.connection_state == rtc.ConnectionState.CONN_RECONNECTING:
+            return  # it is we who are away; to the SDK everybody has left then
         if participant.identity == self._identity:
             by_itself = participant.disconnect_reason in LEFT_BY_ITSELF
             self._events.caller_went(participant.sid, by_itself=by_itself)
 
+    def _reconnected(self) -> None:
+        """We are back: see who is there, since nobody told us who came and went meanwhile."""
+        caller = self._room.remote_participants.get(self._identity or "")
+        if caller is not None and caller.sid != self._sid:
+            self._joined(caller)
+        elif caller is None and self._sid is not None:
+            self._events.caller_went(self._sid, by_itself=False)
+
     def _published(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
         if self._is_caller(participant) and publication.kind == rtc.TrackKind.KIND_AUDIO:
             publication.set_subscribed(True)
+            self._hold(self._insist(publication, participant))
+
+    async def _insist(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
+        """Ask for the track until it comes: what is asked for while a connection is being renewed can be lost."""
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+        while publication.track is None and self._stands(publication, participant):
+            publication.set_subscribed(True)
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+
+    def _stands(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> bool:
+        here = self._room.remote_participants.get(participant.identity) is participant
+        return here and participant.track_publications.get(publication.sid) is publication
 
     def _subscribed(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant

@@ -83,7 +83,7 @@ GONE: list[Any] = [
 @pytest.mark.parametrize(("session", "reason"), GONE)
 async def test_the_session_ends_with_the_room(house: House, session: Session, reason: EndReason) -> None:
     await admit(house.store, session)
-    over = await house.see_to()
+    over = await house.see_to(NOON + ROOM_BACK_SECONDS)
     assert (over.state, over.end_reason) == (State.ENDED, reason)
     assert house.rooms.dispatched == []
     assert house.counted("sessions_ended", reason=reason) == 1
@@ -101,6 +101,7 @@ WAITING: list[Any] = [
     pytest.param(
         starting(state=State.RESERVED, caller=Caller.PRESENT, caller_since=NOON), LATE, id="of a reserved session"
     ),
+    pytest.param(recovering(caller=Caller.AWAY), NOON, id="of a call that seemed to be left, as its server restarted"),
 ]
 
 
@@ -120,7 +121,8 @@ async def test_but_not_for_ever(house: House, session: Session, due: float) -> N
     await admit(house.store, session)
     assert (await house.see_to(NOON + ROOM_BACK_SECONDS - 0.1)).state is session.state
     over = await house.see_to(NOON + ROOM_BACK_SECONDS + 1)
-    assert over.error is ErrorReason.SERVER_LOST
+    away = session.caller is Caller.AWAY
+    assert (over.error, over.end_reason) == ((None, EndReason.CALLER_LEFT) if away else (ErrorReason.SERVER_LOST, None))
 
 
 @pytest.mark.parametrize("session", [starting(), recovering()], ids=["a start", "a call"])

@@ -6,12 +6,14 @@ import pytest
 
 from dispatcher.ports import OpenRoom, Participant
 from dispatcher.reconcile import (
+    ABSENT_SECONDS,
     ROUNDS,
     SETTLED_SECONDS,
     CallerIs,
     Lose,
     RemoveGhost,
     Repair,
+    absent,
     repairs,
     worth_a_look,
 )
@@ -32,6 +34,14 @@ def ready(**changes: Any) -> Session:
 
 def room(**changes: Any) -> dict[str, OpenRoom]:
     return {"session_a": OpenRoom("session_a", "RM_a", **{"people": 1, "publishers": 2, **changes})}
+
+
+def found_at_last(
+    sessions: list[Session], rooms: dict[str, OpenRoom], people: dict[str, list[Participant]]
+) -> list[Repair]:
+    """What is found when it has been so for long enough."""
+    gone = absent(sessions, rooms, people, {}, LATER - ABSENT_SECONDS)
+    return repairs(sessions, rooms, people, gone, LATER)
 
 
 FOUND: list[tuple[str, Session, list[Participant], list[Repair]]] = [
@@ -67,32 +77,50 @@ FOUND: list[tuple[str, Session, list[Participant], list[Repair]]] = [
 
 @pytest.mark.parametrize(("session", "there", "found"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND])
 def test_what_is_found_in_a_room(session: Session, there: list[Participant], found: list[Repair]) -> None:
-    assert repairs([session], room(), {"session_a": there}, LATER) == found
+    assert found_at_last([session], room(), {"session_a": there}) == found
 
 
 def test_a_ready_session_without_its_room_has_lost_its_agent() -> None:
-    assert repairs([ready()], {}, {}, LATER) == [Lose("session_a", "job_a")]
+    assert found_at_last([ready()], {}, {}) == [Lose("session_a", "job_a")]
+
+
+@pytest.mark.parametrize("rooms", [room(), {}], ids=["in its room", "with its room"])
+def test_an_agent_that_has_just_gone_may_come_back_by_itself(rooms: dict[str, OpenRoom]) -> None:
+    people = {each: [CALLER] for each in rooms}
+    gone = absent([ready()], rooms, people, {}, LATER)
+    assert gone == {"job_a": LATER}
+    assert repairs([ready()], rooms, people, gone, LATER + ABSENT_SECONDS - 0.1) == []
+    back = {"session_a": [AGENT, CALLER]}
+    assert absent([ready()], room(), back, gone, LATER + 1) == {}
+
+
+def test_what_was_absent_is_looked_for_again_before_it_counts_as_lost() -> None:
+    gone = {"job_a": LATER}
+    later = LATER + ABSENT_SECONDS
+    assert all(worth_a_look([ready()], room(), gone, turn=turn, now=later) for turn in range(ROUNDS))
+    assert absent([ready()], room(), {}, gone, later) == gone  # nobody had the time
+    assert repairs([ready()], room(), {}, gone, later) == []
 
 
 @pytest.mark.parametrize("state", [State.STARTING, State.QUEUED, State.RECOVERING, State.RESERVED])
 def test_other_sessions_may_be_without_a_room(state: State) -> None:
-    assert repairs([a_session_in(state)], {}, {}, LATER) == []
+    assert found_at_last([a_session_in(state)], {}, {}) == []
 
 
 @pytest.mark.parametrize("fresh", [{"since": NOON + 1}, {"progress_at": NOON + 1}])
 def test_what_has_just_changed_is_left_alone(fresh: dict[str, float]) -> None:
-    assert repairs([ready(**fresh)], {}, {}, LATER) == []
-    assert repairs([ready(**fresh)], room(), {"session_a": [CALLER]}, LATER) == []
-    assert worth_a_look([ready(**fresh)], room(people=0), turn=0, now=LATER) == []
+    assert found_at_last([ready(**fresh)], {}, {}) == []
+    assert found_at_last([ready(**fresh)], room(), {"session_a": [CALLER]}) == []
+    assert worth_a_look([ready(**fresh)], room(people=0), {}, turn=0, now=LATER) == []
 
 
 def test_a_room_that_was_not_looked_into_is_left_alone() -> None:
-    assert repairs([ready()], room(), {}, LATER) == []
+    assert found_at_last([ready()], room(), {}) == []
 
 
 def looked_at(session: Session, **counts: int) -> int:
     """In how many of ROUNDS turns its room is looked into."""
-    return sum(len(worth_a_look([session], room(**counts), turn=turn, now=LATER)) for turn in range(ROUNDS))
+    return sum(len(worth_a_look([session], room(**counts), {}, turn=turn, now=LATER)) for turn in range(ROUNDS))
 
 
 @pytest.mark.parametrize(
@@ -114,6 +142,6 @@ def test_the_rooms_that_fit_take_turns() -> None:
         a_session_in(State.READY, session_id=f"session_{n}", attempt=2, caller=Caller.PRESENT) for n in range(30)
     ]
     rooms = {each.room: OpenRoom(each.room, "RM", people=1, publishers=2) for each in sessions}
-    turns = [worth_a_look(sessions, rooms, turn=turn, now=LATER) for turn in range(ROUNDS)]
+    turns = [worth_a_look(sessions, rooms, {}, turn=turn, now=LATER) for turn in range(ROUNDS)]
     assert sorted(each.id for some in turns for each in some) == sorted(each.id for each in sessions)
     assert max(len(some) for some in turns) < len(sessions) / 2

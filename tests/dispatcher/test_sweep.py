@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher.expiry import SLACK_SECONDS
 from dispatcher.metrics import Metrics
 from dispatcher.ports import OpenRoom, Participant
-from dispatcher.reconcile import ROUNDS, SETTLED_SECONDS
+from dispatcher.reconcile import ABSENT_SECONDS, ROUNDS, SETTLED_SECONDS
 from dispatcher.sweep import FOREIGN_SECONDS, GOODBYE_SECONDS, LOOKS_AT_ONCE, PAGE, Sweep
 from session.dispatch import adopted_session_id, agent_identity, caller_identity
 from session.errors import StoreUnavailable
@@ -18,6 +18,8 @@ from session.settings import CallLimits
 from session.store import Page, update
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.session.making import NOON, a_session, a_session_in, admit
+
+pytestmark = pytest.mark.anyio
 
 SECRET = "0123456789abcdef0123456789abcdef"
 AGENT = Participant(agent_identity("session_a", 1), agent=True)
@@ -104,7 +106,6 @@ def ready(**changes: Any) -> Session:
     return replace(a_session_in(State.READY), **facts)
 
 
-@pytest.mark.anyio
 async def test_a_session_whose_caller_never_came_is_ended_and_its_room_closed(house: House) -> None:
     await house.has(ready())
     house.clock.seconds = TOO_LATE
@@ -117,7 +118,6 @@ async def test_a_session_whose_caller_never_came_is_ended_and_its_room_closed(ho
     assert (line["event"], line["reason"], line["by"]) == ("ended", "not_joined", "sweep")
 
 
-@pytest.mark.anyio
 async def test_nothing_is_done_before_it_is_due(house: House) -> None:
     before = await house.has(ready())
     house.clock.seconds = TOO_LATE - 0.1
@@ -126,7 +126,6 @@ async def test_nothing_is_done_before_it_is_due(house: House) -> None:
     assert house.rooms.deleted == []
 
 
-@pytest.mark.anyio
 async def test_a_second_sweep_finds_nothing_to_do(house: House) -> None:
     await house.has(ready())
     house.clock.seconds = TOO_LATE
@@ -138,7 +137,6 @@ async def test_a_second_sweep_finds_nothing_to_do(house: House) -> None:
     assert house.ends("not_joined") == 1
 
 
-@pytest.mark.anyio
 async def test_a_call_that_has_lasted_long_enough_ends_with_its_caller_there_and_gives_its_seat_back(
     house: House,
 ) -> None:
@@ -151,7 +149,6 @@ async def test_a_call_that_has_lasted_long_enough_ends_with_its_caller_there_and
     assert house.ends("max_duration") == 1
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("state", [State.QUEUED, State.STARTING, State.RECOVERING])
 async def test_who_waits_for_an_agent_is_left_to_those_who_see_to_that(house: House, state: State) -> None:
     before = await house.has(a_session(state=state, deadline=NOON + 2, ready_at=None, last_active=NOON))
@@ -160,7 +157,6 @@ async def test_who_waits_for_an_agent_is_left_to_those_who_see_to_that(house: Ho
     assert await house.session() == before
 
 
-@pytest.mark.anyio
 async def test_a_caller_who_is_there_after_all_is_written_down(house: House) -> None:
     await house.has(ready())
     house.rooms.people["session_a"].append(CALLER)
@@ -171,7 +167,6 @@ async def test_a_caller_who_is_there_after_all_is_written_down(house: House) -> 
     assert house.rooms.deleted == []
 
 
-@pytest.mark.anyio
 async def test_an_agent_alone_is_no_caller(house: House) -> None:
     await house.has(ready())
     assert house.rooms.people["session_a"] == [AGENT]
@@ -180,7 +175,6 @@ async def test_an_agent_alone_is_no_caller(house: House) -> None:
     assert (await house.session()).state is State.ENDED
 
 
-@pytest.mark.anyio
 async def test_a_session_that_changed_meanwhile_is_judged_again() -> None:
     rooms = CrowdedRooms()
     house = _house(rooms=rooms)
@@ -192,7 +186,6 @@ async def test_a_session_that_changed_meanwhile_is_judged_again() -> None:
     assert rooms.deleted == []
 
 
-@pytest.mark.anyio
 async def test_while_livekit_is_away_nobody_is_called_absent(house: House) -> None:
     before = await house.has(ready())
     house.rooms.away = True
@@ -204,7 +197,6 @@ async def test_while_livekit_is_away_nobody_is_called_absent(house: House) -> No
     assert (await house.session()).state is State.ENDED
 
 
-@pytest.mark.anyio
 async def test_a_call_ends_on_time_while_livekit_is_away_and_its_room_is_closed_later(house: House) -> None:
     await house.has(ready(caller=Caller.PRESENT))
     house.rooms.away = True
@@ -217,7 +209,6 @@ async def test_a_call_ends_on_time_while_livekit_is_away_and_its_room_is_closed_
     assert house.rooms.opened == []
 
 
-@pytest.mark.anyio
 async def test_one_session_that_cannot_be_judged_holds_up_no_other(house: House) -> None:
     await house.has(ready())
     await house.has(ready(id="session_b", caller=Caller.PRESENT, ready_at=NOON - LONGEST_SECONDS))
@@ -228,7 +219,6 @@ async def test_one_session_that_cannot_be_judged_holds_up_no_other(house: House)
     assert (await house.session("session_b")).state is State.ENDED
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("seconds", "closed"),
     [
@@ -244,7 +234,6 @@ async def test_a_room_that_outlives_its_session(house: House, seconds: float, cl
     assert house.rooms.deleted == closed
 
 
-@pytest.mark.anyio
 async def test_rooms_of_others_and_of_live_sessions_are_left_alone(house: House) -> None:
     await house.has(ready(caller=Caller.PRESENT, caller_since=NOON))
     house.rooms.opened += [OpenRoom("meeting", "RM_x"), OpenRoom("session_of_another_deployment", "RM_y")]
@@ -254,7 +243,6 @@ async def test_rooms_of_others_and_of_live_sessions_are_left_alone(house: House)
     assert house.rooms.deleted == []
 
 
-@pytest.mark.anyio
 async def test_a_foreign_room_whose_session_ended_is_closed_by_its_sid(house: House) -> None:
     room = OpenRoom("support-call", "RM_support")
     adopted_id = adopted_session_id(SECRET, room.sid)
@@ -266,7 +254,6 @@ async def test_a_foreign_room_whose_session_ended_is_closed_by_its_sid(house: Ho
     assert house.rooms.deleted == ["support-call"]
 
 
-@pytest.mark.anyio
 async def test_more_sessions_than_one_page_holds_are_all_seen(house: House) -> None:
     count = PAGE + 3
     for number in range(count):
@@ -278,7 +265,6 @@ async def test_more_sessions_than_one_page_holds_are_all_seen(house: House) -> N
     assert house.ends("not_joined") == count
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("there", [[CALLER], []], ids=["with its caller in the room", "with nobody in the room"])
 async def test_an_agent_that_is_not_in_its_room_is_lost(house: House, there: list[Participant]) -> None:
     await house.has(ready(caller=Caller.PRESENT))
@@ -286,21 +272,24 @@ async def test_an_agent_that_is_not_in_its_room_is_lost(house: House, there: lis
     house.clock.seconds = NOON + SETTLED_SECONDS
     for _ in range(ROUNDS):  # a caller's microphone looks like an agent from afar
         await house.sweep()
+    house.clock.seconds += ABSENT_SECONDS
+    await house.sweep()
     session = await house.session()
     assert (session.state, session.deadline, session.job) == (State.RECOVERING, house.clock.seconds, None)
     assert house.repaired("agent") == 1
 
 
-@pytest.mark.anyio
 async def test_an_agent_whose_room_is_gone_is_lost(house: House) -> None:
     await house.has(ready(caller=Caller.PRESENT))
     house.rooms.opened.clear()
     house.clock.seconds = NOON + SETTLED_SECONDS
     await house.sweep()
+    assert (await house.session()).state is State.READY
+    house.clock.seconds += ABSENT_SECONDS
+    await house.sweep()
     assert (await house.session()).state is State.RECOVERING
 
 
-@pytest.mark.anyio
 async def test_a_ghost_is_sent_out_and_the_agent_stays(house: House) -> None:
     await house.has(ready(attempt=2, caller=Caller.PRESENT))
     house.rooms.people["session_a"].append(AGENT)
@@ -313,7 +302,6 @@ async def test_a_ghost_is_sent_out_and_the_agent_stays(house: House) -> None:
     assert (await house.session()).state is State.READY
 
 
-@pytest.mark.anyio
 async def test_a_reserved_session_whose_caller_has_come_without_a_word_is_seen_to(house: House) -> None:
     await house.has(a_session_in(State.RESERVED))
     house.rooms.people["session_a"] = [CALLER]
@@ -324,7 +312,6 @@ async def test_a_reserved_session_whose_caller_has_come_without_a_word_is_seen_t
     assert session.deadline is not None
 
 
-@pytest.mark.anyio
 async def test_a_room_of_ours_that_nobody_records_is_closed_when_it_is_seen_again(house: House) -> None:
     await house.rooms.create(a_session("session_lost"))
     await house.sweep()
@@ -334,7 +321,6 @@ async def test_a_room_of_ours_that_nobody_records_is_closed_when_it_is_seen_agai
     assert house.repaired("room") == 1
 
 
-@pytest.mark.anyio
 async def test_however_many_rooms_look_wrong_each_is_looked_into_in_its_turn(house: House) -> None:
     names = [f"session_{number}" for number in range(3 * LOOKS_AT_ONCE)]
     for name in names:
@@ -351,7 +337,6 @@ FOREIGN = OpenRoom("support-call", "RM_support", made_at=NOON)
 FOREIGN_ID = adopted_session_id(SECRET, FOREIGN.sid)
 
 
-@pytest.mark.anyio
 async def test_somebody_elses_room_that_waits_for_our_agent_in_vain_is_taken_up(house: House) -> None:
     house.rooms.opened = [FOREIGN]
     house.rooms.people[FOREIGN.name] = [Participant("phone-1")]
@@ -365,7 +350,6 @@ async def test_somebody_elses_room_that_waits_for_our_agent_in_vain_is_taken_up(
     assert house.repaired("adopted") == 1
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("asked", "people", "after"),
     [
@@ -386,7 +370,6 @@ async def test_another_room_of_somebody_else_is_left_alone(
     assert (await house.store.page(LIVE, limit=9)).sessions == []
 
 
-@pytest.mark.anyio
 async def test_seats_that_nobody_held_are_counted() -> None:
     house = _house(LeakyStore)
     await house.sweep()
@@ -394,7 +377,6 @@ async def test_seats_that_nobody_held_are_counted() -> None:
     assert house.repaired("seat") == 2
 
 
-@pytest.mark.anyio
 async def test_a_store_that_is_away_is_the_callers_to_know() -> None:
     with pytest.raises(StoreUnavailable):
         await _house(LostStore).sweep()

@@ -53,6 +53,7 @@ WORKER = a_worker(
     failed_warmups=1,
     deployment="blue",
     seen_at=NOON,
+    clock=NOON,
     agents={"default": ["prompt"]},
     providers={"stt": ["moonshine"]},
 )

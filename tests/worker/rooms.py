@@ -18,9 +18,12 @@ class Publication:
     def __init__(self, sid: str = "TR_1", kind: int = MICROPHONE, features: tuple[int, ...] = ()) -> None:
         self.sid, self.kind, self.audio_features = sid, kind, features
         self.subscribed = False
+        self.asked = 0
+        self.track: object | None = None
 
     def set_subscribed(self, subscribed: bool) -> None:
         self.subscribed = subscribed
+        self.asked += 1
 
 
 class Participant:
@@ -104,6 +107,7 @@ class FakeRoom:
         self.handlers: dict[str, list[Callable[..., None]]] = {}
         self.streams: dict[str, Callable[[Any, str], None]] = {}
         self.left = False
+        self.connection_state = rtc.ConnectionState.CONN_CONNECTED
 
     async def disconnect(self) -> None:
         self.left = True
@@ -128,6 +132,18 @@ class FakeRoom:
         self.remote_participants.pop(participant.identity, None)
         participant.disconnect_reason = reason
         self.tell("participant_disconnected", participant)
+
+    def lose_connection(self) -> None:
+        """As the SDK tells it: at first everybody seems to have gone."""
+        self.connection_state = rtc.ConnectionState.CONN_RECONNECTING
+        for participant in list(self.remote_participants.values()):
+            self.leave(participant, rtc.DisconnectReason.UNKNOWN_REASON)
+
+    def regain_connection(self, *there: Participant) -> None:
+        """The connection is renewed; `there` are those who had it before us."""
+        self.remote_participants.update((each.identity, each) for each in there)
+        self.connection_state = rtc.ConnectionState.CONN_CONNECTED
+        self.tell("reconnected")
 
 
 class Letter:

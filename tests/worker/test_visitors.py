@@ -16,7 +16,7 @@ from tests.pipeline.stage import until
 from tests.session.making import a_session
 from tests.worker.rooms import Bytes, FakeRoom, Letter, Participant, Publication
 from worker.pre_connect import TOPIC, WAIT_SECONDS
-from worker.visitors import MAX_TYPED, Visitors
+from worker.visitors import ASK_AGAIN_SECONDS, MAX_TYPED, Visitors
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +83,7 @@ class Scene:
         self.room.tell("track_published", publication, who)
         track = object()
         if publication.subscribed:
+            publication.track = track
             self.room.tell("track_subscribed", track, publication, who)
         return track
 
@@ -273,3 +274,59 @@ async def test_after_its_end_nobody_is_heard(scene: Scene) -> None:
     scene.arrive()
     scene.visitors.close()
     assert scene.ears.stopped
+
+
+async def test_while_we_are_cut_off_nobody_has_left(scene: Scene) -> None:
+    scene.arrive()
+    scene.room.join(Participant(CALLER, "PA_1"))
+    scene.room.lose_connection()
+    assert scene.events.told == [("came", CALLER, "PA_1")]
+
+
+async def test_who_is_there_once_we_are_back_has_come_and_is_heard(scene: Scene) -> None:
+    scene.arrive()
+    scene.room.join(Participant(CALLER, "PA_1"))
+    scene.room.lose_connection()
+    caller, publication = Participant(CALLER, "PA_2"), Publication("TR_2")
+    caller.track_publications["TR_2"] = publication
+    scene.room.regain_connection(caller)
+    assert scene.events.told[1:] == [("came", CALLER, "PA_2")]
+    assert publication.subscribed
+
+
+async def test_who_is_not_there_once_we_are_back_is_away_and_may_come(scene: Scene) -> None:
+    scene.arrive()
+    scene.room.join(Participant(CALLER, "PA_1"))
+    scene.room.lose_connection()
+    scene.room.regain_connection()
+    assert scene.events.told[1:] == [("went", "PA_1", False)]
+    scene.room.join(Participant(CALLER, "PA_2"))
+    assert scene.events.told[2:] == [("came", CALLER, "PA_2")]
+
+
+async def test_after_a_moments_break_nothing_has_changed(scene: Scene) -> None:
+    scene.arrive()
+    caller = Participant(CALLER, "PA_1")
+    scene.room.join(caller)
+    scene.room.regain_connection(caller)
+    assert scene.events.told == [("came", CALLER, "PA_1")]
+
+
+async def test_the_callers_sound_is_asked_for_until_it_comes(scene: Scene) -> None:
+    caller, publication = Participant(CALLER), Publication()
+    caller.track_publications["TR_1"] = publication
+    scene.room.join(caller)
+    await until(lambda: publication.asked >= 2, "asked again", seconds=4 * ASK_AGAIN_SECONDS)
+    publication.track = object()
+    asked = publication.asked
+    await asyncio.sleep(2.5 * ASK_AGAIN_SECONDS)
+    assert publication.asked == asked
+
+
+async def test_sound_of_somebody_who_has_gone_is_not_asked_for(scene: Scene) -> None:
+    caller, publication = Participant(CALLER), Publication()
+    caller.track_publications["TR_1"] = publication
+    scene.room.join(caller)
+    scene.room.join(Participant(CALLER, "PA_2"))
+    await asyncio.sleep(2.5 * ASK_AGAIN_SECONDS)
+    assert publication.asked == 1
