@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from dispatcher.api.schemas import Camel, Success
+from dispatcher.clocks import warnings
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.metrics import CONTENT_TYPE, Metrics
 from dispatcher.ports import Rooms
@@ -47,9 +49,10 @@ class Capacity(Camel):
 
 
 class HealthAnswer(Success):
-    """GET /api/health."""
+    """GET /api/health. `warnings`: what will break soon, in words."""
 
     status: str
+    warnings: Sequence[str] = ()
     sessions: SessionCounts
     stats: Totals
     capacity: Capacity
@@ -57,13 +60,14 @@ class HealthAnswer(Success):
 
 @dataclass(frozen=True, slots=True)
 class HealthRoutes:
-    """Routes over these parts. `max_seats`: MAX_BOTS."""
+    """Routes over these parts. `max_seats`: MAX_BOTS; `clock`: ours, Unix seconds."""
 
     store: SessionStore
     pool: PoolStore
     rooms: Rooms
     metrics: Metrics
     max_seats: int
+    clock: Callable[[], float] = time.time
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -76,21 +80,27 @@ class HealthRoutes:
 
     async def health(self) -> HealthAnswer | JSONResponse:
         """How it goes; 503 with the same fields when the store or LiveKit cannot be reached."""
-        counts, workers, stats, livekit = await asyncio.gather(
+        now, counts, workers, stats, livekit = await asyncio.gather(
+            self.store.now(),
             self.store.counts(),
             self.pool.workers(seen_within=SILENT_SECONDS),
             self.pool.stats(),
             self.rooms.ping(timeout=PING_SECONDS),
             return_exceptions=True,
         )
-        away = [each for each in (counts, workers, stats, livekit) if isinstance(each, BaseException)]
+        away = [each for each in (now, counts, workers, stats, livekit) if isinstance(each, BaseException)]
         for error in away:
             if not isinstance(error, (StoreUnavailable, LiveKitUnavailable)):
                 raise error
-        if isinstance(counts, BaseException) or isinstance(workers, BaseException) or isinstance(stats, BaseException):
-            answer = self._answer("unhealthy", {}, [], Stats(0, 0, 0.0))
+        if (
+            isinstance(now, BaseException)
+            or isinstance(counts, BaseException)
+            or isinstance(workers, BaseException)
+            or isinstance(stats, BaseException)
+        ):
+            answer = self._answer([], {}, [], Stats(0, 0, 0.0))
         else:
-            answer = self._answer(_status(workers), counts, workers, stats)
+            answer = self._answer(warnings(self.clock(), now, workers), counts, workers, stats)
         if not away:
             return answer
         unhealthy = {"success": False, "status": "unhealthy", "error": str(away[0]), "code": "unhealthy"}
@@ -116,12 +126,13 @@ class HealthRoutes:
         return Response(self.metrics.text(), media_type=CONTENT_TYPE)
 
     def _answer(
-        self, status: str, counts: Mapping[State, int], workers: Sequence[Worker], stats: Stats
+        self, warned: list[str], counts: Mapping[State, int], workers: Sequence[Worker], stats: Stats
     ) -> HealthAnswer:
         current = sum(counts.get(state, 0) for state in SEATED)
         average = round(stats.startup_seconds / stats.assigned, 3) if stats.assigned else None
         return HealthAnswer(
-            status=status,
+            status="degraded" if warned else _status(workers),
+            warnings=warned,
             sessions=SessionCounts(
                 ready=counts.get(State.READY, 0),
                 starting=counts.get(State.STARTING, 0),

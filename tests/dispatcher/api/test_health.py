@@ -57,7 +57,7 @@ async def stage() -> AsyncIterator[Stage]:
     clock = Clock(NOON)
     store, rooms, app = LosableStore(clock), FakeRooms(), FastAPI()
     refusals.install(app)
-    app.include_router(HealthRoutes(store, store, rooms, Metrics(CollectorRegistry()), max_seats=9).router())
+    app.include_router(HealthRoutes(store, store, rooms, Metrics(CollectorRegistry()), 9, clock).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
         yield Stage(clock, store, rooms, http)
 
@@ -80,6 +80,7 @@ async def test_health_counts_sessions_processes_starts_and_seats(stage: Stage) -
     assert answer.json() == {
         "success": True,
         "status": "healthy",
+        "warnings": [],
         "sessions": {"ready": 1, "starting": 1, "recovering": 0, "pool": 3, "total": 2},
         "stats": {"totalSpawned": 5, "totalAssigned": 1, "avgStartupTime": 0.5},
         "capacity": {"current": 2, "max": 9, "available": 7},
@@ -113,6 +114,15 @@ async def test_warm_ups_that_failed_do_not_matter_any_more(stage: Stage, worker:
     await stage.store.beat(a_worker())
     await stage.store.beat(worker)
     assert (await stage.http.get("/api/health")).json()["status"] == "healthy"
+
+
+async def test_a_clock_that_is_off_is_told_before_tokens_break(stage: Stage) -> None:
+    await stage.store.beat(a_worker("worker_a", clock=NOON + 3))
+    await stage.store.beat(a_worker("worker_b", clock=NOON - 45))
+    said = (await stage.http.get("/api/health")).json()
+    assert said["status"] == "degraded"
+    named = [each.partition(".")[0] for each in said["warnings"]]
+    assert named == ["The clock of worker worker_b is 45 s behind the store's"]
 
 
 async def test_a_worker_that_went_silent_does_not_count(stage: Stage) -> None:
