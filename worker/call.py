@@ -67,6 +67,7 @@ class Call:
         patience: how long to wait for the caller.
         waterfall: the steps of the start so far.
         before: where another agent left off; None where none did, or nothing of it can be taken up.
+        started: called once the caller hears the agent, or nobody is there to hear it.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Call:
         patience: Patience,
         waterfall: Waterfall,
         before: Restored | None = None,
+        started: Callable[[], None] = lambda: None,
     ) -> None:
         self._ctx, self._store, self._session, self._warm = ctx, store, session, warm
         self._fence: dict[str, Any] = {"attempt": session.attempt, "job": ctx.job.id}
@@ -86,6 +88,7 @@ class Call:
         self._superseded = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._before = before
+        self._started = started
         self._memory = Memory(store, session, ctx.job.id, self._supersede)
         self._presence = Presence(patience, time.monotonic())
         if self._takes_over:
@@ -262,11 +265,14 @@ class Call:
         self._log("ready", attempt=self._session.attempt)
 
     def _first_audio(self) -> None:
+        self._started()
         self._waterfall.mark("first_audio")
         steps = {"first_audio": self._waterfall.steps["first_audio"]}
         self._write(lambda session, now: progressed(session, steps=steps, **self._fence))
 
     async def _greet(self, conversation: Conversation, publication: rtc.LocalTrackPublication) -> None:
+        if not self._visitors.present.is_set():
+            self._started()
         await self._visitors.present.wait()
         await publication.wait_for_subscription()
         if self._takes_over:

@@ -27,6 +27,7 @@ from worker import logs, native
 from worker.insist import insist
 from worker.presence import Patience
 from worker.settings import WorkerSettings
+from worker.turnstile import SOCKET, Turn
 from worker.waterfall import Waterfall
 
 if TYPE_CHECKING:
@@ -122,6 +123,9 @@ class Running:
             logger.warning("room=%s event=claim_refused why=%s", self._ctx.job.room.name, type(error).__name__)
             self._ctx.shutdown(reason="claim refused")
             return
+        waterfall, turn = self._waterfall(session, now), Turn(os.environ.get(SOCKET))
+        await turn.wait()
+        waterfall.mark("turn")
         from worker.call import Call  # loaded before the fork; the worker's parent never needs it
 
         self._call = Call(
@@ -130,8 +134,9 @@ class Running:
             session,
             warm,
             patience(settings),
-            self._waterfall(session, now),
+            waterfall,
             before,
+            turn.over,
         )
         await self._call.run()
 

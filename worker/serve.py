@@ -24,7 +24,7 @@ from pipeline.settings import PipelineSettings
 from session.errors import StoreUnavailable
 from session.redis_store import open_store
 from session.store import Worker
-from worker import logs
+from worker import logs, turnstile
 from worker.agent import Doorkeeper, Slots, make_server
 from worker.heartbeat import Heartbeat
 from worker.pool import Pool
@@ -41,9 +41,11 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
     """Run until SIGTERM or SIGINT, then let running calls finish."""
     worker_id = settings.worker_id or f"{socket.gethostname()}-{secrets.token_hex(4)}"
     os.environ["GREENROOM_WORKER_ID"] = worker_id  # for the job processes, which sign their claims with it
-    async with open_store(
-        settings.redis_url.get_secret_value(), namespace=settings.namespace, keep_seconds=settings.keep_seconds
-    ) as store:
+    url, kept = settings.redis_url.get_secret_value(), settings.keep_seconds
+    async with (
+        open_store(url, namespace=settings.namespace, keep_seconds=kept) as store,
+        turnstile.keep(os.cpu_count() or 1) as os.environ[turnstile.SOCKET],
+    ):
         slots = Slots(settings.slots)
         door = Doorkeeper(store, slots, settings, worker_id)
         server = make_server(settings, slots, door.accept)
