@@ -70,7 +70,7 @@ def timed(request: pytest.FixtureRequest) -> Callable[[str, float], float]:
     """Notes a measured time for the table, and gives it back."""
 
     def note(figure: str, seconds: float) -> float:
-        REPORT.add(request.node.name.removeprefix("test_"), figure, seconds)
+        REPORT.add(request.node.originalname.removeprefix("test_"), figure, seconds)
         return seconds
 
     return note

@@ -14,9 +14,11 @@ from tests.support.asking import until_answer
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 SORRY = "dropped out"
+KILLS = 10  # enough for a median and a worst case
 
 
-async def test_agent_killed(system, http, talk, timed):
+@pytest.mark.parametrize("number", range(KILLS))
+async def test_agent_killed(system, http, talk, timed, number):
     await talk.begin()
     killed = time.monotonic()
     talk.job.kill()
