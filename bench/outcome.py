@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bench.agents import OVERLAP_SECONDS
+from bench.fate import Fate
 from bench.tables import Row
 
 
@@ -28,49 +28,26 @@ class Said:
 
 
 @dataclass
-class Outcome:
+class Outcome(Fate):
     """One call. Times are seconds; of the steps, from the request that was accepted.
 
     Attributes:
         at: When it was placed, from the beginning of the load.
-        session: Its id; None when no request was accepted.
-        refusals: Requests that were answered “not now, try again”.
-        refused: Whether none was accepted in the end: the caller knows, and nothing was promised.
-        queued: Whether the accepted one had to wait its turn.
         answered, joined, agent, sound: when the answer came, the caller was in the room, an agent with its track was
             seen, and its first sound was heard.
         turns: What was said.
         recalled: Whether the agent knew the fact that it was told; None when it wasn't asked.
-        attempt: Dispatches that the session took.
-        agents: How many agents the caller saw; `overlap`: for how long more than one at a time.
-        failed: Why the call didn't go as it should; None when it did.
+        agents: How many agents the caller saw.
     """
 
     at: float
-    session: str | None = None
-    refusals: int = 0
-    refused: bool = False
-    queued: bool = False
     answered: float | None = None
     joined: float | None = None
     agent: float | None = None
     sound: float | None = None
     turns: list[Said] = field(default_factory=list)
     recalled: bool | None = None
-    attempt: int | None = None
     agents: int = 0
-    overlap: float = 0.0
-    failed: str | None = None
-
-    @property
-    def lost(self) -> bool:
-        """Whether it failed, and not because it was refused."""
-        return not self.refused and self.failed is not None
-
-    @property
-    def doubled(self) -> bool:
-        """Whether two agents were there for longer than a recovery explains."""
-        return self.overlap > OVERLAP_SECONDS
 
     @property
     def needless(self) -> bool:

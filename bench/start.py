@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from bench.agents import OVERLAP_SECONDS, Seen
+from bench.agents import Seen
+from bench.fate import Fate
 from bench.rooms import NoAnswer
 from cli.control import Control, ControlError, Refused
 
@@ -26,42 +27,18 @@ class Agents(Protocol):
 
 
 @dataclass
-class Started:
+class Started(Fate):
     """What became of one start. Times are seconds.
 
     Attributes:
         around: Whether the worker was being restarted.
         at: When it was first asked for, from the beginning of the run.
-        session: Its id; None when no request was accepted.
-        refusals: Requests that were answered “not now, try again”.
-        refused: Whether none was accepted in the end: the client knows, and nothing was promised.
-        queued: Whether the accepted one had to wait its turn.
         ready: From the accepted request until it was ready with exactly one agent in its room.
-        attempt: Dispatches that it took.
-        overlap: For how long more than one agent was there at a time.
-        failed: Why it didn't go as it should; None when it did.
     """
 
     around: bool
     at: float
-    session: str | None = None
-    refusals: int = 0
-    refused: bool = False
-    queued: bool = False
     ready: float | None = None
-    attempt: int | None = None
-    overlap: float = 0.0
-    failed: str | None = None
-
-    @property
-    def lost(self) -> bool:
-        """Whether it failed, and not because it was refused."""
-        return not self.refused and self.failed is not None
-
-    @property
-    def doubled(self) -> bool:
-        """Whether two agents were there for longer than a recovery explains."""
-        return self.overlap > OVERLAP_SECONDS
 
 
 class _Lost(Exception):

@@ -106,6 +106,13 @@ class Hints:
                 await self.rooms.delete(session.room)
         elif is_caller(session, participant):
             await self._set_caller(session, Caller.PRESENT)
+            await self._tell_again(session, participant)
+
+    async def _tell_again(self, session: Session, caller: Participant) -> None:
+        """A page that joins anew has missed what it was told of a recovery (watch.py)."""
+        if session.recoveries and session.state in (State.READY, State.RECOVERING):
+            with suppress(LiveKitUnavailable):
+                await self.rooms.tell(session.room, caller.identity, session.state)
 
     async def _caller_left(self, session: Session, hint: Hint) -> None:
         """The server says who is there: a newer join's webhook may have come before this one."""

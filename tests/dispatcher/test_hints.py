@@ -66,6 +66,32 @@ async def test_a_caller_who_joins_is_there(house: House) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
+    ("session", "told"),
+    [
+        (a_session_in(State.RECOVERING, recoveries=1), ["recovering"]),
+        (a_session_in(State.READY, recoveries=1), ["ready"]),
+        (a_session_in(State.READY), []),
+    ],
+    ids=["during a recovery", "after one", "where none was"],
+)
+async def test_a_page_that_joins_anew_is_told_how_its_session_stands(
+    house: House, session: Session, told: list[str]
+) -> None:
+    await admit(house.store, session)
+    await house.hear(HintKind.JOINED, CALLER)
+    assert [state for _, _, state in house.rooms.told] == told
+
+
+@pytest.mark.anyio
+async def test_a_page_that_cannot_be_told_is_there_all_the_same(house: House) -> None:
+    await admit(house.store, a_session_in(State.READY, recoveries=1))
+    house.rooms.away = True
+    await house.hear(HintKind.JOINED, CALLER)
+    assert (await house.session()).caller is Caller.PRESENT
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
     "who",
     [
         pytest.param(AGENT, id="the agent"),

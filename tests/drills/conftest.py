@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 
-import httpx
 import pytest
 
 from cli.caller import Caller
 from cli.wav import Sound
-from pipeline.local import hibari
 from tests.drills.report import Report
 from tests.drills.talk import Talk
 from tests.support.system import System, until
@@ -37,23 +35,6 @@ def system(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
     with System(directory, environment) as running:
         yield running
         until(lambda: not running.zombies(), BURIED_SECONDS, "every process that has died is buried")
-
-
-@pytest.fixture
-async def http(system: System) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=system.url, timeout=15, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture(scope="session")
-def speech() -> Callable[[str], Sound]:
-    """Words as a sound, made by the bundled voice."""
-
-    def say(text: str) -> Sound:
-        pcm, rate = hibari.synthesise(text)
-        return Sound(pcm, rate)
-
-    return say
 
 
 @pytest.fixture

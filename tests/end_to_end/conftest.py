@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from cli import wav
 from cli.caller import Caller
 from cli.wav import Sound
-from pipeline.local import hibari
 from tests.support.system import ROOT, System
 
 BROKEN = '''"""An agent whose brain cannot be reached."""
@@ -56,23 +54,6 @@ async def caller(system: System) -> AsyncIterator[Caller]:
         yield one
         if one.started is not None:
             await one.stop()
-
-
-@pytest.fixture
-async def http(system: System) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=system.url, timeout=15, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture(scope="session")
-def speech() -> Callable[[str], Sound]:
-    """Words as a sound, made by the bundled voice."""
-
-    def say(text: str) -> Sound:
-        pcm, rate = hibari.synthesise(text)
-        return Sound(pcm, rate)
-
-    return say
 
 
 @pytest.fixture(scope="session")
