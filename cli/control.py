@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 REQUEST_SECONDS = 15.0  # the longest start waits 10 s (`waitMs`), and half of that again
+STOP_SECONDS = 6.0  # for a store that is slow for a moment: on an overloaded machine it misses one of its deadlines
 
 
 class ControlError(Exception):
@@ -93,9 +96,21 @@ class Control:
         except KeyError as error:
             raise ControlError(f"{self.url} answered a start without {error}: is it Greenroom?") from error
 
-    async def stop(self, session: str) -> None:
-        """End a session."""
-        await self._ask("POST", "/api/session/stop", json={"sessionId": session})
+    async def stop(self, session: str, *, patience: float = STOP_SECONDS) -> None:
+        """End a session; where the API says “not now” it is asked again when it says, for `patience` seconds.
+
+        Raises as the other requests, and Refused once patience is at its end.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                await self._ask("POST", "/api/session/stop", json={"sessionId": session})
+            except Refused as refused:
+                if refused.retry_after is None or time.monotonic() + refused.retry_after > deadline:
+                    raise
+                await asyncio.sleep(refused.retry_after)
+            else:
+                return
 
     async def session(self, session: str) -> dict[str, Any]:
         """What the API says of a session."""

@@ -13,12 +13,13 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def answering(answer):
-    """A server that says the same to every request; its address."""
+async def answering(*answers):
+    """A server that says this to one request after the other, the last to all that follow; its address."""
+    left = list(answers)
 
     async def serve(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
+        writer.write(left.pop(0) if len(left) > 1 else left[0])
         await writer.drain()
         writer.close()
 
@@ -64,6 +65,29 @@ async def test_a_refusal_carries_when_to_ask_again(header, after):
             await control.start()
         await control.close()
     assert (refusal.value.code, refusal.value.retry_after) == ("no_worker", after)
+
+
+def saying(status, body, *headers):
+    lines = [b"HTTP/1.1 %d X" % status, *headers, b"connection: close", b"content-length: %d" % len(body)]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+AWAY = saying(503, b'{"success": false, "error": "Away.", "code": "store_unavailable"}', b"retry-after: 1")
+
+
+async def test_a_stop_that_may_be_asked_for_again_is():
+    async with answering(AWAY, saying(200, b'{"success": true}')) as url:
+        control = Control(url)
+        await control.stop("session_a")
+        await control.close()
+
+
+async def test_but_not_for_ever():
+    async with answering(AWAY) as url:
+        control = Control(url)
+        with pytest.raises(Refused, match="store_unavailable"):
+            await control.stop("session_a", patience=0.5)
+        await control.close()
 
 
 async def test_where_nothing_listens_the_way_to_start_is_told():

@@ -107,8 +107,8 @@ class Talk:
         return [each.identity for each in self.caller.agents()]
 
     async def record(self, http: httpx.AsyncClient) -> dict[str, Any]:
-        """What the API says of the session."""
-        return dict((await http.get(f"/api/session/{self.session}")).json())
+        """What the API says of the session; the store may be slow for a moment."""
+        return await until_answer(http, f"/api/session/{self.session}", lambda each: "attempt" in each, 10)
 
     async def until_status(self, http: httpx.AsyncClient, status: str, seconds: float) -> dict[str, Any]:
         """The session's record once it is in this state."""
