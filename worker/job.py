@@ -27,7 +27,7 @@ from worker import logs, native
 from worker.insist import insist
 from worker.presence import Patience
 from worker.settings import WorkerSettings
-from worker.turnstile import SOCKET, Turn
+from worker.turnstile import SOCKET, Passage
 from worker.waterfall import Waterfall
 
 if TYPE_CHECKING:
@@ -123,9 +123,9 @@ class Running:
             logger.warning("room=%s event=claim_refused why=%s", self._ctx.job.room.name, type(error).__name__)
             self._ctx.shutdown(reason="claim refused")
             return
-        waterfall, turn = self._waterfall(session, now), Turn(os.environ.get(SOCKET))
-        await turn.wait()
-        waterfall.mark("turn")
+        waterfall, passage = self._waterfall(session, now), Passage(os.environ.get(SOCKET))
+        await passage.wait()
+        waterfall.mark("passed")
         from worker.call import Call  # loaded before the fork; the worker's parent never needs it
 
         self._call = Call(
@@ -136,7 +136,7 @@ class Running:
             patience(settings),
             waterfall,
             before,
-            turn.over,
+            passage.over,
         )
         await self._call.run()
 

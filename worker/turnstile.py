@@ -1,7 +1,7 @@
 """Lets a few calls start at a time: many at once would all be slow, and all take their share of the machine meanwhile.
 
 The worker's parent keeps the turnstile on a Unix socket of its own; job processes wait at it, in the order of their
-coming. A process that dies gives its turn back with its connection.
+coming. A process that dies gives its passage back with its connection.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 SOCKET = "GREENROOM_TURNSTILE"  # variable with the socket's path, for the job processes
-TURN_SECONDS = 2.0  # the longest that a start holds its turn; it takes half a second when it has the machine for itself
-WAIT_SECONDS = 20.0  # the longest that a start waits for its turn
+PASSAGE_SECONDS = 2.0  # the longest that a start holds it; half a second is what it takes alone on its machine
+WAIT_SECONDS = 20.0  # the longest that a start waits for it
 
 
 @contextlib.asynccontextmanager
-async def keep(turns: int, *, turn_seconds: float = TURN_SECONDS) -> AsyncIterator[str]:
+async def keep(width: int, *, passage_seconds: float = PASSAGE_SECONDS) -> AsyncIterator[str]:
     """Keep a turnstile; gives the path of its socket.
 
     Args:
-        turns: how many may start at a time. One a core is best: 20 starts on two cores were through in 7.5 s with two,
+        width: how many may start at a time. One a core is best: 20 starts on two cores were through in 7.5 s with two,
             in 9 s with one or three, and in 11 to 16 s without a turnstile (`make load ARGS="--burst 20"`).
-        turn_seconds: the longest that one holds its turn.
+        passage_seconds: the longest that one holds its passage.
     """
-    free = asyncio.Semaphore(turns)
+    free = asyncio.Semaphore(width)
 
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.closing(writer), contextlib.suppress(OSError):  # TimeoutError is one, too
             async with free:
                 writer.write(b"!")
                 await writer.drain()
-                await asyncio.wait_for(reader.read(), turn_seconds)
+                await asyncio.wait_for(reader.read(), passage_seconds)
 
     visits: set[asyncio.Task[None]] = set()
 
     def come(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        visits.add(task := asyncio.create_task(visit(reader, writer), name="turn"))
+        visits.add(task := asyncio.create_task(visit(reader, writer), name="passage"))
         task.add_done_callback(visits.discard)
 
     with tempfile.TemporaryDirectory(prefix="greenroom-") as folder:
@@ -53,8 +53,8 @@ async def keep(turns: int, *, turn_seconds: float = TURN_SECONDS) -> AsyncIterat
             await asyncio.gather(*visits, return_exceptions=True)
 
 
-class Turn:
-    """A start's turn.
+class Passage:
+    """A start's leave to go through.
 
     Args:
         path: of the turnstile's socket; None where there is none.
@@ -66,7 +66,7 @@ class Turn:
         self._writer: asyncio.StreamWriter | None = None
 
     async def wait(self) -> None:
-        """Return when it is this start's turn, or has waited long enough, or at once where nobody keeps a turnstile."""
+        """Return when it may go through, or has waited long enough, or at once where nobody keeps a turnstile."""
         if self._path is None:
             return
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):

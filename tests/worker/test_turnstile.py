@@ -9,7 +9,7 @@ import pytest
 
 from tests.pipeline.stage import until
 from worker import turnstile
-from worker.turnstile import Turn
+from worker.turnstile import Passage
 
 pytestmark = pytest.mark.anyio
 
@@ -21,20 +21,20 @@ class Starts:
         self.path = path
         self.through: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
-        self.turns: dict[str, Turn] = {}
+        self.passages: dict[str, Passage] = {}
 
     def come(self, name: str) -> None:
-        self.turns[name] = Turn(self.path)
+        self.passages[name] = Passage(self.path)
         self.tasks[name] = asyncio.create_task(self._pass(name))
 
     async def _pass(self, name: str) -> None:
-        await self.turns[name].wait()
+        await self.passages[name].wait()
         self.through.append(name)
 
     async def go(self) -> None:
         for name, task in self.tasks.items():
             task.cancel()
-            self.turns[name].over()
+            self.passages[name].over()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
     async def has_let_through(self, *names: str) -> None:
@@ -60,23 +60,23 @@ async def _queue(starts: Starts, names: str) -> None:
 async def test_a_few_are_through_at_a_time_in_the_order_of_their_coming(starts: Starts) -> None:
     await _queue(starts, "abcde")
     await starts.has_let_through("a", "b")
-    starts.turns["b"].over()
+    starts.passages["b"].over()
     await starts.has_let_through("a", "b", "c")
-    starts.turns["c"].over()
-    starts.turns["a"].over()
+    starts.passages["c"].over()
+    starts.passages["a"].over()
     await starts.has_let_through(*"abcde")
 
 
-async def test_one_that_died_while_it_waited_takes_no_turn(starts: Starts) -> None:
+async def test_one_that_died_while_it_waited_takes_no_passage(starts: Starts) -> None:
     await _queue(starts, "abcd")
     starts.tasks["c"].cancel()
-    starts.turns["c"].over()
-    starts.turns["a"].over()
+    starts.passages["c"].over()
+    starts.passages["a"].over()
     await starts.has_let_through("a", "b", "d")
 
 
-async def test_one_that_hangs_loses_its_turn() -> None:
-    async with turnstile.keep(1, turn_seconds=0.1) as path:
+async def test_one_that_hangs_loses_its_passage() -> None:
+    async with turnstile.keep(1, passage_seconds=0.1) as path:
         starts = Starts(path)
         await _queue(starts, "ab")
         await until(lambda: starts.through == ["a", "b"], "the second is through")
@@ -85,22 +85,22 @@ async def test_one_that_hangs_loses_its_turn() -> None:
 
 async def test_it_may_be_over_twice(starts: Starts) -> None:
     await _queue(starts, "abc")
-    starts.turns["a"].over()
-    starts.turns["a"].over()
+    starts.passages["a"].over()
+    starts.passages["a"].over()
     await starts.has_let_through("a", "b", "c")
 
 
 @pytest.mark.parametrize("path", [None, "/nowhere/turnstile"])
 async def test_without_a_turnstile_nobody_waits(path: str | None) -> None:
     async with asyncio.timeout(1):
-        turn = Turn(path)
-        await turn.wait()
-    turn.over()
+        passage = Passage(path)
+        await passage.wait()
+    passage.over()
 
 
 async def test_nobody_waits_for_ever() -> None:
     async with turnstile.keep(1) as path:
-        first, second = Turn(path), Turn(path, wait_seconds=0.1)
+        first, second = Passage(path), Passage(path, wait_seconds=0.1)
         await first.wait()
         async with asyncio.timeout(1):
             await second.wait()
