@@ -23,11 +23,10 @@ from session.errors import BadMetadata, SessionError, Stale
 from session.model import STEP_SECONDS, Session, State, Step, claimed, lost
 from session.redis_store import RedisStore, open_store
 from session.store import update
-from worker import logs, native
+from worker import logs, native, turnstile
 from worker.insist import insist
 from worker.presence import Patience
 from worker.settings import WorkerSettings
-from worker.turnstile import SOCKET, Passage
 from worker.waterfall import Waterfall
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ class Running:
             logger.warning("room=%s event=claim_refused why=%s", self._ctx.job.room.name, type(error).__name__)
             self._ctx.shutdown(reason="claim refused")
             return
-        waterfall, passage = self._waterfall(session, now), Passage(os.environ.get(SOCKET))
+        waterfall, passage = self._waterfall(session, now), turnstile.passage(recovery=session.recoveries > 0)
         await passage.wait()
         waterfall.mark("passed")
         from worker.call import Call  # loaded before the fork; the worker's parent never needs it

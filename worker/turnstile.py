@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 SOCKET = "GREENROOM_TURNSTILE"  # variable with the socket's path, for the job processes
 PASSAGE_SECONDS = 2.0  # the longest that a start holds it; half a second is what it takes alone on its machine
 WAIT_SECONDS = 20.0  # the longest that a start waits for it
+RECOVERY_SECONDS = 0.3  # the longest that a call in progress does: it must not stand behind a burst of new ones
 
 
 @contextlib.asynccontextmanager
@@ -79,3 +81,8 @@ class Passage:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def passage(*, recovery: bool) -> Passage:
+    """What a job process passes its worker's turnstile with. `recovery`: it takes over a call in progress."""
+    return Passage(os.environ.get(SOCKET), wait_seconds=RECOVERY_SECONDS if recovery else WAIT_SECONDS)

@@ -106,3 +106,17 @@ async def test_nobody_waits_for_ever() -> None:
             await second.wait()
         first.over()
         second.over()
+
+
+async def test_a_call_in_progress_does_not_stand_behind_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with turnstile.keep(1) as path:
+        monkeypatch.setenv(turnstile.SOCKET, path)
+        first, new, recovery = (turnstile.passage(recovery=each) for each in (False, False, True))
+        await first.wait()
+        waiting = asyncio.create_task(new.wait())
+        async with asyncio.timeout(1):
+            await recovery.wait()
+        assert not waiting.done()
+        for each in (first, new, recovery):
+            each.over()
+        await waiting
