@@ -28,7 +28,7 @@ LONGER_EACH_TRY = 1.5
 LOOK_AGAIN_SECONDS = 0.5  # while there is no worker, or no ration
 START_PATIENCE_SECONDS = 30.0  # for a worker to appear, of a start that was admitted
 RECOVERY_PATIENCE_SECONDS = 60.0  # the same of a call in progress; a worker restarts in about 15
-RATION = 4  # recoveries at a time for each worker, so that overload cannot feed itself; it starts one a core at a time
+RATION = 4  # recoveries at a time for each worker, so that overload cannot feed itself
 
 
 @dataclass(frozen=True, slots=True)
