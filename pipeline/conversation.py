@@ -14,6 +14,7 @@ from pipecat.frames.frames import (
     FunctionCallCancelFrame,
     FunctionCallInProgressFrame,
     FunctionCallResultFrame,
+    InterimTranscriptionFrame,
     InterruptionFrame,
     LLMMessagesAppendFrame,
     LLMRunFrame,
@@ -50,8 +51,7 @@ APOLOGY_CHUNK = OUT_RATE * 2 // 25  # bytes of 40 ms
 APOLOGY_QUEUE_SECONDS = 6.0  # the longest an apology may take to be played
 
 
-# After these the checkpoint is another: what the caller says, and what the agent has said or done.
-CALLER_FRAMES = (TranscriptionFrame, LLMMessagesAppendFrame)
+# What the agent has said or done: after these the checkpoint is another.
 AGENT_FRAMES = (
     TTSTextFrame,
     InterruptionFrame,
@@ -202,7 +202,6 @@ class Conversation:
 
     async def answer(self, text: str) -> None:
         """Take words that the caller typed: they interrupt the agent as spoken ones do, and are answered."""
-        self._listener.user_words(text, final=True)
         self._listener.user_said(text)
         message: LLMContextMessage = {"role": "user", "content": text}
         await self._built.worker.queue_frames(
@@ -272,8 +271,11 @@ class Conversation:
         async def caller(_: FrameProcessor, frame: Frame) -> None:
             if isinstance(frame, LLMMessagesAppendFrame):
                 self._journal.caller_spoke()
-            if isinstance(frame, CALLER_FRAMES):
+            if words := _final_words(frame):
                 listener.conversation_changed()
+                listener.user_words(words, final=True)
+            elif isinstance(frame, InterimTranscriptionFrame):
+                listener.user_words(frame.text, final=False)
 
         async def agent(_: FrameProcessor, frame: Frame) -> None:
             if isinstance(frame, AGENT_FRAMES):
@@ -295,6 +297,13 @@ class Conversation:
             self._listener.provider_failed(name, permanent=permanent)
         elif source is self._llm:
             await self._built.worker.queue_frame(LLMRunFrame())
+
+
+def _final_words(frame: Frame) -> str:
+    """What the caller said or typed, if the frame is that."""
+    if isinstance(frame, LLMMessagesAppendFrame):
+        return " ".join(str(message["content"]) for message in frame.messages if isinstance(message, Mapping))
+    return frame.text if isinstance(frame, TranscriptionFrame) else ""
 
 
 async def play(sink: Sink, pcm: bytes) -> None:

@@ -21,12 +21,14 @@ class Restored:
     Attributes:
         messages: For the context, behind the system prompt; every tool call in them has its result.
         unanswered: The agent owes an answer: to the caller's words, to a tool's result, or one that was cut off.
+        asked: The caller's last words, if nothing was said after them: for the transcript, which may lack them.
         heard: The words of a cut-off turn that reached the caller: for the transcript, as the turn is said again.
         leaving: The agent was about to end the call.
     """
 
     messages: tuple[Message, ...] = ()
     unanswered: bool = False
+    asked: str = ""
     heard: str = ""
     leaving: bool = False
 
@@ -48,6 +50,7 @@ def restored(checkpoint: Checkpoint, repeatable: Collection[str]) -> Restored:
     return Restored(
         messages=tuple(messages),
         unanswered=owed or cut_off or _ends_with_a_question(messages),
+        asked=checkpoint.pending.strip() or _last_words(messages),
         heard=checkpoint.speaking,
         leaving=checkpoint.leaving,
     )
@@ -61,6 +64,13 @@ def _ends_with_a_question(messages: Sequence[Message]) -> bool:
         if message["role"] == "assistant" and message.get("content"):
             return False
     return False
+
+
+def _last_words(messages: Sequence[Message]) -> str:
+    """What the caller said, if it is the last thing that was said."""
+    said = [message for message in messages if message["role"] in ("user", "assistant", "tool")]
+    words = said[-1].get("content") if said and said[-1]["role"] == "user" else None
+    return words if isinstance(words, str) else ""
 
 
 def _add_words(messages: list[Message], words: str) -> None:

@@ -8,8 +8,6 @@ from typing import Protocol
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
-    InterimTranscriptionFrame,
-    TranscriptionFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
 )
@@ -76,5 +74,3 @@ class TurnObserver(BaseObserver):
         elif isinstance(frame, BotStoppedSpeakingFrame):
             self._clock.agent_stopped()
             self._listener.agent_state("listening")
-        elif isinstance(frame, TranscriptionFrame | InterimTranscriptionFrame):
-            self._listener.user_words(frame.text, final=isinstance(frame, TranscriptionFrame))

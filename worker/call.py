@@ -34,7 +34,7 @@ from session.redis_store import RedisStore
 from session.store import Utterance, update
 from worker.front_end import FrontEnd
 from worker.insist import insist
-from worker.memory import Memory, is_new
+from worker.memory import Memory, unwritten
 from worker.presence import Patience, Presence
 from worker.recorder import Recorder
 from worker.room_audio import AgentTrack, CallerTrack
@@ -95,7 +95,7 @@ class Call:
             self._presence.expect_back()
         self._moved = asyncio.Event()
         self._recorder = Recorder(self._supersede)
-        self._front_end = FrontEnd(ctx.room)
+        self._front_end = FrontEnd(ctx.room, self._memory.settled)
         self._track = AgentTrack(OUT_RATE)
         self._conversation: Conversation | None = None
         self._talking: asyncio.Task[None] | None = None
@@ -294,8 +294,8 @@ class Call:
         before = self._before or Restored()
         with contextlib.suppress(StoreUnavailable):
             said = await insist(lambda: self._store.transcript(self._session.id), TRANSCRIPT_SECONDS)
-            if is_new(before.heard, said):
-                self._say(Utterance(speaker="agent", text=before.heard, at=time.time(), interrupted=True))
+            for utterance in unwritten(before, said, time.time()):
+                self._say(utterance)
         self._log("resumed", remembered=self._before is not None, unanswered=before.unanswered)
         await conversation.resume(self._dropped_out, unanswered=before.unanswered)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from livekit import rtc
@@ -27,10 +27,14 @@ class FrontEnd:
     """Sends, in order and without ever holding up the call, what stock LiveKit front ends show.
 
     Words and states have an outbox each: a state waits for the server's reply, and must not hold up the words.
+
+    Args:
+        room: the call's.
+        remembered: awaited before the caller's final words are shown; must bound its own time, and not raise.
     """
 
-    def __init__(self, room: rtc.Room) -> None:
-        self._room = room
+    def __init__(self, room: rtc.Room, remembered: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        self._room, self._remembered = room, remembered
         self._state = ""
         self._agent_track = ""
         self._caller: tuple[str, str] | None = None
@@ -77,6 +81,8 @@ class FrontEnd:
         if self._caller is None:
             return
         identity, track = self._caller
+        if final:
+            self._words.send(self._remembered())
         self._words.send(self._text(text, self._user_segment, identity, track, final=final))
         if final:
             self._user_segment = _segment()

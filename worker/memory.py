@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = 0.5  # between two tries while the store is away
 BEFORE_TOOL_SECONDS = 1.0  # for the journal, before a tool runs all the same: a caller is waiting
 BEFORE_BRAIN_SECONDS = 0.25  # for the caller's words, likewise; it takes a millisecond
+SHOWN_SECONDS = 0.25  # for the caller's words, before a page shows them: what is shown is remembered
 RECALL_SECONDS = 3.0  # for a checkpoint to be read; without one the conversation begins anew
 
 
@@ -39,11 +40,21 @@ class Memory:
         self._fence: dict[str, Any] = {"attempt": session.attempt, "job": job}
         self._away = False
         self._due = asyncio.Event()
+        self._settled = asyncio.Event()  # nothing is due, or nothing can be done about it now
+        self._settled.set()
         self._writing = asyncio.Lock()  # an older one must not overtake a newer one
 
     def changed(self) -> None:
         """There is something new to keep."""
         self._due.set()
+        if not self._away:
+            self._settled.clear()
+
+    async def settled(self) -> None:
+        """Wait until what has changed so far is kept: for SHOWN_SECONDS, and not while the store is away."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SHOWN_SECONDS):
+                await self._settled.wait()
 
     async def run(self, take: Callable[[], Checkpoint]) -> None:
         """Keep what `take` gives whenever it has changed, through every outage of the store; only the newest counts."""
@@ -54,8 +65,11 @@ class Memory:
                 async with self._writing:
                     await self.keep(take())
                     self._away = False
+                if not self._due.is_set():
+                    self._settled.set()
             except StoreUnavailable:
                 self._away = True
+                self._settled.set()
                 self._due.set()
                 await asyncio.sleep(RETRY_SECONDS)
             except Stale:
@@ -114,7 +128,19 @@ async def recall(store: WatchStore, session: Session, repeatable: Collection[str
         return None
 
 
-def is_new(heard: str, transcript: Collection[Utterance]) -> bool:
-    """Whether what was heard of a turn that was cut off is still missing from the transcript."""
-    last = list(transcript)[-1:]
-    return bool(heard) and not any(each.speaker == "agent" and each.text == heard for each in last)
+def unwritten(before: Restored, transcript: Sequence[Utterance], at: float) -> list[Utterance]:
+    """What was said and the transcript lacks: an agent writes a turn down when it is over, and may be lost before.
+
+    Args:
+        before: where the agent left off.
+        transcript: what it has written.
+        at: the time that these words get, Unix seconds.
+    """
+    missing = []
+    users = [each.text for each in transcript if each.speaker == "user"]
+    if before.asked and users[-1:] != [before.asked]:
+        missing.append(Utterance(speaker="user", text=before.asked, at=at))
+    last = transcript[-1] if transcript else None
+    if before.heard and (last is None or (last.speaker, last.text) != ("agent", before.heard)):
+        missing.append(Utterance(speaker="agent", text=before.heard, at=at, interrupted=True))
+    return missing

@@ -110,6 +110,12 @@ class Talk:
         """What the API says of the session; the store may be slow for a moment."""
         return await until_answer(http, f"/api/session/{self.session}", lambda each: "attempt" in each, 10)
 
+    async def written(self, http: httpx.AsyncClient) -> list[dict[str, Any]]:
+        """The transcript as the API has it."""
+        answer = await http.get(f"/api/session/{self.session}/transcript")
+        items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
+        return items
+
     async def until_status(self, http: httpx.AsyncClient, status: str, seconds: float) -> dict[str, Any]:
         """The session's record once it is in this state."""
         return await until_answer(

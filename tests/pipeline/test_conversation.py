@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from pipecat.frames.frames import InterimTranscriptionFrame, TranscriptionFrame
 
 from pipeline.agents import Agent
 from pipeline.build import Analyzers
@@ -59,6 +60,33 @@ async def test_typed_words_are_told_and_answered(analyzers: Analyzers) -> None:
         assert talk.notes.words == [("My name is Ada.", True)]
         assert talk.notes.user == ["My name is Ada."]
         assert "Ada" in talk.said
+
+
+async def test_spoken_words_are_told_as_they_come(analyzers: Analyzers) -> None:
+    async with talking(analyzers) as talk:
+        ears = talk.conversation._built.aggregators.user()
+        await ears.queue_frame(InterimTranscriptionFrame("my na", "caller", "now"))
+        await ears.queue_frame(TranscriptionFrame("My name is Ada.", "caller", "now"))
+        await until(lambda: len(talk.notes.words) == 2, "both are told")
+        assert talk.notes.words == [("my na", False), ("My name is Ada.", True)]
+
+
+@pytest.mark.parametrize("typed", [False, True])
+async def test_final_words_are_in_the_checkpoint_when_they_are_told(
+    analyzers: Analyzers, monkeypatch: pytest.MonkeyPatch, typed: bool
+) -> None:
+    async with talking(analyzers) as talk:
+        kept = list[str]()
+        monkeypatch.setattr(
+            talk.notes, "user_words", lambda _, *, final: kept.append(talk.conversation.checkpoint().to_json())
+        )
+        if typed:
+            await talk.conversation.answer("My name is Ada.")
+        else:
+            ears = talk.conversation._built.aggregators.user()
+            await ears.queue_frame(TranscriptionFrame("My name is Ada.", "caller", "now"))
+        await until(lambda: kept, "they are told")
+        assert "My name is Ada." in kept[0]
 
 
 async def test_what_was_said_stays_in_the_conversation(analyzers: Analyzers) -> None:

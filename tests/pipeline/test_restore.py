@@ -72,6 +72,24 @@ def test_what_nobody_answered_is_unanswered(messages: Any, more: Any, unanswered
     assert made.heard == more.get("speaking", "")
 
 
+@pytest.mark.parametrize(
+    ("messages", "more", "asked"),
+    [
+        ((HELLO,), {}, ""),
+        ((HELLO, ASK), {}, "How much?"),
+        ((HELLO, ASK), {"speaking": "It is"}, "How much?"),
+        ((HELLO, ASK, ANSWER), {}, ""),
+        ((HELLO, ASK, ask("book"), told('"done"')), {}, ""),
+        ((HELLO, ASK, ANSWER), {"pending": " And "}, "And"),
+        ((HELLO, ASK), {"pending": "And"}, "And"),
+        ((HELLO, ASK, {"role": "developer", "content": "Be brief."}), {}, "How much?"),
+        ((HELLO, {"role": "user", "content": [{"type": "image_url"}]}), {}, ""),
+    ],
+)
+def test_the_callers_last_words_are_those_that_nothing_was_said_after(messages: Any, more: Any, asked: str) -> None:
+    assert after(*messages, **more).asked == asked
+
+
 def test_a_conversation_that_is_whole_comes_back_as_it_was() -> None:
     whole = (HELLO, ASK, ask("book"), told('"done"'), ANSWER, user("And?"), agent("And so on."))
     assert after(*whole).messages == whole

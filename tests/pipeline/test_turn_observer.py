@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from pipecat.frames.frames import (
     BotStoppedSpeakingFrame,
-    InterimTranscriptionFrame,
-    TranscriptionFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
 )
@@ -63,16 +61,6 @@ async def test_speaking_over_the_agent_is_told_with_the_next_turn() -> None:
         await until(lambda: len(notes.turns) == 2, "the agent goes on")
         assert notes.turns[1] == (None, 1)
         sink.finish()
-
-
-async def test_the_callers_words_are_told_as_they_come_and_when_they_are_final() -> None:
-    notes = Notes()
-    async with running(Tail(), observers=[TurnObserver(notes)]) as stage:
-        await stage.send(
-            InterimTranscriptionFrame("my na", "caller", "now"), TranscriptionFrame("My name is Ada.", "caller", "now")
-        )
-        await until(lambda: len(notes.words) == 2, "both are told")
-        assert sorted(notes.words) == [("My name is Ada.", True), ("my na", False)]
 
 
 @pytest.mark.parametrize("direction", list(FrameDirection))

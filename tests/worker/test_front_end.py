@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator
@@ -28,9 +29,16 @@ def room() -> FakeRoom:
 
 
 @pytest.fixture
-async def page(room: FakeRoom) -> AsyncIterator[FrontEnd]:
+def remembered() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
+@pytest.fixture
+async def page(room: FakeRoom, remembered: asyncio.Event) -> AsyncIterator[FrontEnd]:
     shown: Any = room
-    front_end = FrontEnd(shown)
+    front_end = FrontEnd(shown, remembered.wait)
     front_end.agent_track("TR_agent")
     yield front_end
     await front_end.close()
@@ -98,6 +106,19 @@ async def test_the_callers_words_are_shown_as_the_callers(room: FakeRoom, page: 
     for text in texts:
         assert text.sender == "caller-session_a"
         assert text.attributes[ATTRIBUTE_TRANSCRIPTION_TRACK_ID] == "TR_caller"
+
+
+async def test_final_words_are_shown_once_they_are_remembered(
+    room: FakeRoom, page: FrontEnd, remembered: asyncio.Event
+) -> None:
+    remembered.clear()
+    page.caller("caller-session_a", "TR_caller")
+    page.user_words("my na", final=False)
+    page.user_words("My name is Ada.", final=True)
+    page.agent_sentence("Hello.")
+    assert [text.text for text in await shown(room, 1)] == ["my na"]
+    remembered.set()
+    assert [text.text for text in await shown(room, 3)] == ["my na", "My name is Ada.", "Hello."]
 
 
 async def test_words_of_nobody_are_not_shown(room: FakeRoom, page: FrontEnd) -> None:

@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pipeline.checkpoint import Checkpoint
+from pipeline.restore import Restored
 from session.errors import StoreUnavailable
 from session.memory_store import MemoryStore
 from session.model import State, dispatched
 from session.store import Utterance, update
 from tests.pipeline.stage import until
 from tests.session.making import NOON, a_session
-from worker.memory import BEFORE_BRAIN_SECONDS, Memory, is_new, recall
+from worker.memory import BEFORE_BRAIN_SECONDS, SHOWN_SECONDS, Memory, recall, unwritten
 
 pytestmark = pytest.mark.anyio
 
@@ -184,19 +185,62 @@ async def test_what_cannot_be_read_is_set_aside_and_the_conversation_begins_anew
     assert await scene.store.checkpoint("session_a") is None
 
 
+async def test_what_changed_is_kept_once_it_is_settled(scene: Scene) -> None:
+    async with running(scene):
+        await scene.memory.settled()  # nothing has changed
+        for text in ("I am Ada.", "Who am I?"):
+            scene.changes(text)
+            await scene.memory.settled()
+            assert scene.kept() == words(text)
+
+
+async def test_a_store_that_is_away_holds_up_no_words(scene: Scene) -> None:
+    async with running(scene):
+        scene.store.away = True
+        scene.changes("I am Ada.")
+        await until(lambda: scene.store.asked, "it is tried")
+        for text in ("I am Ada.", "Who am I?"):
+            scene.changes(text)
+            before = time.monotonic()
+            await scene.memory.settled()
+            assert time.monotonic() - before < SHOWN_SECONDS / 2
+        scene.store.away = False
+        await until(lambda: scene.kept() == words("Who am I?"), "it is kept")
+        scene.changes("Goodbye.")
+        await scene.memory.settled()
+        assert scene.kept() == words("Goodbye.")
+
+
+async def test_a_store_that_hangs_holds_words_up_only_for_a_moment(scene: Scene) -> None:
+    async with running(scene):
+        scene.store.hangs = True
+        scene.changes("I am Ada.")
+        async with asyncio.timeout(SHOWN_SECONDS * 10):
+            await scene.memory.settled()
+        assert scene.kept() is None
+
+
 @pytest.mark.parametrize(
-    ("heard", "said", "new"),
+    ("asked", "heard", "said", "missing"),
     [
-        ("", [], False),
-        ("You are", [], True),
-        ("You are", [("agent", "You are")], False),
-        ("You are", [("agent", "Good day.")], True),
-        ("You are", [("agent", "You are"), ("user", "Stop.")], True),
-        ("You are", [("user", "You are")], True),
+        ("", "", [], []),
+        ("", "You are", [], [("agent", "You are")]),
+        ("", "You are", [("agent", "You are")], []),
+        ("", "You are", [("agent", "Good day.")], [("agent", "You are")]),
+        ("", "You are", [("agent", "You are"), ("user", "Stop.")], [("agent", "You are")]),
+        ("", "You are", [("user", "You are")], [("agent", "You are")]),
+        ("Who am I?", "", [("agent", "Good day.")], [("user", "Who am I?")]),
+        ("Who am I?", "", [("user", "Who am I?")], []),
+        ("Who am I?", "", [("user", "Who am I?"), ("agent", "Sorry.")], []),  # this recovery is not the first
+        ("Who am I?", "", [("user", "I am Ada.")], [("user", "Who am I?")]),
+        ("Who am I?", "You are", [], [("user", "Who am I?"), ("agent", "You are")]),
+        ("Who am I?", "You are", [("user", "Who am I?"), ("agent", "You are")], []),
     ],
 )
-def test_what_was_heard_of_a_cut_off_turn_is_written_down_once(
-    heard: str, said: list[tuple[str, str]], new: bool
+def test_what_was_said_and_not_written_down_is_written_down_once(
+    asked: str, heard: str, said: list[tuple[str, str]], missing: list[tuple[str, str]]
 ) -> None:
     transcript = [Utterance(speaker=speaker, text=text, at=NOON) for speaker, text in said]
-    assert is_new(heard, transcript) is new
+    found = unwritten(Restored(asked=asked, heard=heard), transcript, NOON)
+    assert [(each.speaker, each.text) for each in found] == missing
+    assert all(each.interrupted is (each.speaker == "agent") for each in found)
