@@ -24,7 +24,12 @@ ECHOED_WORDS = 20  # of what was heard: enough to know it again
 GREETING = "Hello. How can I help?"
 MORE = "What else can I do for you?"
 
-_BYE = re.compile(r"\b(?:good ?bye|good by|bye|bye bye|see you(?: later| soon)?|hang up|end the call|thats all)\b")
+# At the end of a sentence: in the middle of one it is more likely misheard, and a call that was hung up is gone.
+_BYE = re.compile(
+    r"\b(?:good ?bye|good by|bye|see you|hang up|end the call|thats all)"
+    r"(?: for| now| then| today| tonight| tomorrow| later| soon| again| please| thanks| thank you| everybody| everyone"
+    r"| take care| have a \w+ (?:day|evening|night|weekend|one))*$|^(?:good ?bye|bye) \w+$"
+)
 _REPEAT = re.compile(
     r"\b(?:(?:say|tell me) (?:that|it|this)(?: one more time| once more| again)|repeat(?: that| it| please| yourself)?"
     r"|come again|what did you (?:just )?say|say again|pardon)\b|^sorry$"

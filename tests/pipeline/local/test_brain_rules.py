@@ -134,11 +134,30 @@ def test_any_tools_result_is_spoken():
 
 
 @pytest.mark.parametrize(
-    "said", ["Goodbye.", "Bye!", "Good-by.", "Okay, thank you, bye bye.", "see you later", "Good bye"]
+    "said",
+    [
+        "Goodbye.",
+        "Bye!",
+        "Good-by.",
+        "Okay, thank you, bye bye.",
+        "see you later",
+        "Good bye",
+        "Bye, Sam.",
+        "That's all for today, thanks.",
+        "You can hang up now, please.",
+        "Goodbye, have a nice day!",
+    ],
 )
 def test_a_goodbye_is_returned_and_ends_the_call_where_a_tool_can(said):
     assert answer("My name is Ada.", said) == "Goodbye, Ada!"
     assert reply([{"role": "user", "content": said}], [END], NOW) == Reply(call=Call("end_call"))
+
+
+@pytest.mark.parametrize(
+    "said", ["For good bye for evil.", "We were all going by the see you other way.", "The end call was late."]
+)
+def test_words_in_the_middle_of_a_sentence_end_no_call(said):
+    assert reply([{"role": "user", "content": said}], [END], NOW).call is None
 
 
 def test_the_goodbye_follows_the_tool_that_ends_the_call():
