@@ -25,7 +25,7 @@ async def keep(width: int, *, passage_seconds: float = PASSAGE_SECONDS) -> Async
 
     Args:
         width: how many may start at a time. One a core is best: 20 starts on two cores were through in 7.5 s with two,
-            in 9 s with one or three, and in 11 to 16 s without a turnstile (`make load ARGS="--burst 20"`).
+            in 8 to 9 s with one or three, and in 11 to 16 s without a turnstile (`make load ARGS="--burst 20"`).
         passage_seconds: the longest that one holds its passage.
     """
     free = asyncio.Semaphore(width)
