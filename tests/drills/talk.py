@@ -94,9 +94,9 @@ class Talk:
         await self.caller.wait_for(there, f"the agent of attempt {attempt}", timeout)
         return time.monotonic() - since
 
-    async def heard(self, since: float, *, timeout: float = BACK_SECONDS) -> float:
-        """Seconds from `since` until the agent's first sound after it."""
-        return await self.caller.wait_for_sound(since + 0.05, timeout=timeout) - since
+    async def heard(self, since: float, *, last: float = 0.05, timeout: float = BACK_SECONDS) -> float:
+        """Seconds from `since` until the agent's first sound, that of the first `last` seconds left out."""
+        return await self.caller.wait_for_sound(since + last, timeout=timeout) - since
 
     async def settled(self) -> None:
         """The agent has finished what it was saying."""

@@ -45,7 +45,7 @@ async def test_worker_parent_killed_and_another_is_there(system, http, talk, tim
         killed = time.monotonic()
         os.kill(system.pids["worker"], signal.SIGKILL)
         assert timed("agent back", await talk.agent_back(killed, attempt)) < 6
-        timed("it is heard", await talk.heard(killed + 0.2))
+        timed("it is heard", await talk.heard(killed, last=0.2))
         await talk.settled()
         assert (await talk.record(http))["worker"] == "second-a"
         assert await one_agent(system, talk.session) == [f"agent-{talk.session}-{attempt}"]
@@ -61,7 +61,7 @@ async def test_whole_worker_group_killed_and_another_is_there(system, http, talk
         killed = time.monotonic()
         os.killpg(system.pids["worker"], signal.SIGKILL)  # nobody is left to report anything
         assert timed("agent back", await talk.agent_back(killed, attempt)) < 20
-        timed("it is heard", await talk.heard(killed + 1))
+        timed("it is heard", await talk.heard(killed, last=1))
         await talk.settled()
         assert (await talk.record(http))["worker"] == "second-b"
         await talk.recalls()
@@ -77,7 +77,7 @@ async def test_the_only_worker_killed(system, http, talk, timed):
     await is_told(talk.caller, "recovering", 15)
     timed("the page says so", time.monotonic() - killed)
     assert timed("agent back", await talk.agent_back(killed, attempt, timeout=60)) < 60
-    timed("it is heard", await talk.heard(killed + 1))
+    timed("it is heard", await talk.heard(killed, last=1))
     await is_told(talk.caller, "ready")
     await talk.settled()
     await talk.recalls()
