@@ -70,7 +70,10 @@ class Hints:
 
     async def apply(self, hint: Hint) -> None:
         """Do what the hint asks for; one that came before does nothing. Raises StoreUnavailable."""
-        if hint.kind is None or not await self._is_new(hint):
+        if hint.kind is None:
+            return
+        if not await self._is_new(hint):
+            self.metrics.webhook_ignored("repeated")
             return
         session = await session_of(self.store, self.secret, hint.room)
         if session is None:

@@ -10,10 +10,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from dispatcher.refusals import STATUS
 from session.errors import SessionError
 from session.model import EndReason, ErrorReason, Session, State
-from session.store import Worker
+from session.store import Stats, Worker
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES = ("new", "reused", "repeated", *sorted({code for _, code in STATUS.values()}))
+IGNORED = ("forged", "repeated")
 REPAIRS = ("seat", "agent", "room", "adopted")
 AGAIN = ("start", "recovery")
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
@@ -47,6 +48,15 @@ class Metrics:
         self._repairs = Counter(
             "greenroom_repairs", "What did not fit together and was mended, by kind.", ["kind"], registry=registry
         )
+        self._webhooks = Counter(
+            "greenroom_webhooks_ignored", "Webhooks that changed nothing, by why.", ["why"], registry=registry
+        )
+        self._refused = Gauge(
+            "greenroom_refused",
+            "Claims and checkpoints of agents that are not the current one, since the store began.",
+            ["what"],
+            registry=registry,
+        )
         self._judging = Gauge(
             "greenroom_judging", "Whether silence is judged now: not after the store was away.", registry=registry
         )
@@ -60,6 +70,8 @@ class Metrics:
             self._repairs.labels(kind)
         for what in AGAIN:
             self._again.labels(what)
+        for why in IGNORED:
+            self._webhooks.labels(why)
         for reason in (*EndReason, *ErrorReason):
             self._ends.labels(reason)
         for state in State:
@@ -106,13 +118,19 @@ class Metrics:
         """Count an agent of an earlier attempt that was sent out of its room."""
         self._ghosts.inc()
 
-    def observe(self, counts: Mapping[State, int], workers: Sequence[Worker]) -> None:
+    def webhook_ignored(self, why: Literal["forged", "repeated"]) -> None:
+        """Count a webhook that changed nothing."""
+        self._webhooks.labels(why).inc()
+
+    def observe(self, counts: Mapping[State, int], workers: Sequence[Worker], stats: Stats) -> None:
         """Take over what the store says now."""
         self._store_up.set(1)
         for state in State:
             self._sessions.labels(state).set(counts.get(state, 0))
         self._workers.set(len(workers))
         self._idle.set(sum(worker.idle for worker in workers))
+        self._refused.labels("claim").set(stats.refused_claims)
+        self._refused.labels("checkpoint").set(stats.refused_checkpoints)
 
     def store_away(self) -> None:
         """Note that the store did not answer."""

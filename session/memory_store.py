@@ -65,7 +65,6 @@ class MemoryStore(MemoryCircuit, MemoryWatch):
         self._users: dict[tuple[str, str], str] = {}
         self._seen: dict[str, float] = {}
         self._workers: dict[str, tuple[str, float]] = {}
-        self._totals = Stats(0, 0, 0.0)
         self.outgoing: list[str] = []
         """JSON of each session that ended, in order: what RedisStore appends to its stream."""
 
@@ -191,6 +190,10 @@ class MemoryStore(MemoryCircuit, MemoryWatch):
     async def count_spawned(self, processes: int) -> None:
         """Add to the total of processes that were ever warmed."""
         self._totals = replace(self._totals, spawned=self._totals.spawned + processes)
+
+    async def claim_refused(self) -> None:
+        """Add to the total of claims that changed nothing."""
+        self._totals = replace(self._totals, refused_claims=self._totals.refused_claims + 1)
 
     async def stats(self) -> Stats:
         """Totals since the store began."""

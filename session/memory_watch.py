@@ -7,10 +7,11 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from session.errors import SessionNotFound, Stale
 from session.model import FINAL, SEATED, Session, State
-from session.store import Event, EventKind
+from session.store import Event, EventKind, Stats
 
 
 class MemoryWatch(ABC):
@@ -22,6 +23,7 @@ class MemoryWatch(ABC):
         self._calls: dict[str, float] = {}
         self._watched: tuple[float | None, float] = (None, 0.0)
         self._checkpoints: dict[str, str] = {}
+        self._totals = Stats(0, 0, 0.0)
         self.spoiled: dict[str, str] = {}
         """Checkpoints that were set aside, by session."""
 
@@ -76,7 +78,13 @@ class MemoryWatch(ABC):
 
     async def keep_checkpoint(self, session_id: str, text: str, *, attempt: int, job: str) -> None:
         """Keep the conversation as it is now. Raises Stale."""
-        self._current(session_id, attempt, job)
+        try:
+            self._current(session_id, attempt, job)
+        except Stale:
+            session = self._record(session_id)
+            if session is not None and session.state not in FINAL:
+                self._totals = replace(self._totals, refused_checkpoints=self._totals.refused_checkpoints + 1)
+            raise
         self._checkpoints[session_id] = text
 
     async def checkpoint(self, session_id: str) -> str | None:

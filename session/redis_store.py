@@ -217,12 +217,17 @@ class RedisStore(RedisWatch, RedisCircuit):
         async with _translated():
             await self._client.hincrby(self._key("TOTALS"), "spawned", processes)
 
+    async def claim_refused(self) -> None:
+        """Add to the total of claims that changed nothing."""
+        async with _translated():
+            await self._client.hincrby(self._key("TOTALS"), "refused_claims", 1)
+
     async def stats(self) -> Stats:
         """Totals since the store began."""
         async with _translated():
-            names = ["spawned", "assigned", "startup_seconds"]
-            spawned, assigned, seconds = await self._client.hmget(self._key("TOTALS"), names)
-        return Stats(int(spawned or 0), int(assigned or 0), float(seconds or 0))
+            names = ["spawned", "assigned", "startup_seconds", "refused_claims", "refused_checkpoints"]
+            spawned, assigned, seconds, *refused = await self._client.hmget(self._key("TOTALS"), names)
+        return Stats(int(spawned or 0), int(assigned or 0), float(seconds or 0), *(int(each or 0) for each in refused))
 
     def _key(self, name: str, end: str = "") -> str:
         return f"{self._prefix}{scripts.KEYS[name]}{end}"

@@ -34,7 +34,8 @@ KEYS = {
     "EXPIRING": "expiring",
     # stream, one entry a call that ended, field `record` (JSON of Session). No expiry; the newest 100,000 or so.
     "OUTGOING": "outgoing",
-    # hash: spawned, assigned (sessions that became ready), startup_seconds (their sum). No expiry.
+    # hash: spawned, assigned (sessions that became ready), startup_seconds (their sum), refused_claims,
+    # refused_checkpoints (those that changed nothing). No expiry.
     "TOTALS": "totals",
     # string: JSON of Worker. Expires after WORKER_SECONDS.
     "WORKER": "worker:",

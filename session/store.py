@@ -79,11 +79,16 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Totals since the store began. Seconds are summed over the starts that became ready."""
+    """Totals since the store began. Seconds are summed over the starts that became ready.
+
+    `refused_claims`, `refused_checkpoints`: those that changed nothing, being of an agent that is not the current one.
+    """
 
     spawned: int
     assigned: int
     startup_seconds: float
+    refused_claims: int = 0
+    refused_checkpoints: int = 0
 
 
 class SessionStore(Protocol):
@@ -146,6 +151,9 @@ class SessionStore(Protocol):
     async def logs(self, session_id: str, *, limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest `limit` log entries, oldest first, each with `at`, `level`, `event` and its facts."""
 
+    async def claim_refused(self) -> None:
+        """Add to the total of claims that changed nothing."""
+
     async def first_time(self, key: str, *, seconds: float) -> bool:
         """Whether `key` was not seen within the last `seconds`; remembers it. For dropping duplicates."""
 
@@ -194,7 +202,10 @@ class WatchStore(Protocol):
         """Give back the seats that nobody holds; gives how many there were."""
 
     async def keep_checkpoint(self, session_id: str, text: str, *, attempt: int, job: str) -> None:
-        """Keep the conversation as it is now, in place of what was kept before. Raises Stale as `alive` does."""
+        """Keep the conversation as it is now, in place of what was kept before. Raises Stale as `alive` does.
+
+        What an agent sends that was replaced adds to the total of checkpoints that changed nothing.
+        """
 
     async def checkpoint(self, session_id: str) -> str | None:
         """The conversation that was kept, None where there is none."""

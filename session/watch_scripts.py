@@ -84,7 +84,11 @@ return mended
 KEEP_CHECKPOINT = (
     BASE
     + """
-if not is_current() then return 0 end
+if not is_current() then
+  local state = redis.call('HGET', SESSION .. a.id, 'state')
+  if state and not FINAL[state] then redis.call('HINCRBY', TOTALS, 'refused_checkpoints', 1) end
+  return 0
+end
 redis.call('SET', CHECKPOINT .. a.id, a.text)
 return 1
 """

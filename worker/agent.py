@@ -15,6 +15,7 @@ from session.errors import BadMetadata, SessionError, Stale
 from session.model import Session, accepted, lost
 from session.store import SessionStore, update
 from worker import job as jobs
+from worker import refusals
 from worker.insist import insist
 from worker.settings import WorkerSettings
 
@@ -111,6 +112,7 @@ class Doorkeeper:
             logger.warning("room=%s event=declined why=%s", request.room.name, type(error).__name__)
             # "terminate" so that the server does not offer what is stale to the next worker
             await request.reject(terminate=isinstance(error, Stale | BadMetadata))
+            await refusals.count(self._store, error)
             return
         try:
             await request.accept(identity=agent_identity(session_id, attempt), name="Greenroom")
@@ -125,6 +127,8 @@ class Doorkeeper:
         job, worker = request.job.id, self._worker_id
 
         def change(session: Session, now: float) -> Session:
+            if session.room != request.room.name:
+                raise BadMetadata("the ticket is for another room")
             return accepted(session, attempt=ticket.attempt, job=job, worker=worker, now=now)
 
         await insist(lambda: update(self._store, ticket.session_id, change), ASK_SECONDS)

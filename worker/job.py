@@ -23,7 +23,7 @@ from session.errors import BadMetadata, SessionError, Stale
 from session.model import STEP_SECONDS, Session, State, Step, claimed, lost
 from session.redis_store import RedisStore, open_store
 from session.store import update
-from worker import logs, native, turnstile
+from worker import logs, native, refusals, turnstile
 from worker.insist import insist
 from worker.presence import Patience
 from worker.settings import WorkerSettings
@@ -121,6 +121,8 @@ class Running:
         except (SessionError, TimeoutError) as error:
             logger.warning("room=%s event=claim_refused why=%s", self._ctx.job.room.name, type(error).__name__)
             self._ctx.shutdown(reason="claim refused")
+            if self._store is not None:
+                await refusals.count(self._store, error)
             return
         waterfall, passage = self._waterfall(session, now), turnstile.passage(recovery=session.recoveries > 0)
         await passage.wait()

@@ -119,8 +119,10 @@ class HealthRoutes:
     async def scrape(self) -> Response:
         """Prometheus' text; without the store, what this process knows by itself."""
         try:
-            counts, workers = await asyncio.gather(self.store.counts(), self.pool.workers(seen_within=SILENT_SECONDS))
-            self.metrics.observe(counts, workers)
+            facts = await asyncio.gather(
+                self.store.counts(), self.pool.workers(seen_within=SILENT_SECONDS), self.pool.stats()
+            )
+            self.metrics.observe(*facts)
         except StoreUnavailable:
             self.metrics.store_away()
         return Response(self.metrics.text(), media_type=CONTENT_TYPE)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 
 from dispatcher.api.schemas import Success
+from dispatcher.errors import BadSignature
 from dispatcher.hints import Hints
 
 
@@ -25,6 +26,10 @@ class WebhookRoutes:
     async def receive(self, request: Request) -> Success:
         """Take one webhook. Raises BadSignature."""
         body = await request.body()
-        hint = self.hints.rooms.read_webhook(body, request.headers.get("authorization", ""))
+        try:
+            hint = self.hints.rooms.read_webhook(body, request.headers.get("authorization", ""))
+        except BadSignature:
+            self.hints.metrics.webhook_ignored("forged")
+            raise
         await self.hints.apply(hint)
         return Success()

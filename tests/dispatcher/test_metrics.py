@@ -3,10 +3,11 @@ from typing import Any, Literal
 import pytest
 from prometheus_client import CollectorRegistry
 
-from dispatcher.metrics import AGAIN, OUTCOMES, REPAIRS, Metrics
+from dispatcher.metrics import AGAIN, IGNORED, OUTCOMES, REPAIRS, Metrics
 from dispatcher.refusals import STATUS
 from session.errors import NoCapacity
 from session.model import EndReason, ErrorReason, State, ended, failed
+from session.store import Stats
 from tests.session.making import NOON, a_session_in, a_worker
 
 
@@ -31,6 +32,7 @@ def test_every_series_is_there_before_its_first_event(registry: CollectorRegistr
     assert {value(registry, "sessions", state=each) for each in State} == {0}
     assert {value(registry, "dispatches_again_total", what=each) for each in AGAIN} == {0}
     assert {value(registry, "repairs_total", kind=each) for each in REPAIRS} == {0}
+    assert {value(registry, "webhooks_ignored_total", why=each) for each in IGNORED} == {0}
     assert (value(registry, "ghosts_removed_total"), value(registry, "judging")) == (0, 0)
     for status in ("2xx", "3xx", "4xx", "5xx"):
         assert value(registry, "http_requests_total", route="/api/health", status=status) == 0
@@ -113,24 +115,26 @@ def test_whether_silence_is_judged_is_shown_as_it_is_now(registry: CollectorRegi
 
 
 def test_what_the_store_says_is_shown_and_the_past_forgotten(registry: CollectorRegistry, metrics: Metrics) -> None:
-    metrics.observe({State.READY: 3, State.STARTING: 1}, [a_worker(idle=2), a_worker("worker_b", idle=1)])
-    metrics.observe({State.READY: 2}, [a_worker(idle=2)])
+    both = [a_worker(idle=2), a_worker("worker_b", idle=1)]
+    metrics.observe({State.READY: 3, State.STARTING: 1}, both, Stats(0, 0, 0.0))
+    metrics.observe({State.READY: 2}, [a_worker(idle=2)], Stats(0, 0, 0.0, refused_claims=2, refused_checkpoints=1))
     assert value(registry, "sessions", state="ready") == 2
     assert value(registry, "sessions", state="starting") == 0
     assert (value(registry, "workers"), value(registry, "pool_idle")) == (1, 2)
+    assert [value(registry, "refused", what=each) for each in ("claim", "checkpoint")] == [2, 1]
 
 
 def test_idle_processes_are_summed_over_the_workers(registry: CollectorRegistry, metrics: Metrics) -> None:
-    metrics.observe({}, [a_worker(idle=2), a_worker("worker_b", idle=1)])
+    metrics.observe({}, [a_worker(idle=2), a_worker("worker_b", idle=1)], Stats(0, 0, 0.0))
     assert (value(registry, "workers"), value(registry, "pool_idle")) == (2, 3)
 
 
 def test_a_store_that_is_away_shows_until_it_is_back(registry: CollectorRegistry, metrics: Metrics) -> None:
-    metrics.observe({}, [])
+    metrics.observe({}, [], Stats(0, 0, 0.0))
     assert value(registry, "store_up") == 1
     metrics.store_away()
     assert value(registry, "store_up") == 0
-    metrics.observe({}, [])
+    metrics.observe({}, [], Stats(0, 0, 0.0))
     assert value(registry, "store_up") == 1
 
 

@@ -136,6 +136,12 @@ async def is_told(caller: Caller, state: str, timeout: float = BACK_SECONDS) -> 
     await caller.wait_for(shown, f"greenroom.state {state}", timeout)
 
 
+async def counted(http: httpx.AsyncClient, series: str) -> float:
+    """What the dispatcher's metrics say of this series, its labels included and `greenroom_` left out."""
+    lines = (await http.get("/metrics")).raise_for_status().text.splitlines()
+    return float(next(line for line in lines if line.startswith(f"greenroom_{series} ")).rpartition(" ")[2])
+
+
 async def one_agent(system: System, session: str) -> list[str]:
     """The identities of the agents that livekit-server lists for the session's room."""
     async with livekit_api(system) as livekit:

@@ -19,7 +19,7 @@ from livekit import api
 from livekit.protocol.webhook import WebhookEvent
 
 from cli.caller import Caller
-from tests.drills.talk import Talk, one_agent
+from tests.drills.talk import Talk, counted, one_agent
 from tests.support.system import ROOT
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
@@ -107,6 +107,9 @@ async def test_webhook_storm_with_duplicates(system, http, talk, timed):
     assert set(answers) == {200}
     forged = await asyncio.gather(*(_post(http, keys[0], "x" * 40, event) for event in events[:20]))
     assert set(forged) == {401}
+    assert await counted(http, 'webhooks_ignored_total{why="forged"}') == 20
+    telling = [event.id for event in events if event.event != "track_published"]
+    assert await counted(http, 'webhooks_ignored_total{why="repeated"}') >= len(telling) - len(set(telling))
     await talk.recalls()
     record = await talk.record(http)
     assert (record["status"], record["attempt"]) == ("ready", 1)

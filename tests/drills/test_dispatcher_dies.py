@@ -14,7 +14,7 @@ from livekit import api
 
 from session.dispatch import Ticket
 from tests.drills.proxy import Proxy
-from tests.drills.talk import livekit_api, one_agent
+from tests.drills.talk import counted, livekit_api, one_agent
 from tests.support.asking import until_answer
 from tests.support.livekit import KEY, SECRET, run_livekit
 from tests.support.system import System, until
@@ -83,10 +83,14 @@ async def test_a_late_claim_and_forged_ones(system, http, talk):
     await talk.settled()
     other = (await http.post("/api/session/start", json={})).json()["sessionId"]
     tickets = [Ticket(talk.session, 1), Ticket(talk.session, 2), Ticket(talk.session, 99), Ticket(other, 1)]
+    before = await counted(http, 'refused{what="claim"}')
     async with livekit_api(system) as livekit:
         for metadata in [*(each.to_json() for each in tickets), '{"v": 1, "session": 5}', '{"session": "x"}']:
             request = api.CreateAgentDispatchRequest(room=talk.session, agent_name="greenroom", metadata=metadata)
             await livekit.agent_dispatch.create_dispatch(request)
     await talk.recalls()
     assert await one_agent(system, talk.session) == [f"agent-{talk.session}-2"]
+    assert await counted(http, 'refused{what="claim"}') >= before + len(tickets)
+    record = (await http.get(f"/api/session/{other}")).json()
+    assert (record["status"], record["attempt"]) == ("ready", 1)
     await http.post("/api/session/stop", json={"sessionId": other})

@@ -55,6 +55,7 @@ CALLS: dict[str, Call] = {  # every method of the ports
     "set_aside": lambda store: store.set_aside("session_a"),
     "gone": lambda store: store.gone("worker_a"),
     "count_spawned": lambda store: store.count_spawned(1),
+    "claim_refused": lambda store: store.claim_refused(),
     "stats": lambda store: store.stats(),
     "pass_circuit": lambda store: store.pass_circuit("default", session_id="session_a"),
     "report_circuit": lambda store: store.report_circuit("default", Report.FAILED, session_id="session_a"),

