@@ -216,7 +216,7 @@ async def test_a_job_whose_claim_is_refused_is_silent_and_leaves(valkey_url: str
     running = Running(context, 0.0, never)  # type: ignore[arg-type]
     await running.run()
     assert context.shutdowns == ["claim refused"]
-    async with open_store(valkey_url, namespace=namespace) as store:
+    async with open_store(valkey_url, namespace=namespace, keep_seconds=60) as store:
         assert (await store.stats()).refused_claims == 1
     await running.close()
 
