@@ -15,6 +15,7 @@ from session.store import Stats, Worker
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES = ("new", "reused", "repeated", *sorted({code for _, code in STATUS.values()}))
 IGNORED = ("forged", "repeated")
+REFUSED = ("claim", "checkpoint")
 REPAIRS = ("seat", "agent", "room", "adopted")
 AGAIN = ("start", "recovery")
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
@@ -72,6 +73,8 @@ class Metrics:
             self._again.labels(what)
         for why in IGNORED:
             self._webhooks.labels(why)
+        for what in REFUSED:
+            self._refused.labels(what)
         for reason in (*EndReason, *ErrorReason):
             self._ends.labels(reason)
         for state in State:

@@ -51,7 +51,8 @@ APOLOGY_CHUNK = OUT_RATE * 2 // 25  # bytes of 40 ms
 APOLOGY_QUEUE_SECONDS = 6.0  # the longest an apology may take to be played
 
 
-# What the agent has said or done: after these the checkpoint is another.
+# After these the checkpoint is another: what the caller says, and what the agent has said or done.
+CALLER_FRAMES = (TranscriptionFrame, LLMMessagesAppendFrame)
 AGENT_FRAMES = (
     TTSTextFrame,
     InterruptionFrame,
@@ -59,6 +60,13 @@ AGENT_FRAMES = (
     FunctionCallResultFrame,
     FunctionCallCancelFrame,
 )
+
+
+@dataclass
+class TypedFrame(LLMMessagesAppendFrame):
+    """Words that the caller typed: an agent's own processors may append messages as well, which are nobody's words."""
+
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -205,7 +213,7 @@ class Conversation:
         self._listener.user_said(text)
         message: LLMContextMessage = {"role": "user", "content": text}
         await self._built.worker.queue_frames(
-            [InterruptionFrame(), LLMMessagesAppendFrame(messages=[message], run_llm=True)]
+            [InterruptionFrame(), TypedFrame(messages=[message], run_llm=True, text=text)]
         )
 
     async def hush(self) -> None:
@@ -271,11 +279,10 @@ class Conversation:
         async def caller(_: FrameProcessor, frame: Frame) -> None:
             if isinstance(frame, LLMMessagesAppendFrame):
                 self._journal.caller_spoke()
-            if words := _final_words(frame):
+            if isinstance(frame, CALLER_FRAMES):
                 listener.conversation_changed()
-                listener.user_words(words, final=True)
-            elif isinstance(frame, InterimTranscriptionFrame):
-                listener.user_words(frame.text, final=False)
+            if isinstance(frame, TranscriptionFrame | TypedFrame | InterimTranscriptionFrame):
+                listener.user_words(frame.text, final=not isinstance(frame, InterimTranscriptionFrame))
 
         async def agent(_: FrameProcessor, frame: Frame) -> None:
             if isinstance(frame, AGENT_FRAMES):
@@ -297,13 +304,6 @@ class Conversation:
             self._listener.provider_failed(name, permanent=permanent)
         elif source is self._llm:
             await self._built.worker.queue_frame(LLMRunFrame())
-
-
-def _final_words(frame: Frame) -> str:
-    """What the caller said or typed, if the frame is that."""
-    if isinstance(frame, LLMMessagesAppendFrame):
-        return " ".join(str(message["content"]) for message in frame.messages if isinstance(message, Mapping))
-    return frame.text if isinstance(frame, TranscriptionFrame) else ""
 
 
 async def play(sink: Sink, pcm: bytes) -> None:

@@ -47,29 +47,26 @@ def restored(checkpoint: Checkpoint, repeatable: Collection[str]) -> Restored:
     _add_words(messages, checkpoint.pending)
     asked = any(message["role"] in ("user", "tool") for message in messages)
     cut_off = bool(checkpoint.speaking) and asked
+    last = _last_said(messages)
     return Restored(
         messages=tuple(messages),
-        unanswered=owed or cut_off or _ends_with_a_question(messages),
-        asked=checkpoint.pending.strip() or _last_words(messages),
+        unanswered=owed or cut_off or last.get("role") in ("user", "tool"),
+        asked=checkpoint.pending.strip() or _words_of_caller(last),
         heard=checkpoint.speaking,
         leaving=checkpoint.leaving,
     )
 
 
-def _ends_with_a_question(messages: Sequence[Message]) -> bool:
-    """Whether the caller's words, or a tool's result, are the last thing that was said."""
+def _last_said(messages: Sequence[Message]) -> Message:
+    """The last message that says something: the caller's, a tool's, the agent's if it has words; empty if none does."""
     for message in reversed(messages):
-        if message["role"] in ("user", "tool"):
-            return True
-        if message["role"] == "assistant" and message.get("content"):
-            return False
-    return False
+        if message["role"] in ("user", "tool") or (message["role"] == "assistant" and message.get("content")):
+            return message
+    return {}
 
 
-def _last_words(messages: Sequence[Message]) -> str:
-    """What the caller said, if it is the last thing that was said."""
-    said = [message for message in messages if message["role"] in ("user", "assistant", "tool")]
-    words = said[-1].get("content") if said and said[-1]["role"] == "user" else None
+def _words_of_caller(message: Message) -> str:
+    words = message.get("content") if message.get("role") == "user" else None
     return words if isinstance(words, str) else ""
 
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 
 from session.errors import BadMetadata
-from session.model import READABLE, VERSION
+from session.model import READABLE, VERSION, Session
 
 MAX_METADATA_BYTES = 4096  # ours is under 100; more is not ours
 
@@ -49,6 +49,12 @@ def read_ticket(metadata: str) -> Ticket | None:
     if type(version) is not int or version not in READABLE:
         raise BadMetadata
     return Ticket(session_id, attempt)
+
+
+def check_room(session: Session, room: str) -> None:
+    """Hold a ticket's session against the room that its job is for. Raises BadMetadata: it is another one."""
+    if session.room != room:
+        raise BadMetadata("the ticket is for another room")
 
 
 def requested_agent(metadata: str) -> str | None:

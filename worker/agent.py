@@ -10,7 +10,7 @@ from typing import Any
 
 from livekit.agents import AgentServer, JobRequest
 
-from session.dispatch import adopted_session_id, agent_identity, read_ticket
+from session.dispatch import adopted_session_id, agent_identity, check_room, read_ticket
 from session.errors import BadMetadata, SessionError, Stale
 from session.model import Session, accepted, lost
 from session.store import SessionStore, update
@@ -127,8 +127,7 @@ class Doorkeeper:
         job, worker = request.job.id, self._worker_id
 
         def change(session: Session, now: float) -> Session:
-            if session.room != request.room.name:
-                raise BadMetadata("the ticket is for another room")
+            check_room(session, request.room.name)
             return accepted(session, attempt=ticket.attempt, job=job, worker=worker, now=now)
 
         await insist(lambda: update(self._store, ticket.session_id, change), ASK_SECONDS)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from livekit.agents import JobContext, JobProcess
 from livekit.protocol.agent import Job
 
-from session.dispatch import adopted_session_id, read_ticket, requested_agent
-from session.errors import BadMetadata, SessionError, Stale
+from session.dispatch import adopted_session_id, check_room, read_ticket, requested_agent
+from session.errors import SessionError, Stale
 from session.model import STEP_SECONDS, Session, State, Step, claimed, lost
 from session.redis_store import RedisStore, open_store
 from session.store import update
@@ -120,9 +120,9 @@ class Running:
                 before = await self._recall(store, session, warm) if session.recoveries else None
         except (SessionError, TimeoutError) as error:
             logger.warning("room=%s event=claim_refused why=%s", self._ctx.job.room.name, type(error).__name__)
-            self._ctx.shutdown(reason="claim refused")
             if self._store is not None:
-                await refusals.count(self._store, error)
+                await refusals.count(self._store, error)  # before the shutdown, which cancels this
+            self._ctx.shutdown(reason="claim refused")
             return
         waterfall, passage = self._waterfall(session, now), turnstile.passage(recovery=session.recoveries > 0)
         await passage.wait()
@@ -222,8 +222,7 @@ async def claim(store: RedisStore, job: Job, worker: str, settings: WorkerSettin
         return await _adopt(store, job, worker, settings)
 
     def change(session: Session, now: float) -> Session:
-        if session.room != job.room.name:
-            raise BadMetadata("the ticket is for another room")
+        check_room(session, job.room.name)
         return claimed(session, attempt=ticket.attempt, job=job.id, worker=worker, now=now)
 
     return await update(store, ticket.session_id, change, max_seats=settings.max_bots)

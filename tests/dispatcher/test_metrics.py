@@ -3,7 +3,7 @@ from typing import Any, Literal
 import pytest
 from prometheus_client import CollectorRegistry
 
-from dispatcher.metrics import AGAIN, IGNORED, OUTCOMES, REPAIRS, Metrics
+from dispatcher.metrics import AGAIN, IGNORED, OUTCOMES, REFUSED, REPAIRS, Metrics
 from dispatcher.refusals import STATUS
 from session.errors import NoCapacity
 from session.model import EndReason, ErrorReason, State, ended, failed
@@ -33,6 +33,7 @@ def test_every_series_is_there_before_its_first_event(registry: CollectorRegistr
     assert {value(registry, "dispatches_again_total", what=each) for each in AGAIN} == {0}
     assert {value(registry, "repairs_total", kind=each) for each in REPAIRS} == {0}
     assert {value(registry, "webhooks_ignored_total", why=each) for each in IGNORED} == {0}
+    assert {value(registry, "refused", what=each) for each in REFUSED} == {0}
     assert (value(registry, "ghosts_removed_total"), value(registry, "judging")) == (0, 0)
     for status in ("2xx", "3xx", "4xx", "5xx"):
         assert value(registry, "http_requests_total", route="/api/health", status=status) == 0
@@ -121,7 +122,7 @@ def test_what_the_store_says_is_shown_and_the_past_forgotten(registry: Collector
     assert value(registry, "sessions", state="ready") == 2
     assert value(registry, "sessions", state="starting") == 0
     assert (value(registry, "workers"), value(registry, "pool_idle")) == (1, 2)
-    assert [value(registry, "refused", what=each) for each in ("claim", "checkpoint")] == [2, 1]
+    assert [value(registry, "refused", what=each) for each in REFUSED] == [2, 1]
 
 
 def test_idle_processes_are_summed_over_the_workers(registry: CollectorRegistry, metrics: Metrics) -> None:

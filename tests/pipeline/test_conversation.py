@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from pipecat.frames.frames import InterimTranscriptionFrame, TranscriptionFrame
+from pipecat.frames.frames import InterimTranscriptionFrame, LLMMessagesAppendFrame, TranscriptionFrame
 
 from pipeline.agents import Agent
 from pipeline.build import Analyzers
@@ -69,6 +69,16 @@ async def test_spoken_words_are_told_as_they_come(analyzers: Analyzers) -> None:
         await ears.queue_frame(TranscriptionFrame("My name is Ada.", "caller", "now"))
         await until(lambda: len(talk.notes.words) == 2, "both are told")
         assert talk.notes.words == [("my na", False), ("My name is Ada.", True)]
+
+
+async def test_messages_that_an_agents_own_processors_append_are_nobodys_words(analyzers: Analyzers) -> None:
+    async with talking(analyzers) as talk:
+        ears = talk.conversation._built.aggregators.user()
+        await ears.queue_frame(LLMMessagesAppendFrame([{"role": "developer", "content": "Be brief."}], run_llm=False))
+        await until(lambda: talk.notes.changes, "it is a change")
+        await ears.queue_frame(TranscriptionFrame("My name is Ada.", "caller", "now"))
+        await until(lambda: talk.notes.words, "the words are told")
+        assert talk.notes.words == [("My name is Ada.", True)]
 
 
 @pytest.mark.parametrize("typed", [False, True])
