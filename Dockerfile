@@ -5,7 +5,7 @@ WORKDIR /greenroom
 COPY pyproject.toml requirements.lock README.md ./
 COPY cli/ cli/
 # The step that `make setup` runs; livekit-server has an image of its own.
-RUN cli/setup.sh python
+RUN cli/setup/setup.sh python
 
 FROM python:3.11-slim-bookworm
 RUN useradd --create-home --uid 10001 greenroom

@@ -9,7 +9,7 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 setup: ## the venv with its locked packages, and livekit-server
-	@cli/setup.sh
+	@cli/setup/setup.sh
 
 lock: setup ## resolve the packages anew into requirements.lock
 	@PATH="$$PATH:$(CURDIR)/.cache/uv/bin" uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \

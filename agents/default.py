@@ -3,8 +3,7 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pipeline.agents import Agent
-from pipeline.tools import end_call, repeatable
+from greenroom import Agent, end_call, repeatable
 
 PROMPT = """You are a friendly assistant on a phone call.
 Answer in one or two short sentences, in plain spoken words: no lists, no markup, no emoji.

@@ -11,10 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.figures import figures
-from bench.idle import measure_idle, settled
-from bench.stats import Figure
-from tests.support.system import NotReady, System
+from bench.compare.figures import figures
+from bench.harness.idle import measure_idle, settled
+from bench.harness.system import NotReady, System
+from bench.report.stats import Figure
 
 POOL = 3
 BURST = 10
@@ -73,9 +73,9 @@ async def _measure(
         await measure_idle(system, POOL, found)
     logging.getLogger("livekit").setLevel(logging.CRITICAL)  # the SDK calls every room's end an error
     # Not before: they load the libraries that an idle Greenroom's memory is measured without.
-    from bench import calls
-    from bench.designs import Design, Spawned, Warm
-    from bench.speech import utterances
+    from bench.compare import calls
+    from bench.compare.designs import Design, Spawned, Warm
+    from bench.harness.speech import utterances
 
     run = calls.Bench(system.url, found, utterances())
     warm, spawned = Warm(system), Spawned(system, system.directory / "process_per_call.log")
@@ -116,7 +116,8 @@ def _report(found: dict[str, Figure], faults: list[str]) -> None:
     """Print the table, write the files."""
     from rich.console import Console
 
-    from bench import chart, machine, report
+    from bench.harness import machine
+    from bench.report import chart, report
 
     described = machine.describe()
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)

@@ -17,7 +17,7 @@ def up(
 ) -> None:
     """Run everything on this machine: Valkey, livekit-server, dispatcher and worker."""
     # In place of this program: typer loads pydantic, 15 MB that a program which runs for weeks need not hold.
-    command = [sys.executable, "-m", "cli.up", *([] if ready_file is None else [str(ready_file)])]
+    command = [sys.executable, "-m", "cli.up.command", *([] if ready_file is None else [str(ready_file)])]
     os.execv(sys.executable, command)
 
 

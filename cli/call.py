@@ -13,16 +13,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from cli import waterfall, wav
-from cli.caller import Caller, CallError
-from cli.control import ControlError
-from cli.conversation import Report, hold, missing
+from cli import waterfall
 from cli.devices import NoDevice, open_devices
 from cli.live_transcript import LiveTranscript
-from cli.settings import SettingError, UpSettings, environment
-from cli.speech import DEFAULT_EXPECTS, DEFAULT_TEXTS, NoVoice, synthesised
+from cli.up.settings import SettingError, UpSettings, environment
 from cli.waterfall import Step
-from cli.wav import BadWav
+from client import wav
+from client.api import ControlError
+from client.caller import Caller, CallError
+from client.conversation import Report, hold, missing
+from client.speech import DEFAULT_EXPECTS, DEFAULT_TEXTS, NoVoice, synthesised
+from client.wav import BadWav
 
 ANSWERED, FAILED, USAGE = 0, 1, 2  # exit codes
 

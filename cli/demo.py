@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from cli.keeper import Keeper
+from cli.up.reaper import Keeper
 
 READY_SECONDS = 120.0  # models load in 6 s on two cores; a first start reads 600 MB from a cold disk
 STOP_SECONDS = 20.0  # `up` kills what doesn't stop after 10

@@ -7,7 +7,7 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
-from cli.transcript import Line
+from client.transcript import Line
 
 STYLE = {"user": "bold cyan", "agent": "bold green"}
 ERASE = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))

@@ -13,18 +13,18 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from dispatcher.app import create_app
-from dispatcher.attempts import Attempts
-from dispatcher.circuit import StartCircuit
-from dispatcher.gate import Gate
-from dispatcher.line import Line
-from dispatcher.metrics import Metrics
-from dispatcher.rate_limits import open_rate_limits
-from dispatcher.rooms import open_rooms
+from dispatcher.attempts.executor import Attempts
+from dispatcher.livekit.rooms import open_rooms
+from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
-from dispatcher.sweep import Sweep
-from dispatcher.tasks import DocketTimers, running_tasks
-from dispatcher.watch import Watch
-from session.redis_store import open_store
+from dispatcher.starts.circuit import StartCircuit
+from dispatcher.starts.limits import open_rate_limits
+from dispatcher.starts.permit import Gate
+from dispatcher.starts.queue import Line
+from dispatcher.upkeep.fast_loop import Watch
+from dispatcher.upkeep.schedule import DocketTimers, running_tasks
+from dispatcher.upkeep.slow_loop import Sweep
+from session.store.redis.store import open_store
 
 BACKLOG = 512  # connections that wait to be taken
 CLOSE_SECONDS = 3  # for answers under way when it is told to stop
@@ -90,7 +90,7 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
             access_log=False,
             log_config=None,
             lifespan="off",
-            proxy_headers=False,  # uvicorn would believe X-Forwarded-For from loopback: see dispatcher/addresses.py
+            proxy_headers=False,  # uvicorn would believe X-Forwarded-For from loopback: see access/addresses.py
             timeout_graceful_shutdown=CLOSE_SECONDS,
         )
         async with running:

@@ -7,20 +7,20 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 
-from dispatcher import refusals
+from dispatcher.api import errors as refusals
 from dispatcher.api.health import HealthRoutes
+from dispatcher.api.middleware import BodyLimit, Measured
 from dispatcher.api.sessions import SessionRoutes
 from dispatcher.api.tokens import TokenRoutes
 from dispatcher.api.webhooks import WebhookRoutes
-from dispatcher.attempts import NoTimers, Timers
-from dispatcher.dispatch import Dispatch
-from dispatcher.gate import Gate
-from dispatcher.hints import Hints
-from dispatcher.metrics import Metrics
-from dispatcher.middleware import BodyLimit, Measured
-from dispatcher.ports import Rooms
+from dispatcher.attempts.executor import NoTimers, Timers
+from dispatcher.livekit.port import Rooms
+from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
-from session.store import Store
+from dispatcher.starts.permit import Gate
+from dispatcher.starts.start import Dispatch
+from dispatcher.upkeep.webhooks import Hints
+from session.store.ports import Store
 
 LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
 

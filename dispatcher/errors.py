@@ -1,4 +1,4 @@
-"""How a request can be refused beyond what happens to sessions; knows no HTTP (dispatcher/refusals.py does).
+"""How a request can be refused beyond what happens to sessions; knows no HTTP (dispatcher/api/errors.py does).
 
 SessionError (session/errors.py)
 ├── LiveKitUnavailable     livekit-server did not answer, or not as it should
@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from session.errors import NoCapacity, NoWorker, SessionError
-from session.model import ErrorReason
+from session.record import ErrorReason
 
 
 class LiveKitUnavailable(SessionError):

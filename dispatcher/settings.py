@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, IPvAnyNetwork, field_validator
 from pydantic_settings import NoDecode
 
-from dispatcher.rate_limits import read_rate
+from dispatcher.starts.limits import read_rate
 from session.settings import CallLimits, Connections
 
 

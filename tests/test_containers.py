@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cli import install, livekit_binary, parts
-from cli.keys import Keys
-from cli.settings import UpSettings
+from cli.setup import install, livekit_binary
+from cli.up import parts
+from cli.up.keys import Keys
+from cli.up.settings import UpSettings
 from dispatcher.settings import DispatcherSettings
 from pipeline.settings import PipelineSettings
 from session.settings import Connections
@@ -142,13 +143,13 @@ def test_prometheus_reads_what_listens():
 
 
 def test_the_image_installs_as_make_setup_does():
-    assert "cli/setup.sh python" in instructions("RUN")
+    assert "cli/setup/setup.sh python" in instructions("RUN")
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert re.search(r"^setup:.*\n\t@cli/setup\.sh$", makefile, re.MULTILINE)
 
 
 def test_the_image_has_what_the_installation_reads_before_it_runs():
-    before = DOCKERFILE.split("RUN cli/setup.sh")[0]
+    before = DOCKERFILE.split("RUN cli/setup/setup.sh")[0]
     copied = " ".join(re.findall(r"^COPY (.*) \S+$", before, re.MULTILINE))
     assert {*install.LOCKED, "cli/", "README.md"} <= set(copied.split())
     assert all((ROOT / name).exists() for name in copied.split())

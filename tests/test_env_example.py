@@ -11,7 +11,7 @@ import pytest
 from pydantic import AliasChoices, SecretStr
 from pydantic_settings import BaseSettings
 
-from cli.settings import UpSettings
+from cli.up.settings import UpSettings
 from dispatcher.settings import DispatcherSettings
 from pipeline.settings import PipelineSettings
 from worker.settings import WorkerSettings, default_slots

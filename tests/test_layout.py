@@ -16,12 +16,12 @@ TINY_LINES = 40  # a `__main__` of at most so many lines only puts together what
 
 # Modules that keep one contract, which one file of tests holds all of them to.
 TESTED_TOGETHER = {
-    "session/*_store.py": "tests/session/test_store_contract.py",
-    "session/store.py": "tests/session/test_store_contract.py",
-    "session/scripts.py": "tests/session/test_store_contract.py",
-    "session/*_watch.py": "tests/session/test_watch_contract.py",
-    "session/watch_scripts.py": "tests/session/test_watch_contract.py",
-    "session/*circuit*.py": "tests/session/test_store_contract_circuit.py",
+    "session/*_store.py": "tests/session/store/test_contract.py",
+    "session/store/ports.py": "tests/session/store/test_contract.py",
+    "session/store/redis/scripts.py": "tests/session/store/test_contract.py",
+    "session/*_watch.py": "tests/session/store/test_contract_watch.py",
+    "session/store/redis/watch_scripts.py": "tests/session/store/test_contract_watch.py",
+    "session/*circuit*.py": "tests/session/store/test_contract_circuit.py",
     "pipeline/providers/*.py": "tests/pipeline/providers/test_providers.py",
 }
 
@@ -87,11 +87,13 @@ def test_every_module_has_its_test_file(path):
 
 
 def test_one_file_speaks_to_the_store():
-    assert importers(OURS, "redis") <= {"session/redis_store.py"}
+    assert importers(OURS, "redis") <= {"session/store/redis/store.py"}
 
 
 def test_one_file_speaks_to_the_api_of_livekit():
-    assert importers(modules("session", "pipeline", "worker", "dispatcher"), "livekit.api") <= {"dispatcher/rooms.py"}
+    assert importers(modules("session", "pipeline", "worker", "dispatcher"), "livekit.api") <= {
+        "dispatcher/livekit/rooms.py"
+    }
 
 
 # What livekit-agents keeps private, and what its SDK does.

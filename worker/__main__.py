@@ -12,6 +12,6 @@ os.environ.setdefault("LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS", "250")
 os.environ["LOGURU_LEVEL"] = "WARNING"
 
 if __name__ == "__main__":
-    from worker.serve import main
+    from worker.host.run import main
 
     main()

@@ -11,13 +11,13 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from dispatcher.api.schemas import Camel, Success
-from dispatcher.clocks import warnings
 from dispatcher.errors import LiveKitUnavailable
-from dispatcher.metrics import CONTENT_TYPE, Metrics
-from dispatcher.ports import Rooms
+from dispatcher.livekit.port import Rooms
+from dispatcher.observe.clocks import warnings
+from dispatcher.observe.metrics import CONTENT_TYPE, Metrics
 from session.errors import StoreUnavailable
-from session.model import SEATED, State
-from session.store import SILENT_SECONDS, PoolStore, SessionStore, Stats, Worker
+from session.record import SEATED, State
+from session.store.ports import SILENT_SECONDS, PoolStore, SessionStore, Stats, Worker
 
 PING_SECONDS = 0.8  # for LiveKit's answer: health is asked for every second by some
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, AliasGenerator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel, to_snake
 
-from session.model import EndReason, ErrorReason, Session, State
+from session.record import EndReason, ErrorReason, Session, State
 
 
 def _plain(given: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 
-from dispatcher.addresses import Network, client_address
-from dispatcher.admission import estimated_wait
+from dispatcher.access.addresses import Network, client_address
 from dispatcher.api.schemas import (
     LogsAnswer,
     Said,
@@ -26,14 +25,15 @@ from dispatcher.api.schemas import (
     TranscriptAnswer,
     facts,
 )
-from dispatcher.dispatch import Begun, Dispatch, Wish
 from dispatcher.errors import FAILED, BadRequest
-from dispatcher.gate import Gate
-from dispatcher.metrics import Metrics
-from dispatcher.repeats import KEY_PATTERN, once
+from dispatcher.observe.metrics import Metrics
+from dispatcher.starts.admission import estimated_wait
+from dispatcher.starts.idempotency import KEY_PATTERN, once
+from dispatcher.starts.permit import Gate
+from dispatcher.starts.start import Begun, Dispatch, Wish
 from session.errors import SessionError, StoreUnavailable
-from session.model import FINAL, LIVE, State
-from session.store import LOG_LINES, SessionStore
+from session.record import FINAL, LIVE, State
+from session.store.ports import LOG_LINES, SessionStore
 
 OWNER = ""  # of every session, as long as there are no API keys
 MAX_WAIT_MS = 10_000  # that an answer may be asked to wait for `ready`

@@ -10,9 +10,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from dispatcher.api.schemas import AskedAgent, TokenAnswer, TokenBody, TokenSourceAnswer, TokenSourceBody
-from dispatcher.dispatch import Dispatch, Wish
 from dispatcher.errors import RoomNameGiven
-from dispatcher.ports import FrontEnd
+from dispatcher.livekit.port import FrontEnd
+from dispatcher.starts.start import Dispatch, Wish
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from dispatcher.api.schemas import Success
 from dispatcher.errors import BadSignature
-from dispatcher.hints import Hints
+from dispatcher.upkeep.webhooks import Hints
 
 
 @dataclass(frozen=True, slots=True)

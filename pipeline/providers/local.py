@@ -21,13 +21,13 @@ def _spoken(service: Any, request: Request, spec: Spec) -> Any:
 
 
 def _warm_moonshine(phrases: Sequence[str], voice: str | None) -> None:
-    from pipeline.local.moonshine import preload
+    from pipeline.local.stt import preload
 
     preload()
 
 
 def _warm_hibari(phrases: Sequence[str], voice: str | None) -> None:
-    from pipeline.local.hibari import preload
+    from pipeline.local.tts import preload
 
     if voice:
         preload(phrases, voice)
@@ -38,7 +38,7 @@ def _warm_hibari(phrases: Sequence[str], voice: str | None) -> None:
 def _hibari_voice_fault(voice: str) -> str | None:
     if voice in BUNDLED:
         return None
-    from pipeline.local.hibari import VoiceMissing, voice_named
+    from pipeline.local.tts import VoiceMissing, voice_named
 
     try:
         voice_named(voice)
@@ -54,11 +54,11 @@ ENGLISH = frozenset({"en"})
 
 SPECS = {
     ("stt", "moonshine"): Spec(
-        service="pipeline.local.moonshine:MoonshineSTT", make=_plain, languages=ENGLISH, warm=_warm_moonshine
+        service="pipeline.local.stt:MoonshineSTT", make=_plain, languages=ENGLISH, warm=_warm_moonshine
     ),
-    ("llm", "rules"): Spec(service="pipeline.local.brain:RuleBrain", make=_told),
+    ("llm", "rules"): Spec(service="pipeline.local.rule_brain.service:RuleBrain", make=_told),
     ("tts", "hibari"): Spec(
-        service="pipeline.local.hibari:HibariTTS",
+        service="pipeline.local.tts:HibariTTS",
         make=_spoken,
         voice_fault=_hibari_voice_fault,
         languages=ENGLISH,

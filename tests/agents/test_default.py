@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.agents import load_agents
-from pipeline.tools import Call, describe, run
+from pipeline.agents.definition import load_agents
+from pipeline.agents.tools import Call, describe, run
 
 pytestmark = pytest.mark.anyio
 

@@ -8,11 +8,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli import wav
+from bench.harness.system import free_ports
 from cli.call import call
-from cli.wav import Sound
+from client import wav
+from client.wav import Sound
 from tests.support.standin import standing_in
-from tests.support.system import free_ports
 
 pytestmark = pytest.mark.anyio
 

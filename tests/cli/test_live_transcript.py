@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from cli.live_transcript import LiveTranscript
-from cli.transcript import Line
+from client.transcript import Line
 
 
 def line(text, *, final=False, speaker="agent", segment="s"):

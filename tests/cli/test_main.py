@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.support.system import ROOT
+from bench.harness.system import ROOT
 
 
 def greenroom(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -26,7 +26,7 @@ def test_it_lists_its_commands_with_what_they_do():
 
 def test_the_long_lived_up_loads_no_media_and_no_pydantic():
     heavy = ("numpy", "livekit", "pydantic", "typer")
-    script = f"import sys, cli.up; print([name for name in {heavy} if name in sys.modules])"
+    script = f"import sys, cli.up.command; print([name for name in {heavy} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert loaded.stdout.strip() == "[]", loaded.stderr
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from dispatcher.errors import BadSignature, LiveKitUnavailable
-from dispatcher.ports import FrontEnd, Hint, OpenRoom, Participant
-from session.dispatch import Ticket
-from session.model import Session
+from dispatcher.livekit.port import FrontEnd, Hint, OpenRoom, Participant
+from session.fence import Ticket
+from session.record import Session
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Clock:
 
 @dataclass
 class Timers:
-    """Timers (dispatcher/attempts.py) that never ring. `set`: for which sessions, and after how many seconds."""
+    """Timers that never ring. `set`: for which sessions, and after how many seconds."""
 
     set: list[tuple[str, float]] = field(default_factory=list)
 
@@ -33,7 +33,7 @@ class Timers:
 
 @dataclass
 class FakeRooms:
-    """Rooms (dispatcher/ports.py).
+    """Rooms (dispatcher/livekit/port.py).
 
     Attributes:
         away: what asks the server raises.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from limits.aio.storage import MemoryStorage
 
-from dispatcher.circuit import StartCircuit
-from dispatcher.gate import Gate
-from dispatcher.ports import OpenRoom
-from dispatcher.rate_limits import OFF, RateLimits, read_rate
-from session.model import Session
-from session.store import CircuitStore
+from dispatcher.livekit.port import OpenRoom
+from dispatcher.starts.circuit import StartCircuit
+from dispatcher.starts.limits import OFF, RateLimits, read_rate
+from dispatcher.starts.permit import Gate
+from session.record import Session
+from session.store.ports import CircuitStore
 from tests.dispatcher.fakes import FakeRooms
 
 

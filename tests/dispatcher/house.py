@@ -8,17 +8,17 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from dispatcher.attempts import Attempts
-from dispatcher.circuit import StartCircuit
-from dispatcher.line import Line
-from dispatcher.metrics import Metrics
-from dispatcher.ports import OpenRoom, Participant
-from dispatcher.watch import Watch
-from session.dispatch import agent_identity, caller_identity
-from session.memory_store import MemoryStore
-from session.model import Caller, Session, State, became_ready, claimed, lost
+from dispatcher.attempts.executor import Attempts
+from dispatcher.livekit.port import OpenRoom, Participant
+from dispatcher.observe.metrics import Metrics
+from dispatcher.starts.circuit import StartCircuit
+from dispatcher.starts.queue import Line
+from dispatcher.upkeep.fast_loop import Watch
+from session.fence import agent_identity, caller_identity
+from session.record import Caller, Session, State, became_ready, claimed, lost
 from tests.dispatcher.fakes import Clock, FakeRooms, Timers
 from tests.session.making import NOON, a_session, a_session_in, a_worker, admit
+from tests.session.memory_store import MemoryStore
 
 CLAIM_SECONDS = 2.0
 LATE = NOON + CLAIM_SECONDS

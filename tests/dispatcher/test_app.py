@@ -6,10 +6,10 @@ import pytest
 
 from dispatcher.app import create_app
 from dispatcher.settings import DispatcherSettings
-from session.memory_store import MemoryStore
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.dispatcher.gates import a_gate
 from tests.session.making import NOON, a_worker
+from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
 

@@ -3,10 +3,10 @@ import inspect
 import pytest
 
 from dispatcher import errors
-from dispatcher.refusals import STATUS
+from dispatcher.api.errors import STATUS
 from session import errors as theirs
 from session.errors import SessionError
-from session.model import ErrorReason
+from session.record import ErrorReason
 
 OURS = [
     each

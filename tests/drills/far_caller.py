@@ -7,9 +7,9 @@ import json
 import sys
 from typing import Any
 
-from cli.caller import Caller
-from cli.wav import Sound
-from pipeline.local import hibari
+from client.caller import Caller
+from client.wav import Sound
+from pipeline.local import tts as hibari
 
 
 def _speech(text: str) -> Sound:

@@ -10,12 +10,12 @@ import httpx
 import psutil
 from livekit import api, rtc
 
-from bench.idle import job_processes
-from bench.processes import in_a_call
-from cli.caller import Caller
-from cli.wav import Sound
+from bench.harness.idle import job_processes
+from bench.harness.processes import in_a_call
+from bench.harness.system import System, until
+from client.caller import Caller
+from client.wav import Sound
 from tests.support.asking import until_answer
-from tests.support.system import System, until
 
 Speech = Callable[[str], Sound]
 BACK_SECONDS = 30.0  # the longest that anything here is waited for, unless said otherwise

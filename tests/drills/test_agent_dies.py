@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from livekit import api
 
+from bench.harness.system import ROOT
 from tests.drills.conftest import ENVIRONMENT
 from tests.drills.talk import is_told, livekit_api, one_agent
 from tests.support.asking import until_answer
-from tests.support.system import ROOT
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 

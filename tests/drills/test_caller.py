@@ -18,9 +18,9 @@ from google.protobuf.json_format import MessageToJson
 from livekit import api
 from livekit.protocol.webhook import WebhookEvent
 
-from cli.caller import Caller
+from bench.harness.system import ROOT
+from client.caller import Caller
 from tests.drills.talk import Talk, counted, one_agent
-from tests.support.system import ROOT
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 

@@ -12,12 +12,12 @@ import httpx
 import pytest
 from livekit import api
 
-from session.dispatch import Ticket
+from bench.harness.system import System, until
+from session.fence import Ticket
 from tests.drills.proxy import Proxy
 from tests.drills.talk import counted, livekit_api, one_agent
 from tests.support.asking import until_answer
 from tests.support.livekit import KEY, SECRET, run_livekit
-from tests.support.system import System, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 

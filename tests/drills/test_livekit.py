@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cli.caller import CallError
+from client.caller import CallError
 from tests.drills.talk import Talk, one_agent
 from tests.support.asking import until_answer
 

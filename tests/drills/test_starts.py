@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.caller import Caller
+from client.caller import Caller
 from tests.drills.talk import one_agent
 from tests.support.asking import until_answer
 

@@ -11,11 +11,11 @@ import httpx
 import pytest
 import redis.asyncio as redis
 
-from cli.caller import Caller
+from bench.harness.system import System
+from client.caller import Caller
 from tests.drills.proxy import Proxy
 from tests.drills.talk import Talk, one_agent
 from tests.support.asking import until_answer
-from tests.support.system import System
 from tests.support.valkey import started_valkey
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]

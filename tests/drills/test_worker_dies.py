@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.caller import Caller
+from bench.harness.system import System
+from client.caller import Caller
 from tests.drills.conftest import ENVIRONMENT
 from tests.drills.talk import Talk, is_told, one_agent
 from tests.drills.workers import second_worker
 from tests.support.asking import until_answer
-from tests.support.system import System
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 

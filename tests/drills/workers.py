@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import httpx
 import psutil
 
-from tests.support.system import ROOT, System, free_ports, until
+from bench.harness.system import ROOT, System, free_ports, until
 
 WARM_SECONDS = 90.0  # about 10 on a machine with nothing else to do
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from cli import wav
-from cli.caller import Caller
-from cli.wav import Sound
-from tests.support.system import ROOT, System
+from bench.harness.system import ROOT, System
+from client import wav
+from client.caller import Caller
+from client.wav import Sound
 
 BROKEN = '''"""An agent whose brain cannot be reached."""
 
-from pipeline.agents import Agent, Provider
+from pipeline.agents.definition import Agent, Provider
 
 agent = Agent(
     name="broken",

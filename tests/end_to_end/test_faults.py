@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cli.caller import Caller
+from client.caller import Caller
 from tests.support.asking import until_answer
 from tests.support.jobs import job_in_a_call
 

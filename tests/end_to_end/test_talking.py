@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from cli.caller import Caller
-from cli.transcript import contains
-from cli.wav import Sound
-from pipeline.local.moonshine import Moonshine
+from client.caller import Caller
+from client.transcript import contains
+from client.wav import Sound
+from pipeline.local.stt import Moonshine
 from tests.support.asking import until_answer
 
 pytestmark = pytest.mark.anyio

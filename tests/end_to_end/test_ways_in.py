@@ -10,11 +10,11 @@ import httpx
 import pytest
 from livekit import api
 
-from cli.caller import Caller, TookTooLong
-from session.dispatch import Ticket, adopted_session_id
+from bench.harness.system import System, alive, until
+from client.caller import Caller, TookTooLong
+from session.fence import Ticket, adopted_session_id
 from tests.support.asking import until_answer
 from tests.support.jobs import job_in_a_call
-from tests.support.system import System, alive, until
 
 pytestmark = pytest.mark.anyio
 

@@ -23,7 +23,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.text.base_text_aggregator import TextType
 from pipecat.workers.runner import WorkerRunner
 
-from pipeline.speaker import ASIDE, IN_RATE, OUT_RATE
+from pipeline.talk.audio_ends import ASIDE, IN_RATE, OUT_RATE
 
 
 class FakeSink:

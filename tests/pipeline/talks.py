@@ -9,13 +9,13 @@ from typing import Any, cast
 
 from pydantic import SecretStr
 
-from pipeline.agents import Agent, Provider
-from pipeline.build import Analyzers, make_analyzers
-from pipeline.conversation import Conversation, Keep
-from pipeline.local import hibari
-from pipeline.restore import Restored
+from pipeline.agents.definition import Agent, Provider
+from pipeline.agents.tools import end_call
+from pipeline.local import tts as hibari
+from pipeline.resume.restore import Restored
 from pipeline.settings import PipelineSettings
-from pipeline.tools import end_call
+from pipeline.talk.build import Analyzers, make_analyzers
+from pipeline.talk.conversation import Conversation, Keep
 from tests.pipeline.providers.openai_server import OpenAIServer
 from tests.pipeline.stage import FakeSink, Notes
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dispatcher.attempts import Attempts
+from dispatcher.attempts.executor import Attempts
 from tests.properties.world import SLOTS, Job, World
 
 USERS = st.sampled_from([None, None, "ann", "bob"])

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from dispatcher.attempts import Attempts
-from session.memory_store import MemoryStore
-from session.model import SEATED, Session
-from session.redis_store import RedisStore, open_store
+from dispatcher.attempts.executor import Attempts
+from session.record import SEATED, Session
+from session.store.redis.store import RedisStore, open_store
 from tests.properties.machine import SessionsMachine
 from tests.properties.world import World
 from tests.session.making import NOON
+from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.faults
 

@@ -10,17 +10,17 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from dispatcher.attempts import Attempts
-from dispatcher.circuit import StartCircuit
-from dispatcher.dispatch import Dispatch, Wish
+from dispatcher.attempts.executor import Attempts
 from dispatcher.errors import LiveKitUnavailable
-from dispatcher.expiry import verdict
-from dispatcher.hints import with_caller
-from dispatcher.line import Line
-from dispatcher.metrics import Metrics
-from dispatcher.ports import FrontEnd
+from dispatcher.livekit.port import FrontEnd
+from dispatcher.observe.metrics import Metrics
+from dispatcher.starts.circuit import StartCircuit
+from dispatcher.starts.queue import Line
+from dispatcher.starts.start import Dispatch, Wish
+from dispatcher.upkeep.expiry import verdict
+from dispatcher.upkeep.webhooks import with_caller
 from session.errors import SessionError, SessionNotFound, Stale, StoreUnavailable
-from session.model import (
+from session.record import (
     FINAL,
     SEATED,
     Caller,
@@ -34,7 +34,7 @@ from session.model import (
     lost,
 )
 from session.settings import CallLimits
-from session.store import Worker, update
+from session.store.ports import Worker, update
 from tests.dispatcher.fakes import FakeRooms
 
 MAX_SEATS = 3

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from session.memory_store import MemoryStore
-from session.model import Session
-from session.records import from_json
-from session.redis_store import open_store
+from session.record import Session
+from session.store.codec import from_json
+from session.store.redis.store import open_store
 from tests.session.making import Opener, Store
+from tests.session.memory_store import MemoryStore
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 import anyio
 
-from session.memory_store import MemoryStore
-from session.model import SEATED, Session, State
-from session.redis_store import RedisStore
-from session.store import Worker
+from session.record import SEATED, Session, State
+from session.store.ports import Worker
+from session.store.redis.store import RedisStore
+from tests.session.memory_store import MemoryStore
 
 NOON = 1_763_985_600.0
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from cli.wav import Sound
-from pipeline.local import hibari
-from tests.support.system import System
+from bench.harness.system import System
+from client.wav import Sound
+from pipeline.local import tts as hibari
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import psutil
 
-from bench.idle import job_processes
-from bench.processes import in_a_call
-from tests.support.system import System, until
+from bench.harness.idle import job_processes
+from bench.harness.processes import in_a_call
+from bench.harness.system import System, until
 
 
 def job_in_a_call(system: System) -> psutil.Process:

@@ -14,8 +14,8 @@ import httpx
 import pytest
 import yaml
 
-from cli import livekit_binary
-from tests.support.system import ROOT, free_ports
+from bench.harness.system import ROOT, free_ports
+from cli.setup import livekit_binary
 
 KEY, SECRET = "devkey", "0123456789abcdef0123456789abcdef0123"
 START_SECONDS = 60.0  # 0.3 s on a machine with nothing else to do

@@ -19,8 +19,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from livekit import api, rtc
 
-from cli import livekit_binary
-from tests.support.system import free_ports
+from bench.harness.system import free_ports
+from cli.setup import livekit_binary
 
 KEY, SECRET = "devkey", "0123456789abcdef0123456789abcdef0123"
 RATE = 24000

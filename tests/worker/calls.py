@@ -8,20 +8,20 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from pipeline.agents import Agent, Provider
-from pipeline.build import Analyzers, make_analyzers
+from pipeline.agents.definition import Agent, Provider
 from pipeline.settings import PipelineSettings
-from pipeline.speaker import OUT_RATE
+from pipeline.talk.audio_ends import OUT_RATE
+from pipeline.talk.build import Analyzers, make_analyzers
 from session.errors import StoreUnavailable
-from session.memory_store import MemoryStore
-from session.model import Session, State
-from session.redis_store import CALL_SECONDS
+from session.record import Session, State
+from session.store.redis.store import CALL_SECONDS
 from tests.session.making import NOON, a_session
+from tests.session.memory_store import MemoryStore
 from tests.worker.jobs import a_job
 from tests.worker.rooms import FakeRoom, Participant, Publication
-from worker.call import Call
-from worker.presence import Patience
-from worker.waterfall import Waterfall
+from worker.call.call import Call
+from worker.call.caller_patience import Patience
+from worker.call.waterfall import Waterfall
 
 CALLER = "caller-session_a"
 GREETING = "Good day."

@@ -9,7 +9,7 @@ from livekit.agents.job import JobAcceptArguments
 from livekit.protocol.agent import Job
 from livekit.protocol.models import Room
 
-from session.dispatch import Ticket
+from session.fence import Ticket
 from worker.settings import WorkerSettings
 
 SECRET = "a-secret-of-thirty-two-characters"

@@ -16,14 +16,14 @@ import anyio
 import psutil
 from livekit import api
 
-from session.dispatch import Ticket
-from session.model import Session, State
-from session.redis_store import RedisStore, open_store
-from session.store import WORKER_SECONDS, Worker
+from bench.harness.system import FOREIGN, ROOT
+from runtime.retry import insist
+from session.fence import Ticket
+from session.record import Session, State
+from session.store.ports import WORKER_SECONDS, Worker
+from session.store.redis.store import RedisStore, open_store
 from tests.session.making import a_session, eventually
 from tests.support.livekit import KEY, SECRET, LiveKit
-from tests.support.system import FOREIGN, ROOT
-from worker.insist import insist
 
 WARM_SECONDS = 60.0  # 8 s on a machine with nothing else to do
 CALL_SECONDS = 15.0  # 0.5 s there

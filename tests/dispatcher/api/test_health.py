@@ -7,15 +7,15 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from dispatcher import refusals
+from dispatcher.api import errors as refusals
 from dispatcher.api.health import HealthRoutes
-from dispatcher.metrics import Metrics
+from dispatcher.observe.metrics import Metrics
 from session.errors import StoreUnavailable
-from session.memory_store import MemoryStore
-from session.model import State, became_ready, claimed
-from session.store import Stats, Worker, update
+from session.record import State, became_ready, claimed
+from session.store.ports import Stats, Worker, update
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.session.making import NOON, a_session, a_worker
+from tests.session.memory_store import MemoryStore
 
 Answer = TypeVar("Answer")
 pytestmark = pytest.mark.anyio

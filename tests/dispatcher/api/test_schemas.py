@@ -20,7 +20,7 @@ from dispatcher.api.schemas import (
     TokenSourceBody,
     facts,
 )
-from session.model import EndReason, Session, State, ended
+from session.record import EndReason, Session, State, ended
 from tests.session.making import NOON, a_session, a_session_in
 
 PRIVATE = "known to nobody"

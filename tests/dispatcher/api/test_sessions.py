@@ -7,18 +7,18 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from dispatcher import refusals
-from dispatcher.admission import RESTART_SECONDS, TURN_SECONDS
+from dispatcher.api import errors as refusals
 from dispatcher.api.sessions import SessionRoutes
-from dispatcher.dispatch import Dispatch
-from dispatcher.metrics import Metrics
-from session.memory_store import MemoryStore
-from session.model import ErrorReason as Error
-from session.model import Session, became_ready, claimed, failed
-from session.store import WORKER_SECONDS, Utterance, update
+from dispatcher.observe.metrics import Metrics
+from dispatcher.starts.admission import RESTART_SECONDS, TURN_SECONDS
+from dispatcher.starts.start import Dispatch
+from session.record import ErrorReason as Error
+from session.record import Session, became_ready, claimed, failed
+from session.store.ports import WORKER_SECONDS, Utterance, update
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.dispatcher.gates import a_gate
 from tests.session.making import NOON, a_worker
+from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
 MAX_BOTS = 9

@@ -11,18 +11,18 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from dispatcher import refusals
+from dispatcher.api import errors as refusals
 from dispatcher.api.sessions import SessionRoutes
-from dispatcher.dispatch import Dispatch
-from dispatcher.gate import Gate
-from dispatcher.metrics import Metrics
-from session.memory_store import MemoryStore
-from session.model import ErrorReason as Error
-from session.model import Session, State, became_ready, claimed, failed
-from session.store import CIRCUIT_FAILURES, CIRCUIT_SECONDS, update
+from dispatcher.observe.metrics import Metrics
+from dispatcher.starts.permit import Gate
+from dispatcher.starts.start import Dispatch
+from session.record import ErrorReason as Error
+from session.record import Session, State, became_ready, claimed, failed
+from session.store.ports import CIRCUIT_FAILURES, CIRCUIT_SECONDS, update
 from tests.dispatcher.fakes import Clock
 from tests.dispatcher.gates import SlowRooms, a_gate
 from tests.session.making import NOON, a_session, a_worker
+from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
 

@@ -6,14 +6,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from dispatcher import refusals
+from dispatcher.api import errors as refusals
 from dispatcher.api.tokens import TokenRoutes
-from dispatcher.dispatch import Dispatch
-from dispatcher.ports import FrontEnd
-from session.memory_store import MemoryStore
-from session.model import Session, State
+from dispatcher.livekit.port import FrontEnd
+from dispatcher.starts.start import Dispatch
+from session.record import Session, State
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.session.making import NOON, a_session, a_session_in, a_worker
+from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
 

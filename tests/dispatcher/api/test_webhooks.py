@@ -6,17 +6,17 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from dispatcher import refusals
+from dispatcher.api import errors as refusals
 from dispatcher.api.webhooks import WebhookRoutes
 from dispatcher.errors import BadSignature
-from dispatcher.hints import Hints
-from dispatcher.metrics import Metrics
-from dispatcher.ports import Hint, HintKind, OpenRoom, Participant
-from session.dispatch import caller_identity
-from session.memory_store import MemoryStore
-from session.model import Caller
+from dispatcher.livekit.port import Hint, HintKind, OpenRoom, Participant
+from dispatcher.observe.metrics import Metrics
+from dispatcher.upkeep.webhooks import Hints
+from session.fence import caller_identity
+from session.record import Caller
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.session.making import NOON, a_session
+from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
 RAW = b'{"a":  "body whose spaces count"}'

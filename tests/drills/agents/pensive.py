@@ -5,8 +5,7 @@ import asyncio
 from pipecat.frames.frames import Frame, LLMFullResponseStartFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from pipeline.agents import Agent, Extra
-from pipeline.tools import Call
+from greenroom import Agent, Call, Extra
 
 SECONDS = 2.0
 

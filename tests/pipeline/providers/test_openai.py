@@ -14,10 +14,10 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 from pydantic import SecretStr
 
-from pipeline.journal import Journal
+from pipeline.agents.tools import Call, ToolFunction, describe, register_tools, tools_schema
 from pipeline.providers import Provider, make_llm
+from pipeline.resume.journal import Journal
 from pipeline.settings import PipelineSettings
-from pipeline.tools import Call, ToolFunction, describe, register_tools, tools_schema
 from tests.pipeline.providers.openai_server import OpenAIServer, chunk, text_answer, tool_answer
 
 pytestmark = pytest.mark.anyio

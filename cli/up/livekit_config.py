@@ -1,0 +1,22 @@
+"""Puts the ports of the settings into livekit.yaml; knows nothing of keys or of how the server is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from cli.up.settings import UpSettings
+
+LIVEKIT_YAML = Path(__file__).resolve().parents[2] / "livekit.yaml"
+
+
+def merged(text: str, settings: UpSettings) -> str:
+    """The configuration `text` (YAML) with the ports of `settings`, as YAML."""
+    config = yaml.safe_load(text)
+    config["port"] = settings.livekit_port
+    config["rtc"]["tcp_port"] = settings.livekit_tcp_port
+    config["rtc"]["udp_port"] = settings.livekit_udp_port
+    config["prometheus"]["port"] = settings.livekit_metrics_port
+    config["webhook"]["urls"] = [f"http://{settings.address}/webhooks/livekit"]
+    return str(yaml.safe_dump(config, sort_keys=False))

@@ -1,0 +1,221 @@
+"""Sees to it that a session gets its one agent, and another when that one is lost; decides nothing by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from dispatcher.attempts.policy import LOOK_AGAIN_SECONDS, Facts, GiveUp, Redispatch, Wait, verdict
+from dispatcher.errors import LiveKitUnavailable
+from dispatcher.livekit.port import Rooms
+from dispatcher.observe.metrics import Metrics
+from dispatcher.observe.session_log import note
+from dispatcher.starts.admission import serving
+from dispatcher.starts.circuit import StartCircuit
+from dispatcher.upkeep.webhooks import is_ghost
+from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
+from session.record import Caller, EndReason, ErrorReason, Session, State, dispatched, ended, failed
+from session.store.ports import SILENT_SECONDS, Store
+
+AWAITED = frozenset({State.RESERVED, State.STARTING, State.RECOVERING})  # these wait for an agent
+GHOST_TRIES = 10  # removals of an agent that is gone, until the server no longer lists it
+GHOST_PAUSE = 0.05  # seconds between two of them
+SERVER_SECONDS = 30.0  # for which livekit-server may be away before a session that needs it ends
+ROOM_BACK_SECONDS = SERVER_SECONDS + 15.0  # for it, and then the caller, to come back to a room that went with it
+ROOM_GONE: Mapping[Caller, ErrorReason | EndReason] = {
+    Caller.ABSENT: EndReason.NOT_JOINED,
+    Caller.AWAY: EndReason.CALLER_LEFT,
+    Caller.PRESENT: ErrorReason.SERVER_LOST,
+}
+
+
+class Timers(Protocol):
+    """Sees to a session later."""
+
+    def at(self, session: Session, seconds: float) -> None:
+        """See to it in so many seconds; returns at once and never raises, since the look finds what no timer did."""
+
+
+class NoTimers:
+    """No timers: the look alone."""
+
+    def at(self, session: Session, seconds: float) -> None:
+        """Nothing."""
+
+
+@dataclass
+class Attempts:
+    """The attempts of all sessions.
+
+    Args:
+        store: sessions, workers and deadlines.
+        rooms: LiveKit.
+        metrics: where to count.
+        circuit: told of starts that come to nothing.
+        max_seats: MAX_BOTS.
+        claim_seconds: how long a worker may take to accept.
+        timers: who calls `see_to` when a deadline passes.
+        chance: 0 to 1, for jitter.
+    """
+
+    store: Store
+    rooms: Rooms
+    metrics: Metrics
+    circuit: StartCircuit
+    max_seats: int
+    claim_seconds: float = 2.0
+    timers: Timers = field(default_factory=NoTimers)
+    chance: Callable[[], float] = random.random
+    _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def see_to(self, session_id: str) -> None:
+        """Do what is due for this session, if anything is. Raises StoreUnavailable."""
+        try:
+            session, now = await self.store.look(session_id)
+        except (SessionNotFound, UnreadableRecord):
+            return
+        if session.state not in AWAITED or session.deadline is None:
+            return
+        if session.deadline > now:
+            self.timers.at(session, session.deadline - now)
+            return
+        with suppress(Conflict):  # somebody else was faster
+            found = verdict(session, await self._facts(session, now))
+            if isinstance(found, Redispatch):
+                await self._redispatch(session, now)
+            else:
+                await self._hold_back(session, found, now)
+
+    async def begin(self, session: Session, deployment: str, now: float, *, max_seats: int) -> Session:
+        """Take a session from the queue to its first attempt. Raises Conflict, NoCapacity, LiveKitUnavailable."""
+        first = dispatched(session, now, deadline=now + self.claim_seconds, deployment=deployment)
+        after = await self.store.write(first, op=secrets.token_hex(8), max_seats=max_seats)
+        await self._dispatch(after)
+        return after
+
+    async def give_up(self, session: Session, reason: ErrorReason | EndReason) -> None:
+        """End the session, unless it has moved on meanwhile, and close its room. Raises Conflict."""
+        now = await self.store.now()
+        over = ended(session, reason, now) if isinstance(reason, EndReason) else failed(session, reason, now)
+        after = await self.store.write(over, op=secrets.token_hex(8))
+        self.metrics.ended(after)
+        await self.circuit.failed(after)
+        level = "info" if isinstance(reason, EndReason) else "error"
+        await note(self.store, session.id, "ended", level=level, reason=str(reason), attempt=session.attempt)
+        with suppress(LiveKitUnavailable):  # the sweep closes it then
+            await self.rooms.delete(session.room)
+
+    async def _facts(self, session: Session, now: float) -> Facts:
+        workers, counts, recovering = await asyncio.gather(
+            self.store.workers(seen_within=SILENT_SECONDS), self.store.counts(), self._recovering(session)
+        )
+        return Facts(
+            now=now,
+            workers=serving(workers, session.agent),
+            under_way=counts[State.STARTING] + counts[State.RECOVERING],
+            recovering=recovering,
+            claim_seconds=self.claim_seconds,
+            chance=self.chance(),
+        )
+
+    async def _recovering(self, session: Session) -> int:
+        """How many other recoveries are under way: they have an attempt that can still come to its agent."""
+        if session.state is not State.RECOVERING:
+            return 0
+        page = await self.store.page({State.RECOVERING}, limit=200)
+        return sum(each.claimable for each in page.sessions if each.id != session.id)
+
+    async def _hold_back(self, session: Session, found: Wait | GiveUp, now: float) -> None:
+        match found:
+            case Wait(until):
+                await self._wait(session, until, now)
+            case GiveUp(reason):
+                await self.give_up(session, reason)
+
+    async def _wait(self, session: Session, until: float, now: float) -> None:
+        after = await self.store.write(replace(session, deadline=until), op=secrets.token_hex(8))
+        self.timers.at(after, until - now)
+
+    async def _redispatch(self, session: Session, now: float) -> None:
+        try:
+            if not await self._room_stands(session, now):
+                return
+        except LiveKitUnavailable:
+            await self._server_away(session, now)
+            return
+        after = await self._next_attempt(session, now)
+        if after is None:
+            return
+        facts = {"attempt": after.attempt, "tries": after.tries, "farewell": after.farewell}
+        await note(self.store, session.id, "dispatched_again", level="warning", **facts)
+        self.metrics.dispatched_again(after)
+        with suppress(LiveKitUnavailable):  # its deadline passes, and it is tried again
+            await self._dispatch(after)
+
+    async def _next_attempt(self, session: Session, now: float) -> Session | None:
+        """The session with its next attempt written, None where there may be none.
+
+        When a worker dies, many are due at once. They are decided here one after another, each by what the store says
+        after the one before it was written: otherwise all of them would count none under way, and go together.
+        """
+        async with self._deciding:
+            found = verdict(session, await self._facts(session, now))
+            if isinstance(found, Redispatch):
+                after = dispatched(
+                    session, now, deadline=found.deadline, deployment=found.deployment, farewell=found.farewell
+                )
+                with suppress(NoCapacity):
+                    return await self.store.write(after, op=secrets.token_hex(8), max_seats=self.max_seats)
+                found = GiveUp(ErrorReason.NO_CAPACITY)
+        await self._hold_back(session, found, now)
+        return None
+
+    async def _dispatch(self, session: Session) -> None:
+        await self._remove_ghosts(session)
+        await self.rooms.dispatch(session)
+        self.timers.at(session, self.claim_seconds)
+
+    async def _room_stands(self, session: Session, now: float) -> bool:
+        """Whether there is a room to dispatch to, made anew where nobody ever was in it; else what follows is done.
+
+        Raises:
+            LiveKitUnavailable: nobody knows.
+        """
+        if await self.rooms.find(session.room) is not None:
+            return True
+        if session.caller is Caller.ABSENT and not session.adopted and session.state is not State.RESERVED:
+            await self.rooms.create(session, with_agent=False)
+            return True
+        if session.caller is not Caller.ABSENT and now - _progress(session) < ROOM_BACK_SECONDS:
+            # The room went with livekit-server; a caller's page comes back by itself, and makes the room anew.
+            await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
+            return False
+        await self.give_up(session, ROOM_GONE[session.caller])
+        return False
+
+    async def _server_away(self, session: Session, now: float) -> None:
+        if now - _progress(session) < SERVER_SECONDS:
+            await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
+        else:
+            await self.give_up(session, ErrorReason.SERVER_LOST)
+
+    async def _remove_ghosts(self, session: Session) -> None:
+        """Send the agents of earlier attempts out, until the server no longer lists them. Raises LiveKitUnavailable."""
+        for _ in range(GHOST_TRIES):
+            ghosts = [each for each in await self.rooms.participants(session.room) if is_ghost(session, each)]
+            if not ghosts:
+                return
+            for ghost in ghosts:
+                await self.rooms.remove(session.room, ghost.identity)
+                self.metrics.ghost_removed()
+            await asyncio.sleep(GHOST_PAUSE)
+
+
+def _progress(session: Session) -> float:
+    """When something last happened to it, Unix seconds; looking at it again and again is nothing."""
+    return max(session.since, session.progress_at)

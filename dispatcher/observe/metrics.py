@@ -1,0 +1,144 @@
+"""What Prometheus is told of this dispatcher; knows its registry and labels, and no route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from dispatcher.api.errors import STATUS
+from session.errors import SessionError
+from session.record import EndReason, ErrorReason, Session, State
+from session.store.ports import Stats, Worker
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OUTCOMES = ("new", "reused", "repeated", *sorted({code for _, code in STATUS.values()}))
+IGNORED = ("forged", "repeated")
+REFUSED = ("claim", "checkpoint")
+REPAIRS = ("seat", "agent", "room", "adopted")
+AGAIN = ("start", "recovery")
+STATUSES = ("2xx", "3xx", "4xx", "5xx")
+_SECONDS = (0.005, 0.01, 0.02, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # 20 and 60 ms are promised
+
+
+class Metrics:
+    """The series of one registry; each exists before its first event.
+
+    Args:
+        registry: where they are registered; one for each app.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._requests = Counter(
+            "greenroom_http_requests", "Requests answered.", ["route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "greenroom_http_request_seconds", "Seconds to an answer.", ["route"], buckets=_SECONDS, registry=registry
+        )
+        self._starts = Counter("greenroom_starts", "Starts by their outcome.", ["outcome"], registry=registry)
+        self._start_seconds = Histogram(
+            "greenroom_start_seconds", "Seconds to the answer of a start.", buckets=_SECONDS, registry=registry
+        )
+        self._ends = Counter("greenroom_sessions_ended", "Ends written here, by reason.", ["reason"], registry=registry)
+        self._again = Counter(
+            "greenroom_dispatches_again", "Attempts after the first, by what they are for.", ["what"], registry=registry
+        )
+        self._ghosts = Counter("greenroom_ghosts_removed", "Agents of earlier attempts sent out.", registry=registry)
+        self._repairs = Counter(
+            "greenroom_repairs", "What did not fit together and was mended, by kind.", ["kind"], registry=registry
+        )
+        self._webhooks = Counter(
+            "greenroom_webhooks_ignored", "Webhooks that changed nothing, by why.", ["why"], registry=registry
+        )
+        self._refused = Gauge(
+            "greenroom_refused",
+            "Claims and checkpoints of agents that are not the current one, since the store began.",
+            ["what"],
+            registry=registry,
+        )
+        self._judging = Gauge(
+            "greenroom_judging", "Whether silence is judged now: not after the store was away.", registry=registry
+        )
+        self._sessions = Gauge("greenroom_sessions", "Sessions by state.", ["state"], registry=registry)
+        self._workers = Gauge("greenroom_workers", "Workers with a recent heartbeat.", registry=registry)
+        self._idle = Gauge("greenroom_pool_idle", "Idle warm processes of all workers.", registry=registry)
+        self._store_up = Gauge("greenroom_store_up", "Whether the store answered the last scrape.", registry=registry)
+        for outcome in OUTCOMES:
+            self._starts.labels(outcome)
+        for kind in REPAIRS:
+            self._repairs.labels(kind)
+        for what in AGAIN:
+            self._again.labels(what)
+        for why in IGNORED:
+            self._webhooks.labels(why)
+        for what in REFUSED:
+            self._refused.labels(what)
+        for reason in (*EndReason, *ErrorReason):
+            self._ends.labels(reason)
+        for state in State:
+            self._sessions.labels(state)
+
+    def routes(self, names: Sequence[str]) -> None:
+        """Create the series of these routes."""
+        for name in names:
+            self._seconds.labels(name)
+            for status in STATUSES:
+                self._requests.labels(name, status)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._requests.labels(route, f"{status // 100}xx").inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def started(self, outcome: Literal["new", "reused", "repeated"], seconds: float) -> None:
+        """Count a start that was admitted."""
+        self._starts.labels(outcome).inc()
+        self._start_seconds.observe(seconds)
+
+    def refused(self, error: SessionError) -> None:
+        """Count a start that was not."""
+        self._starts.labels(STATUS[type(error)][1]).inc()
+
+    def ended(self, session: Session) -> None:
+        """Count an end that this dispatcher wrote."""
+        self._ends.labels(session.end_reason or session.error).inc()
+
+    def dispatched_again(self, session: Session) -> None:
+        """Count an attempt that was not the first of its session."""
+        self._again.labels("recovery" if session.state is State.RECOVERING else "start").inc()
+
+    def judging(self, judges: bool) -> None:
+        """Note whether anything may be concluded from silence now."""
+        self._judging.set(judges)
+
+    def repaired(self, kind: str, count: int = 1) -> None:
+        """Count what was mended: one of REPAIRS."""
+        self._repairs.labels(kind).inc(count)
+
+    def ghost_removed(self) -> None:
+        """Count an agent of an earlier attempt that was sent out of its room."""
+        self._ghosts.inc()
+
+    def webhook_ignored(self, why: Literal["forged", "repeated"]) -> None:
+        """Count a webhook that changed nothing."""
+        self._webhooks.labels(why).inc()
+
+    def observe(self, counts: Mapping[State, int], workers: Sequence[Worker], stats: Stats) -> None:
+        """Take over what the store says now."""
+        self._store_up.set(1)
+        for state in State:
+            self._sessions.labels(state).set(counts.get(state, 0))
+        self._workers.set(len(workers))
+        self._idle.set(sum(worker.idle for worker in workers))
+        self._refused.labels("claim").set(stats.refused_claims)
+        self._refused.labels("checkpoint").set(stats.refused_checkpoints)
+
+    def store_away(self) -> None:
+        """Note that the store did not answer."""
+        self._store_up.set(0)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' format."""
+        return generate_latest(self._registry)

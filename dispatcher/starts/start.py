@@ -1,0 +1,278 @@
+"""One start, one agent: seat, room with its dispatch, token; knows LiveKit and store by their ports, and no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dispatcher.attempts.executor import NoTimers, Timers
+from dispatcher.errors import LiveKitUnavailable, NotJoinable, NotTheirs
+from dispatcher.livekit.port import FrontEnd, Rooms
+from dispatcher.observe.session_log import note
+from dispatcher.starts.admission import Admitted, admit, serving, taking
+from dispatcher.starts.idempotency import Once
+from dispatcher.starts.permit import Permit
+from session.errors import Conflict, NoCapacity, NoWorker, SessionError, SessionNotFound
+from session.record import FINAL, JOINABLE, EndReason, ErrorReason, Session, State, ended, failed, new_session_id
+from session.store.ports import WORKER_SECONDS, Started, Store, Worker, update
+
+POLL_SECONDS = 0.02  # between two looks at a record that is waited for
+ROOM_SECONDS = 1.0  # for which a repeated start waits for the first one's room; it takes 3 ms
+WARM_WAIT_MS = 500  # for which an answer waits by itself for a warm agent, which needs about 420
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a caller asks for; fields as on the session's record."""
+
+    user_id: str | None = None
+    user_name: str | None = None
+    agent: str = "default"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A session, and a token to join it with.
+
+    Attributes:
+        token: "" for one that was over when its request was repeated.
+        task: the id of the operation that started it.
+        repeated: whether the same request had begun it before.
+        position: its place in the queue, from 1; None once it is not in it.
+        slots: of all the workers that serve its agent.
+    """
+
+    session: Session
+    reused: bool
+    token: str
+    task: str
+    repeated: bool = False
+    position: int | None = None
+    slots: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Starts, tokens and stops.
+
+    Args:
+        store: sessions and workers.
+        rooms: LiveKit.
+        max_seats: MAX_BOTS.
+        claim_seconds: how long a worker may take to accept.
+        queue_seconds: how long a start may wait for a slot.
+        timers: who looks after a start whose deadline passes.
+        clock: seconds, monotonic; for the waterfall and for waiting.
+    """
+
+    store: Store
+    rooms: Rooms
+    max_seats: int
+    claim_seconds: float = 2.0
+    queue_seconds: float = 30.0
+    timers: Timers = field(default_factory=NoTimers)
+    clock: Callable[[], float] = time.monotonic
+
+    async def start(
+        self, wish: Wish, *, wait_ms: int | None, permit: Permit | None = None, once: Once | None = None
+    ) -> Begun:
+        """Give the user's live session back, or begin one: its agent is dispatched when this returns.
+
+        Args:
+            wish: what is asked for.
+            wait_ms: milliseconds to wait for `ready`; None: WARM_WAIT_MS where a warm process is idle, else none.
+            permit: to begin a new session; given back as soon as it is known that none begins.
+            once: what makes it the same start as an earlier one, whose session is then given back as it is.
+
+        Raises:
+            RateLimited, StartsFailing: by the permit, where there is no session to give back.
+            OperationReused: it is the same start and asks for something else.
+            NoWorker, NoCapacity, UnknownAgent, ConfigNotAllowed, ProviderNotUsable: see `admit`.
+            LiveKitUnavailable: no room could be made; the seat is free again.
+            StoreUnavailable: the store is away.
+        """
+        received = self.clock()
+        now, workers, waiting = await asyncio.gather(
+            self.store.now(), self.store.workers(seen_within=WORKER_SECONDS), self.store.queue()
+        )
+        session = replace(_new(wish, now), steps={"request": 0.0})
+        once = once or Once(_task(session))
+        done = await self._begin(session, workers, waiting=len(waiting), permit=permit, once=once)
+        if done.session.id == session.id:
+            begun = Begun(await self._open(done.session, received), reused=False, token="", task=_task(session))
+        else:
+            if permit is not None:
+                await permit.give_back()
+            begun = await self._again(done.session, repeated=not done.reused)
+        if begun.session.state is State.QUEUED:
+            begun = await self._with_position(begun, workers, now)
+        over = begun.repeated and begun.session.state in FINAL
+        token = "" if over else self.rooms.token(begun.session, name=wish.user_name)
+        wait = wait_ms if wait_ms is not None else WARM_WAIT_MS if begun.session.prewarmed else 0
+        session = await self._wait(begun.session, lambda each: each.state is not State.STARTING, wait / 1000)
+        return replace(begun, session=session, token=token)
+
+    async def _begin(
+        self, session: Session, workers: Sequence[Worker], *, waiting: int, permit: Permit | None, once: Once
+    ) -> Started:
+        """A new session where workers and gate let one begin; else one that has begun, or the refusal."""
+        try:
+            admitted = admit(workers, session.created_at, agent=session.agent, config=session.config)
+        except NoWorker as refusal:
+            return await self._reuse(session, refusal, once)
+        if permit is not None:
+            refused = await permit.take(session.id, agent=session.agent, deployment=admitted.deployment)
+            if refused is not None:
+                return await self._reuse(session, refused, once)
+        return await self._admit(session, admitted, waiting=waiting, once=once)
+
+    async def _admit(self, session: Session, admitted: Admitted, *, waiting: int, once: Once) -> Started:
+        """Take a seat for the session, or a place in the queue; or give back the user's own. Raises NoCapacity."""
+        if admitted.free and not waiting:
+            first = replace(
+                session,
+                state=State.STARTING,
+                attempt=1,
+                tries=1,
+                prewarmed=admitted.prewarmed,
+                deployment=admitted.deployment,
+                progress_at=session.created_at,
+                deadline=session.created_at + self.claim_seconds,
+            )
+            with suppress(NoCapacity):
+                seats = min(self.max_seats, admitted.seats)
+                return await self.store.start(first, max_seats=seats, op=once.op, fingerprint=once.fingerprint)
+        if await self.store.seats() >= self.max_seats or waiting >= self.max_seats:
+            return await self._reuse(session, NoCapacity(), once)
+        queued = replace(session, deadline=session.created_at + self.queue_seconds)
+        return await self.store.start(queued, max_seats=self.max_seats, op=once.op, fingerprint=once.fingerprint)
+
+    async def _reuse(self, session: Session, refusal: SessionError, once: Once) -> Started:
+        """The user's live session or that of the same request, if there is one; else the refusal."""
+        seatless = replace(session, state=State.STARTING)
+        try:
+            # Without a seat to take the store can only give a session back.
+            return await self.store.start(seatless, max_seats=0, op=once.op, fingerprint=once.fingerprint)
+        except NoCapacity:
+            raise refusal from None
+
+    async def _with_position(self, begun: Begun, workers: Sequence[Worker], now: float) -> Begun:
+        queue = list(await self.store.queue())
+        position = queue.index(begun.session.id) + 1 if begun.session.id in queue else None
+        slots = sum(each.slots for each in serving(taking(workers, now), begun.session.agent))
+        return replace(begun, position=position, slots=slots)
+
+    async def reserve(self, wish: Wish, front_end: FrontEnd) -> str:
+        """A token that brings the agent when it is used; nothing is allocated before.
+
+        Raises:
+            As `start`, but never LiveKitUnavailable.
+        """
+        now, workers, seats = await asyncio.gather(
+            self.store.now(), self.store.workers(seen_within=WORKER_SECONDS), self.store.seats()
+        )
+        admitted = admit(workers, now, agent=wish.agent, config=wish.config)
+        if not admitted.slots:
+            raise NoWorker
+        if not admitted.free or seats >= self.max_seats:
+            raise NoCapacity
+        session = replace(_new(wish, now), state=State.RESERVED, attempt=1, tries=1, deployment=admitted.deployment)
+        await self.store.start(session, max_seats=self.max_seats, op=f"reserve-{session.id}")
+        await note(self.store, session.id, "reserved", agent=session.agent)
+        return self.rooms.reserved_token(session, front_end)
+
+    async def token(self, session_id: str, *, user_id: str | None, name: str | None) -> tuple[Session, str]:
+        """Another token for a session that can be joined, and the session.
+
+        Raises:
+            SessionNotFound, NotTheirs, NotJoinable, StoreUnavailable.
+        """
+        session = await self.store.get(session_id)
+        if user_id is not None and user_id != session.user_id:
+            raise NotTheirs
+        if session.state not in JOINABLE:
+            raise NotJoinable(f"The session is {session.state} and cannot be joined; start a new one.")
+        await self.store.touch(session_id)
+        return session, self.rooms.token(session, name=name if name is not None else session.user_name)
+
+    async def stop(self, session_id: str) -> Session:
+        """End the session and close its room; one that is over stays as it is.
+
+        LiveKit may be away: the end is written first, and upkeep/slow_loop.py closes rooms that stayed.
+
+        Raises:
+            SessionNotFound, StoreUnavailable.
+        """
+        before = await self.store.get(session_id)
+        session = await update(self.store, session_id, lambda each, now: ended(each, EndReason.STOPPED, now))
+        if before.state not in FINAL:
+            await note(self.store, session_id, "ended", reason=str(session.end_reason or session.error))
+        with suppress(LiveKitUnavailable):
+            await self.rooms.delete(session.room)
+        return session
+
+    async def _open(self, session: Session, received: float) -> Session:
+        """The session with its room made and, unless it is queued, its agent dispatched."""
+        try:
+            await self.rooms.create(session, with_agent=session.state is State.STARTING)
+        except LiveKitUnavailable:
+            await update(self.store, session.id, lambda each, now: failed(each, ErrorReason.SERVER_LOST, now))
+            await note(self.store, session.id, "start_failed", level="error", reason="livekit_unavailable")
+            raise
+        took = round((self.clock() - received) * 1000, 1)
+        self.timers.at(session, self.claim_seconds)
+        await note(
+            self.store, session.id, str(session.state), agent=session.agent, prewarmed=session.prewarmed, room_ms=took
+        )
+        with suppress(Conflict):  # a step of the waterfall is not worth a call
+            return await update(self.store, session.id, lambda each, _: _with_step(each, "room", took))
+        return session
+
+    async def _again(self, session: Session, *, repeated: bool) -> Begun:
+        """A session that had begun, once its room exists: a token used before would make one without an agent."""
+        room_there = "room" in session.steps or session.state not in (State.STARTING, State.QUEUED)
+        if not room_there:
+            session = await self._wait(session, lambda each: "room" in each.steps, ROOM_SECONDS)
+        await note(self.store, session.id, "repeated" if repeated else "reused")
+        return Begun(session, reused=not repeated, token="", task=_task(session), repeated=repeated)
+
+    async def _wait(self, session: Session, met: Callable[[Session], bool], seconds: float) -> Session:
+        """The session as it is once `met`, or over, or after `seconds`."""
+        until = self.clock() + seconds
+        while not met(session) and session.state not in FINAL and self.clock() < until:
+            await asyncio.sleep(POLL_SECONDS)
+            with suppress(SessionNotFound):
+                session = await self.store.get(session.id)
+        return session
+
+
+def _task(session: Session) -> str:
+    return f"start-{session.id}"
+
+
+def _new(wish: Wish, now: float) -> Session:
+    """A session that waits for a slot, and has never been dispatched."""
+    session_id = new_session_id()
+    return Session(
+        id=session_id,
+        room=session_id,
+        state=State.QUEUED,
+        created_at=now,
+        since=now,
+        last_active=now,
+        agent=wish.agent,
+        user_id=wish.user_id,
+        user_name=wish.user_name,
+        metadata=wish.metadata,
+        config=wish.config,
+    )
+
+
+def _with_step(session: Session, name: str, ms: float) -> Session:
+    return session if session.state in FINAL else replace(session, steps={**session.steps, name: ms})

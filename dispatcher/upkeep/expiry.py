@@ -1,0 +1,65 @@
+"""Which sessions end by themselves, and why; pure: facts in, verdicts out.
+
+The worker judges first, in the room; what is here stands behind it, SLACK_SECONDS later, and judges alone where no
+agent ever came. Sessions that wait for an agent are confirm.py's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dispatcher.livekit.port import RESERVED_TOKEN_SECONDS
+from session.record import Caller, EndReason, ErrorReason, Session, State, ended, failed
+from session.settings import CallLimits
+
+SLACK_SECONDS = 5.0  # by which the worker's own judgement comes first
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """This session is over. `absent`: because its caller is not there, which the server must confirm."""
+
+    reason: EndReason | ErrorReason
+    absent: bool = False
+
+    def applied(self, session: Session, now: float) -> Session:
+        """The session, over for this reason."""
+        if isinstance(self.reason, EndReason):
+            return ended(session, self.reason, now)
+        return failed(session, self.reason, now)
+
+
+def verdict(session: Session, limits: CallLimits, now: float) -> Verdict | None:
+    """Why `session` is over at `now` (Unix seconds); None while it is not. What was due first is the reason."""
+    due = [(moment, each) for moment, each in _deadlines(session, limits) if moment <= now]
+    return min(due, key=lambda pair: pair[0])[1] if due else None
+
+
+def _deadlines(session: Session, limits: CallLimits) -> list[tuple[float, Verdict]]:
+    match session.state:
+        case State.RESERVED if session.deadline is None:  # its caller has not come, or it would have one
+            return [(session.created_at + RESERVED_TOKEN_SECONDS + SLACK_SECONDS, Verdict(EndReason.NOT_JOINED))]
+        case State.READY | State.RECOVERING:
+            return _patience(session, limits)
+        case _:
+            return []
+
+
+def _patience(session: Session, limits: CallLimits) -> list[tuple[float, Verdict]]:
+    """When a session that had its agent ends: by its length, and by its caller's absence."""
+    due = []
+    if limits.max_session_seconds is not None and session.ready_at is not None:
+        end = session.ready_at + limits.max_session_seconds + SLACK_SECONDS
+        due.append((end, Verdict(EndReason.MAX_DURATION)))
+    if session.caller is Caller.PRESENT:
+        return due
+    away_since = session.caller_since if session.caller_since is not None else session.created_at
+    idle_since = max(session.last_active, away_since)
+    due.append((idle_since + limits.idle_seconds, Verdict(EndReason.IDLE, absent=True)))
+    if session.caller is Caller.AWAY:
+        grace = max(limits.caller_grace, limits.hangup_grace)  # the record does not say how the caller left
+        due.append((away_since + grace + SLACK_SECONDS, Verdict(EndReason.CALLER_LEFT, absent=True)))
+    else:
+        joined_by = session.created_at + limits.join_seconds + SLACK_SECONDS
+        due.append((joined_by, Verdict(EndReason.NOT_JOINED, absent=True)))
+    return due

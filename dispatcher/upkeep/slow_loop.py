@@ -1,0 +1,166 @@
+"""Ends what is due and makes records and rooms fit together again; knows the rules by expiry.py and reconcile.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from dispatcher.errors import LiveKitUnavailable
+from dispatcher.livekit.port import OpenRoom, Rooms
+from dispatcher.observe.metrics import Metrics
+from dispatcher.observe.session_log import note
+from dispatcher.upkeep.expiry import Verdict, verdict
+from dispatcher.upkeep.reconcile import CallerIs, Lose, RemoveGhost, Repair, absent, repairs, worth_a_look
+from dispatcher.upkeep.webhooks import is_caller, session_of, with_caller
+from session.errors import Conflict, NoCapacity, SessionError, SessionNotFound, UnreadableRecord
+from session.fence import adopted_session_id, requested_agent
+from session.record import FINAL, LIVE, Caller, Session, State, lost
+from session.settings import CallLimits
+from session.store.ports import Store, update
+
+PAGE = 200  # sessions read at once
+LOOKS_AT_ONCE = 50  # rooms that are looked into in one sweep; the next sweep goes on
+GOODBYE_SECONDS = 5.0  # after the end, for the agent to leave by itself
+STRAY_SECONDS = 120.0  # in which a room that nobody records must be seen twice before it is closed
+FOREIGN_SECONDS = 5.0  # after which an agent that somebody else's room asked for should have come
+
+
+@dataclass
+class Sweep:
+    """One look at everything. `secret`: LiveKit's API secret, from which the ids of adopted sessions are made."""
+
+    store: Store
+    rooms: Rooms
+    limits: CallLimits
+    metrics: Metrics
+    secret: str
+    max_seats: int = 0
+    _turn: int = 0
+    _absent_since: Mapping[str, float] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """End sessions whose time is up, then make the rest fit together; done twice, it does nothing more.
+
+        Raises:
+            StoreUnavailable: the next run goes on.
+        """
+        now = await self.store.now()
+        live: list[Session] = []
+        async for session in self._live():
+            due = verdict(session, self.limits, now)
+            if due is None:
+                live.append(session)
+                continue
+            with suppress(Conflict, SessionNotFound, LiveKitUnavailable):  # the next run sees it again
+                await self._end(session, due)
+        mended = await self.store.mend_seats()
+        if mended:
+            self.metrics.repaired("seat", mended)
+        with suppress(LiveKitUnavailable):
+            opened = await self.rooms.open_rooms()
+            await self._reconcile(live, {room.name: room for room in opened}, now)
+            for room in opened:
+                with suppress(UnreadableRecord, NoCapacity, Conflict):
+                    await self._judge_room(room, now)
+
+    async def _live(self) -> AsyncIterator[Session]:
+        cursor = None
+        while True:
+            page = await self.store.page(LIVE, limit=PAGE, cursor=cursor)
+            for session in page.sessions:
+                yield session
+            if page.cursor is None:
+                return
+            cursor = page.cursor
+
+    async def _end(self, session: Session, due: Verdict) -> None:
+        """Write the end, then close the room; a caller who is there after all is written down instead."""
+        if due.absent and any(is_caller(session, each) for each in await self.rooms.participants(session.room)):
+            await update(self.store, session.id, lambda each, now: with_caller(each, Caller.PRESENT, now))
+            return
+
+        def judged(each: Session, now: float) -> Session:
+            return due.applied(each, now) if verdict(each, self.limits, now) == due else each
+
+        after = await update(self.store, session.id, judged)
+        if after.state not in FINAL:
+            return
+        self.metrics.ended(after)
+        await note(self.store, after.id, "ended", reason=str(after.end_reason or after.error), by="sweep")
+        await self.rooms.delete(after.room)
+
+    async def _reconcile(self, live: Sequence[Session], rooms: Mapping[str, OpenRoom], now: float) -> None:
+        """Hold records and rooms against each other."""
+        self._turn += 1
+        chosen = worth_a_look(live, rooms, self._absent_since, turn=self._turn, now=now)
+        first = self._turn * LOOKS_AT_ONCE % max(1, len(chosen))
+        looked_at = [*chosen[first:], *chosen[:first]][:LOOKS_AT_ONCE]
+        found = await asyncio.gather(*(self.rooms.participants(each.room) for each in looked_at))
+        people = {session.room: there for session, there in zip(looked_at, found, strict=True)}
+        self._absent_since = absent(live, rooms, people, self._absent_since, now)
+        for repair in repairs(live, rooms, people, self._absent_since, now):
+            with suppress(SessionError):  # the next run sees it again
+                await self._apply(repair)
+
+    async def _apply(self, repair: Repair) -> None:
+        match repair:
+            case RemoveGhost(room, identity):
+                await self.rooms.remove(room, identity)
+                self.metrics.ghost_removed()
+            case Lose(session_id, job):
+                await update(self.store, session_id, lambda each, now: lost(each, job=job, now=now))
+                await note(self.store, session_id, "agent_missing", level="error")
+                self.metrics.repaired("agent")
+            case CallerIs(session_id, caller):
+                await update(self.store, session_id, lambda each, now: with_caller(each, caller, now))
+                await note(self.store, session_id, "caller", caller=str(caller), by="sweep")
+
+    async def _judge_room(self, room: OpenRoom, now: float) -> None:
+        """Close the room of a session that is over or that nobody records; take up one that waits for us in vain."""
+        session = await session_of(self.store, self.secret, room)
+        if session is None:
+            await (self._stray(room) if room.name.startswith("session_") else self._foreign(room, now))
+        elif session.state in FINAL and session.ended_at is not None and now - session.ended_at >= GOODBYE_SECONDS:
+            await self.rooms.delete(room.name)
+            await note(self.store, session.id, "room_closed")
+
+    async def _stray(self, room: OpenRoom) -> None:
+        """A room of ours without a record: it is closed when it is seen for the second time.
+
+        A room of another deployment on the same server looks like ours, but asks for another name's agents.
+        """
+        if await self.store.first_time(f"stray:{room.sid}", seconds=STRAY_SECONDS):
+            return
+        if await self.rooms.asked_for(room.name) is not None:
+            await self.rooms.delete(room.name)
+            self.metrics.repaired("room")
+
+    async def _foreign(self, room: OpenRoom, now: float) -> None:
+        """Somebody else's room: where it asked for an agent of ours and none came, it becomes a session that is due."""
+        waits = room.people > 0 and now - room.made_at >= FOREIGN_SECONDS
+        if not waits or not await self.store.first_time(f"foreign:{room.sid}", seconds=STRAY_SECONDS):
+            return
+        metadata = await self.rooms.asked_for(room.name)
+        if metadata is None:
+            return
+        session = Session(
+            id=adopted_session_id(self.secret, room.sid),
+            room=room.name,
+            state=State.STARTING,
+            created_at=now,
+            since=now,
+            last_active=now,
+            agent=requested_agent(metadata) or "default",
+            attempt=1,
+            claimable=False,
+            progress_at=now,
+            deadline=now,
+            adopted=True,
+            caller=Caller.PRESENT,
+            caller_since=now,
+        )
+        await self.store.start(session, max_seats=self.max_seats, op=f"adopt-{session.id}")
+        await note(self.store, session.id, "adopted", level="warning")
+        self.metrics.repaired("adopted")

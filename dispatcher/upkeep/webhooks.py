@@ -1,0 +1,145 @@
+"""What LiveKit's webhooks mean for a session; hints only: the sweep finds out what no webhook told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from dispatcher.errors import LiveKitUnavailable
+from dispatcher.livekit.port import Hint, HintKind, OpenRoom, Participant, Rooms
+from dispatcher.observe.metrics import Metrics
+from dispatcher.observe.session_log import note
+from session.errors import SessionNotFound, Stale
+from session.fence import adopted_session_id, agent_identity, caller_identity
+from session.record import FINAL, STEP_SECONDS, Caller, EndReason, Session, State, Step, ended, lost
+from session.store.ports import SessionStore, update
+
+REMEMBER_SECONDS = 600.0  # an event's id; LiveKit repeats one for about 15 s
+
+
+def is_caller(session: Session, participant: Participant) -> bool:
+    """Whether this is the session's caller; a room that somebody else made names its people as it likes."""
+    if session.adopted:
+        return not participant.agent
+    return participant.identity == caller_identity(session.id)
+
+
+def is_ghost(session: Session, participant: Participant) -> bool:
+    """Whether this is the agent of an attempt before this one.
+
+    One of a later attempt is none: then the record has moved on since it was read, and that is its agent.
+    """
+    return participant.identity in {agent_identity(session.id, attempt) for attempt in range(1, session.attempt)}
+
+
+def with_caller(session: Session, caller: Caller, now: float) -> Session:
+    """The session with its caller there or away since `now`; the same object where nothing changes."""
+    if session.state in FINAL or session.caller is caller:
+        return session
+    if caller is Caller.AWAY and session.caller is Caller.ABSENT:
+        return session
+    if session.state is State.RESERVED:  # its token has just brought the dispatch: from now on an agent is due
+        session = replace(session, progress_at=now, deadline=now + STEP_SECONDS[Step.DISPATCHED])
+    return replace(session, caller=caller, caller_since=now, last_active=now)
+
+
+def room_gone(session: Session, now: float) -> Session:
+    """The session once its room was closed under it."""
+    never_came = session.caller is Caller.ABSENT
+    return ended(session, EndReason.NOT_JOINED if never_came else EndReason.CALLER_LEFT, now)
+
+
+async def session_of(store: SessionStore, secret: str, room: OpenRoom) -> Session | None:
+    """The session of this room, ours or adopted; None: the room is none of ours. `secret`: LiveKit's API secret."""
+    for session_id in (room.name, adopted_session_id(secret, room.sid)):
+        if session_id.startswith("session_"):
+            with suppress(SessionNotFound):
+                return await store.get(session_id)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Applies webhooks. `secret`: LiveKit's API secret, from which the ids of adopted sessions are made."""
+
+    store: SessionStore
+    rooms: Rooms
+    metrics: Metrics
+    secret: str
+
+    async def apply(self, hint: Hint) -> None:
+        """Do what the hint asks for; one that came before does nothing. Raises StoreUnavailable."""
+        if hint.kind is None:
+            return
+        if not await self._is_new(hint):
+            self.metrics.webhook_ignored("repeated")
+            return
+        session = await session_of(self.store, self.secret, hint.room)
+        if session is None:
+            return
+        if hint.kind is HintKind.ROOM_FINISHED:
+            await self._room_finished(session)
+        elif hint.participant is None:
+            return
+        elif hint.kind is HintKind.JOINED:
+            await self._joined(session, hint.participant)
+        elif is_caller(session, hint.participant):
+            await self._caller_left(session, hint)
+        elif hint.participant.identity == agent_identity(session.id, session.attempt):
+            await self._agent_left(session)
+
+    async def _agent_left(self, session: Session) -> None:
+        """An agent writes the end before it leaves: one that did not, and is not there, is lost."""
+        if session.state is not State.READY or session.job is None:
+            return
+        with suppress(LiveKitUnavailable, Stale):
+            there = {each.identity for each in await self.rooms.participants(session.room)}
+            if agent_identity(session.id, session.attempt) not in there:
+                job = session.job
+                await update(self.store, session.id, lambda each, now: lost(each, job=job, now=now))
+                await note(self.store, session.id, "agent_left", level="error", attempt=session.attempt)
+
+    async def _is_new(self, hint: Hint) -> bool:
+        return not hint.id or await self.store.first_time(f"webhook:{hint.id}", seconds=REMEMBER_SECONDS)
+
+    async def _joined(self, session: Session, participant: Participant) -> None:
+        if session.state in FINAL:
+            with suppress(LiveKitUnavailable):  # the sweep closes it then
+                await self.rooms.delete(session.room)
+        elif is_caller(session, participant):
+            await self._set_caller(session, Caller.PRESENT)
+            await self._tell_again(session, participant)
+
+    async def _tell_again(self, session: Session, caller: Participant) -> None:
+        """A page that joins anew has missed what it was told of a recovery (watch.py)."""
+        if session.recoveries and session.state in (State.READY, State.RECOVERING):
+            with suppress(LiveKitUnavailable):
+                await self.rooms.tell(session.room, caller.identity, session.state)
+
+    async def _caller_left(self, session: Session, hint: Hint) -> None:
+        """The server says who is there: a newer join's webhook may have come before this one."""
+        try:
+            there: Collection[Participant] = await self.rooms.participants(session.room)
+        except LiveKitUnavailable:
+            if hint.replaced:
+                return
+            there = ()
+        if not any(is_caller(session, each) for each in there):
+            await self._set_caller(session, Caller.AWAY)
+
+    async def _set_caller(self, before: Session, caller: Caller) -> None:
+        after = await update(self.store, before.id, lambda each, now: with_caller(each, caller, now))
+        if after.caller is not before.caller:
+            await note(self.store, before.id, "caller", caller=str(caller))
+
+    async def _room_finished(self, session: Session) -> None:
+        """An old one may come late: only the server knows whether there is a room of this name again."""
+        if session.state in FINAL:
+            return
+        with suppress(LiveKitUnavailable):
+            if await self.rooms.find(session.room) is not None:
+                return
+        after = await update(self.store, session.id, room_gone)
+        self.metrics.ended(after)
+        await note(self.store, session.id, "ended", reason=str(after.end_reason or after.error), by="room_finished")

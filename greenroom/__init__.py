@@ -1,0 +1,8 @@
+"""The public API: what an agent's file imports; everything else may move between releases."""
+
+from __future__ import annotations
+
+from pipeline.agents.definition import Agent, Extra, Provider
+from pipeline.agents.tools import Call, end_call, repeatable
+
+__all__ = ["Agent", "Call", "Extra", "Provider", "end_call", "repeatable"]

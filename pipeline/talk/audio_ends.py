@@ -1,0 +1,195 @@
+"""The agent's mouth and ears as Pipecat sees them: audio in and out of a pipeline; knows no room, only a `Sink`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterruptionFrame,
+    OutputAudioRawFrame,
+    StartFrame,
+    SystemFrame,
+    TTSAudioRawFrame,
+    TTSStoppedFrame,
+    TTSTextFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.transports.base_input import BaseInputTransport
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
+from pipecat.utils.text.base_text_aggregator import TextType
+
+from pipeline.talk.heard import Heard
+
+IN_RATE = 16_000  # Hz; what Silero, Smart Turn and Moonshine work at
+OUT_RATE = 24_000  # Hz; what hibari makes
+ASIDE = "aside"  # Pipecat's type of a text that is spoken and belongs to no turn
+CHUNK_10MS = 4  # 40 ms a write: an interruption never waits for longer than that
+
+
+class Sink(Protocol):
+    """Where the agent's sound goes: 16-bit mono PCM at OUT_RATE."""
+
+    async def write(self, pcm: bytes) -> None:
+        """Take this sound; waits while the queue is full."""
+
+    def queued(self) -> float:
+        """Seconds taken but not played yet."""
+
+    def clear(self) -> None:
+        """Forget what has not been played: silence, now."""
+
+    async def drain(self) -> None:
+        """Wait until all that was taken has been played."""
+
+
+@dataclass
+class HeardFrame(SystemFrame, TTSTextFrame):
+    """Words that were heard before an interruption cut the rest off.
+
+    A text frame with the priority of a system frame, so that the interruption behind it cannot overtake it on the way
+    to the context.
+    """
+
+
+def audio_params() -> TransportParams:
+    """What both ends of the pipeline are told about audio."""
+    return TransportParams(
+        audio_in_enabled=True,
+        audio_in_sample_rate=IN_RATE,
+        audio_out_enabled=True,
+        audio_out_sample_rate=OUT_RATE,
+        audio_out_10ms_chunks=CHUNK_10MS,
+        audio_out_end_silence_secs=0,
+    )
+
+
+class Microphone(BaseInputTransport):
+    """The caller's sound on its way into the pipeline; what comes before the pipeline runs is kept for it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(audio_params(), **kwargs)
+        self._early: list[bytes] | None = []
+
+    async def start(self, frame: StartFrame) -> None:
+        """Begin to listen."""
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+        early, self._early = self._early or [], None
+        for pcm in early:
+            await self.hear(pcm)
+
+    async def hear(self, pcm: bytes) -> None:
+        """Put the caller's sound into the pipeline: 16-bit mono PCM at IN_RATE."""
+        if self._early is not None:
+            self._early.append(pcm)
+            return
+        await self.push_audio_frame(InputAudioRawFrame(audio=pcm, sample_rate=IN_RATE, num_channels=1))
+
+
+class Speaker(BaseOutputTransport):
+    """Plays the agent's sentences into a sink and knows which words of them were heard.
+
+    Pipecat puts a sentence into the context when its audio has been queued. Here it goes there when it has been
+    played, and an interruption leaves only the words that were.
+
+    Args:
+        sink: where the sound goes.
+        on_sentence: told of each sentence when it begins.
+        on_aside: told what was heard of words of the type ASIDE, which the context does not get, and whether they
+            were cut off.
+    """
+
+    def __init__(
+        self, sink: Sink, on_sentence: Callable[[str], None], on_aside: Callable[[str, bool], None], **kwargs: Any
+    ) -> None:
+        super().__init__(audio_params(), **kwargs)
+        self._sink = sink
+        self._on_sentence = on_sentence
+        self._on_aside = on_aside
+        self._asides: dict[str | None, str] = {}  # Pipecat's context of each, and its text
+        self._aside_words: list[str] = []
+        self._heard = Heard()
+        self._cut: set[object] = set()
+        self.first_audio: Callable[[], None] | None = None
+
+    async def start(self, frame: StartFrame) -> None:
+        """Begin to play."""
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Follow each sentence before it queues for playing; cut at an interruption."""
+        if isinstance(frame, InterruptionFrame):
+            await self._interrupt()
+        elif isinstance(frame, TTSTextFrame):
+            self._heard.complete(frame.segment_id)
+        elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
+            self._announce(frame)
+        elif isinstance(frame, TTSAudioRawFrame):
+            self._heard.made(len(frame.audio) / (2 * frame.num_channels * frame.sample_rate))
+        await super().process_frame(frame, direction)
+
+    async def _interrupt(self) -> None:
+        unplayed = self._sink.queued()
+        self._sink.clear()
+        self._heard.play(-unplayed)
+        self._cut_aside()
+        self._cut, words = self._heard.cut()
+        if words:
+            frame = HeardFrame(words, text_type=TextType.SENTENCE)
+            frame.will_be_spoken = True
+            await super().push_frame(frame)
+
+    def words_heard(self) -> str:
+        """What the caller has heard by now of the sentences that are under way, asides left out."""
+        return self._heard.words(unplayed=self._sink.queued())
+
+    def _announce(self, frame: AggregatedTextFrame) -> None:
+        aside = frame.text_type == ASIDE
+        self._heard.announce(frame.id, frame.text, aside=aside)
+        if aside:
+            self._asides[frame.context_id] = frame.text
+
+    def _cut_aside(self) -> None:
+        if self._asides:
+            words = (*self._aside_words, self._heard.words(aside=True))
+            self._asides, self._aside_words = {}, []
+            self._on_aside(" ".join(filter(None, words)), True)
+
+    def _end_aside(self, context_id: str | None) -> None:
+        if context_id in self._asides:
+            self._aside_words = []
+            self._on_aside(self._asides.pop(context_id), False)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Play one chunk."""
+        if self.first_audio is not None:
+            self.first_audio()
+            self.first_audio = None
+        await self._sink.write(frame.audio)
+        self._heard.play(len(frame.audio) / (2 * OUT_RATE))
+        return True
+
+    async def write_transport_frame(self, frame: Frame) -> None:
+        """Tell when a sentence begins to be played; hold its text back until it has been."""
+        if isinstance(frame, TTSTextFrame):
+            await self._sink.drain()
+            self._heard.finished(frame.segment_id)
+            if not frame.append_to_context:
+                self._aside_words.append(frame.text)
+        elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
+            self._on_sentence(frame.text)
+
+    async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        """Pass a frame on, but not the text of a sentence that was cut off."""
+        if isinstance(frame, TTSTextFrame) and frame.segment_id in self._cut:
+            return
+        if isinstance(frame, TTSStoppedFrame):
+            self._end_aside(frame.context_id)
+        await super().push_frame(frame, direction)

@@ -1,0 +1,170 @@
+"""How a call's pipeline is put together, on one screen; knows no room, no store and no caller."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
+from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
+from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams
+from pipecat.frames.frames import Frame, InputAudioRawFrame
+from pipecat.metrics.metrics import MetricsData
+from pipecat.observers.base_observer import BaseObserver
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
+from pipecat.processors.filters.function_filter import FunctionFilter
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.llm_service import LLMService
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
+from pipecat.turns.user_start import VADUserTurnStartStrategy
+from pipecat.turns.user_stop import (
+    BaseUserTurnStopStrategy,
+    SpeechTimeoutUserTurnStopStrategy,
+    TurnAnalyzerUserTurnStopStrategy,
+)
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from pipeline.local import lane
+from pipeline.settings import PipelineSettings
+from pipeline.talk.audio_ends import IN_RATE, OUT_RATE, Microphone, Speaker
+
+NO_TRANSCRIPT_SECONDS = 1.5  # after the turn's own timeout: how long words may still come before a turn counts as empty
+
+# Of Pipecat's volume from 0 to 1, below which a voice is not the caller's. Its own 0.6 is reached by a soft speaker
+# (-36 dBFS) 0.1 s later, and a barge-in waits for it; no sound without words passes either of them.
+MIN_VOLUME = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Analyzers:
+    """The listening models of one call: voice activity, and (unless silence alone decides) the end of a turn."""
+
+    vad: VADAnalyzer
+    turn: LocalSmartTurnAnalyzerV3 | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is made of, in the order in which sound and words go through it."""
+
+    microphone: Microphone
+    stt: STTService
+    ears: Sequence[FrameProcessor]
+    before_brain: FrameProcessor
+    llm: LLMService
+    voice: Sequence[FrameProcessor]
+    tts: TTSService
+    speaker: Speaker
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A pipeline that is ready to run: Pipecat's worker and the two ends of the context."""
+
+    worker: PipelineWorker
+    context: LLMContext
+    aggregators: LLMContextAggregatorPair
+
+
+class ThriftySmartTurn(LocalSmartTurnAnalyzerV3):
+    """Smart Turn that hands back the memory of a prediction: 30 MB of a call's own, else kept to its end."""
+
+    async def analyze_end_of_turn(self) -> tuple[EndOfTurnState, MetricsData | None]:
+        """Whether the turn is over, as Pipecat asks it at each pause."""
+        verdict = await super().analyze_end_of_turn()
+        asyncio.get_running_loop().run_in_executor(None, lane.give_back)
+        return verdict
+
+
+def make_analyzers(settings: PipelineSettings) -> Analyzers:
+    """Load the listening models and run each once; done before the fork, since a copy costs 26 MB.
+
+    One thread each, none of them started here: a thread would not survive the fork.
+    """
+    params = VADParams(start_secs=settings.vad_start, stop_secs=settings.vad_stop, min_volume=MIN_VOLUME)
+    vad = SileroVADAnalyzer(sample_rate=IN_RATE, params=params)
+    vad.set_sample_rate(IN_RATE)
+    vad.voice_confidence(bytes(2 * vad.num_frames_required()))
+    if settings.turn == "silence":
+        return Analyzers(vad, None)
+    return Analyzers(vad, ThriftySmartTurn(params=SmartTurnParams(stop_secs=settings.turn_timeout)))
+
+
+def build(
+    parts: Parts,
+    analyzers: Analyzers,
+    settings: PipelineSettings,
+    *,
+    messages: Sequence[Any],
+    tools: Any,
+    observers: Sequence[BaseObserver],
+) -> Built:
+    """Put the parts together.
+
+    Args:
+        parts: the processors of this call.
+        analyzers: the listening models, made before the fork.
+        settings: the turn's knobs.
+        messages: how the conversation begins: what was said before, if anything.
+        tools: Pipecat's schema of the agent's tools; None when it has none.
+        observers: who watches the frames.
+    """
+    context = LLMContext(list(messages), tools=tools) if tools is not None else LLMContext(list(messages))
+    aggregators = LLMContextAggregatorPair(
+        context,
+        user_params=LLMUserAggregatorParams(
+            vad_analyzer=analyzers.vad,
+            user_turn_strategies=UserTurnStrategies(
+                start=[VADUserTurnStartStrategy()], stop=[_turn_stop(analyzers, settings)]
+            ),
+            user_turn_stop_timeout=settings.turn_timeout + NO_TRANSCRIPT_SECONDS,
+        ),
+    )
+    pipeline = Pipeline(
+        [
+            parts.microphone,
+            parts.stt,
+            *parts.ears,
+            aggregators.user(),
+            end_of_sound(),
+            parts.before_brain,
+            parts.llm,
+            *parts.voice,
+            parts.tts,
+            parts.speaker,
+            aggregators.assistant(),
+        ]
+    )
+    worker = PipelineWorker(
+        pipeline,
+        params=PipelineParams(audio_in_sample_rate=IN_RATE, audio_out_sample_rate=OUT_RATE),
+        observers=list(observers),
+        idle_timeout_secs=None,
+        enable_rtvi=False,
+        enable_turn_tracking=False,
+        check_dangling_tasks=False,
+    )
+    return Built(worker, context, aggregators)
+
+
+def end_of_sound() -> FunctionFilter:
+    """Lets everything pass but the caller's sound: 31 frames a second that nothing after the ears has a use for."""
+
+    async def passes(frame: Frame) -> bool:
+        return not isinstance(frame, InputAudioRawFrame)
+
+    return FunctionFilter(passes, filter_system_frames=True, enable_direct_mode=True)
+
+
+def _turn_stop(analyzers: Analyzers, settings: PipelineSettings) -> BaseUserTurnStopStrategy:
+    if analyzers.turn is None:
+        return SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=settings.turn_silence)
+    return TurnAnalyzerUserTurnStopStrategy(turn_analyzer=analyzers.turn)

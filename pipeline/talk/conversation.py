@@ -1,0 +1,313 @@
+"""One conversation from greeting to goodbye: runs the pipeline and says what happens in it; knows no room or store."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    FunctionCallCancelFrame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    InterimTranscriptionFrame,
+    InterruptionFrame,
+    LLMMessagesAppendFrame,
+    LLMRunFrame,
+    TranscriptionFrame,
+    TTSSpeakFrame,
+    TTSTextFrame,
+)
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContextMessage
+from pipecat.processors.aggregators.llm_response_universal import (
+    AssistantTurnStoppedMessage,
+    LLMAssistantAggregator,
+    LLMUserAggregator,
+    UserTurnMessageAddedMessage,
+    UserTurnStoppedMessage,
+)
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.workers.runner import WorkerRunner
+
+from pipeline.agents.definition import ResolvedAgent
+from pipeline.agents.tools import Call, register_tools, tools_schema
+from pipeline.providers import make_llm, make_stt, make_tts
+from pipeline.resume.checkpoint import Checkpoint
+from pipeline.resume.journal import Journal
+from pipeline.resume.restore import Restored, settled
+from pipeline.settings import PipelineSettings
+from pipeline.talk.audio_ends import ASIDE, OUT_RATE, Microphone, Sink, Speaker
+from pipeline.talk.before_brain import BeforeBrain
+from pipeline.talk.build import Analyzers, Parts, build
+from pipeline.talk.turn_observer import Listener, TurnObserver
+
+REPEATED_SECONDS = 30.0  # two errors of a provider within this time are a failure, one alone is a hiccup
+APOLOGY_CHUNK = OUT_RATE * 2 // 25  # bytes of 40 ms
+APOLOGY_QUEUE_SECONDS = 6.0  # the longest an apology may take to be played
+
+
+# After these the checkpoint is another: what the caller says, and what the agent has said or done.
+CALLER_FRAMES = (TranscriptionFrame, LLMMessagesAppendFrame)
+AGENT_FRAMES = (
+    TTSTextFrame,
+    InterruptionFrame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    FunctionCallCancelFrame,
+)
+
+
+@dataclass
+class TypedFrame(LLMMessagesAppendFrame):
+    """Words that the caller typed: an agent's own processors may append messages as well, which are nobody's words."""
+
+    text: str = ""
+
+
+@dataclass(slots=True)
+class Failures:
+    """Decides when a provider's errors have become its failure; time in seconds comes with each error."""
+
+    last: float | None = None
+
+    def give_up(self, *, permanent: bool, now: float) -> bool:
+        """Whether the call must end: the error will recur, or is the second within REPEATED_SECONDS."""
+        repeated = self.last is not None and now - self.last < REPEATED_SECONDS
+        self.last = now
+        return permanent or repeated
+
+
+class Keep(Protocol):
+    """Keeps a checkpoint where the next agent finds it."""
+
+    async def __call__(self, checkpoint: Checkpoint, *, for_tool: bool) -> None:
+        """Keep it; returns when it is kept, or when waiting any longer would cost the caller too much."""
+
+
+class Conversation:
+    """A pipeline made for one agent and one caller.
+
+    Make it inside the call's event loop; `run` it until `stop`. The caller's sound goes in through `microphone`, typed
+    words through `answer`; the agent's sound comes out at the sink, and all that happens is told to the listener.
+
+    Args:
+        agent: who talks.
+        settings: the deployment's.
+        analyzers: the listening models.
+        sink: where the agent's sound goes.
+        listener: told what happens; `conversation_changed` when `checkpoint` has something new.
+        session_id: for the agent's tools.
+        restored: where another agent left off; then `resume` it instead of greeting.
+        keep: awaited with the checkpoint before the brain runs, and before a tool does that must not run twice; must
+            bound its own time, and not raise. Told whether it is for a tool.
+    """
+
+    def __init__(
+        self,
+        agent: ResolvedAgent,
+        settings: PipelineSettings,
+        analyzers: Analyzers,
+        *,
+        sink: Sink,
+        listener: Listener,
+        session_id: str,
+        restored: Restored | None = None,
+        keep: Keep | None = None,
+    ) -> None:
+        self._agent = agent
+        self._listener = listener
+        self._sink = sink
+        begins = restored or Restored()
+        self._leaving = begins.leaving
+        self._keep = keep
+        self._failures = Failures()
+        self._runner: WorkerRunner | None = None
+        self._started = asyncio.Event()
+        self.microphone = Microphone()
+        self.speaker = Speaker(sink, self._begins, self._said_aside)
+        call = Call(session_id=session_id, agent=agent.name, end=self._leave)
+        llm = make_llm(agent.llm, settings, prompt=agent.prompt)
+        self._journal = Journal(listener.conversation_changed, self._before_tool)
+        register_tools(llm, agent.tools, call, self._journal, timeout=settings.tool_timeout)
+        extra = agent.extra_processors(call)
+        parts = Parts(
+            microphone=self.microphone,
+            stt=make_stt(agent.stt, settings, language=agent.language),
+            ears=extra.ears,
+            before_brain=BeforeBrain(self._before_brain),
+            llm=llm,
+            voice=extra.voice,
+            tts=make_tts(agent.tts, settings, voice=agent.voice, language=agent.language),
+            speaker=self.speaker,
+        )
+        self._llm = llm
+        self._built = build(
+            parts,
+            analyzers,
+            settings,
+            messages=begins.messages,
+            tools=tools_schema(agent.tools),
+            observers=[TurnObserver(listener)],
+        )
+        self._watch()
+        self._watch_for_changes()
+
+    async def run(self) -> None:
+        """Run the pipeline until `stop` is called or it ends by itself."""
+        self._runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
+        await self._runner.add_workers(self._built.worker)
+        await self._runner.run()
+
+    async def started(self) -> None:
+        """Wait until the pipeline runs."""
+        await self._started.wait()
+
+    async def greet(self) -> None:
+        """Say the greeting; an agent that has none waits for the caller."""
+        if self._agent.greeting:
+            await self.say(self._agent.greeting)
+
+    async def resume(self, sentence: str, *, unanswered: bool) -> None:
+        """Go on where another agent was lost.
+
+        Args:
+            sentence: Said first, and no part of the conversation; nothing if it is empty.
+            unanswered: As in `Restored`: the brain answers what the conversation ends with.
+        """
+        if self._leaving and not unanswered:
+            self._listener.wants_to_end()  # the goodbye has been heard
+            return
+        if sentence:
+            await self._built.worker.queue_frame(TTSSpeakFrame(sentence, append_to_context=False, text_type=ASIDE))
+        if unanswered:
+            await self._built.worker.queue_frame(LLMRunFrame())
+        elif not self._built.context.messages:
+            await self.greet()
+
+    def checkpoint(self) -> Checkpoint:
+        """The conversation as it stands; takes less than a millisecond."""
+        # Copied, as Pipecat fills in a tool's result where the call was written down.
+        messages = tuple(dict(message) for message in self._built.context.messages if isinstance(message, Mapping))
+        self._journal.settle(settled(messages))
+        aggregators = self._built.aggregators
+        spoken = (aggregators.assistant().aggregation_string(), self.speaker.words_heard())
+        return Checkpoint(
+            messages=messages,
+            pending=aggregators.user().aggregation_string(),
+            speaking=" ".join(filter(None, spoken)),
+            journal=self._journal.open(),
+            leaving=self._leaving,
+        )
+
+    async def say(self, text: str) -> None:
+        """Speak these words; they become part of the conversation."""
+        await self._built.worker.queue_frame(TTSSpeakFrame(text))
+
+    async def answer(self, text: str) -> None:
+        """Take words that the caller typed: they interrupt the agent as spoken ones do, and are answered."""
+        self._listener.user_said(text)
+        message: LLMContextMessage = {"role": "user", "content": text}
+        await self._built.worker.queue_frames(
+            [InterruptionFrame(), TypedFrame(messages=[message], run_llm=True, text=text)]
+        )
+
+    async def hush(self) -> None:
+        """Fall silent: nobody is there to listen."""
+        await self._built.worker.queue_frame(InterruptionFrame())
+
+    async def apologise(self, pcm: bytes) -> None:
+        """Play a sentence that was made beforehand (16-bit mono PCM at OUT_RATE), whatever the providers do."""
+        await self._built.worker.queue_frame(InterruptionFrame())
+        async with asyncio.timeout(APOLOGY_QUEUE_SECONDS):
+            await play(self._sink, pcm)
+
+    async def stop(self) -> None:
+        """Stop the pipeline at once."""
+        if self._runner is not None:
+            await self._runner.cancel("the call is over")
+
+    async def _leave(self) -> None:
+        self._leaving = True
+
+    async def _before_tool(self) -> None:
+        if self._keep is not None:
+            await self._keep(self.checkpoint(), for_tool=True)
+
+    async def _before_brain(self) -> None:
+        if self._keep is not None:
+            await self._keep(self.checkpoint(), for_tool=False)
+
+    def _begins(self, sentence: str) -> None:
+        self._listener.agent_sentence(sentence)
+        self._listener.conversation_changed()
+
+    def _said_aside(self, words: str, cut_off: bool) -> None:
+        self._listener.agent_said(words, interrupted=cut_off)
+
+    def _watch(self) -> None:
+        aggregators, worker, listener = self._built.aggregators, self._built.worker, self._listener
+
+        async def user_turn(_: LLMUserAggregator, __: object, message: UserTurnStoppedMessage) -> None:
+            if message.content:
+                listener.user_said(message.content)
+
+        async def agent_turn(_: LLMAssistantAggregator, message: AssistantTurnStoppedMessage) -> None:
+            listener.agent_said(message.content, interrupted=message.interrupted)
+            listener.conversation_changed()
+            if self._leaving and message.content and not message.interrupted:
+                listener.wants_to_end()
+
+        async def started(_: PipelineWorker, __: object) -> None:
+            self._started.set()
+
+        async def failed(_: PipelineWorker, frame: ErrorFrame) -> None:
+            await self._on_error(frame)
+
+        aggregators.user().add_event_handler("on_user_turn_stopped", user_turn)
+        aggregators.assistant().add_event_handler("on_assistant_turn_stopped", agent_turn)
+        worker.add_event_handler("on_pipeline_started", started)
+        worker.add_event_handler("on_pipeline_error", failed)
+
+    def _watch_for_changes(self) -> None:
+        aggregators, listener = self._built.aggregators, self._listener
+
+        async def caller(_: FrameProcessor, frame: Frame) -> None:
+            if isinstance(frame, LLMMessagesAppendFrame):
+                self._journal.caller_spoke()
+            if isinstance(frame, CALLER_FRAMES):
+                listener.conversation_changed()
+            if isinstance(frame, TranscriptionFrame | TypedFrame | InterimTranscriptionFrame):
+                listener.user_words(frame.text, final=not isinstance(frame, InterimTranscriptionFrame))
+
+        async def agent(_: FrameProcessor, frame: Frame) -> None:
+            if isinstance(frame, AGENT_FRAMES):
+                listener.conversation_changed()
+
+        async def spoke(_: LLMUserAggregator, __: UserTurnMessageAddedMessage) -> None:
+            self._journal.caller_spoke()
+            listener.conversation_changed()
+
+        aggregators.user().add_event_handler("on_after_process_frame", caller)
+        aggregators.user().add_event_handler("on_user_turn_message_added", spoke)
+        aggregators.assistant().add_event_handler("on_after_process_frame", agent)
+
+    async def _on_error(self, frame: ErrorFrame) -> None:
+        source = frame.processor
+        permanent = frame.fatal or (source is not None and not source.is_usable)
+        name = type(source).__name__ if source is not None else "pipeline"
+        if self._failures.give_up(permanent=permanent, now=time.monotonic()):
+            self._listener.provider_failed(name, permanent=permanent)
+        elif source is self._llm:
+            await self._built.worker.queue_frame(LLMRunFrame())
+
+
+async def play(sink: Sink, pcm: bytes) -> None:
+    """Play a sentence that was made beforehand (16-bit mono PCM at OUT_RATE); returns when it has been heard."""
+    for start in range(0, len(pcm), APOLOGY_CHUNK):
+        await sink.write(pcm[start : start + APOLOGY_CHUNK])
+    await sink.drain()

@@ -1,0 +1,76 @@
+"""Tells a `Listener` who is speaking, from the frames that pass; knows no room and decides nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+)
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.processors.frame_processor import FrameDirection
+
+from pipeline.talk.turns import TurnClock
+
+
+class Listener(Protocol):
+    """Who wants to know how a conversation goes. Called in order, from the call's own loop; must not block."""
+
+    def agent_state(self, state: str) -> None:
+        """The agent is now listening, thinking or speaking: LiveKit's names."""
+
+    def user_words(self, text: str, *, final: bool) -> None:
+        """The caller's words as they are understood; a final text replaces those before it."""
+
+    def user_said(self, text: str) -> None:
+        """A whole turn of the caller."""
+
+    def agent_sentence(self, text: str) -> None:
+        """The agent begins to say this sentence."""
+
+    def agent_said(self, text: str, *, interrupted: bool) -> None:
+        """A whole turn of the agent: what of it was heard; nothing, if it was interrupted at once."""
+
+    def turn_taken(self, *, gap: float | None, barge_ins: int) -> None:
+        """The agent began to speak, `gap` seconds after the caller's turn ended (None: unasked)."""
+
+    def provider_failed(self, provider: str, *, permanent: bool) -> None:
+        """A speech or brain service reported an error."""
+
+    def conversation_changed(self) -> None:
+        """There is something new in the conversation's checkpoint."""
+
+    def wants_to_end(self) -> None:
+        """The agent has said goodbye and been heard: the call may end."""
+
+
+class TurnObserver(BaseObserver):
+    """Watches the first appearance of each frame; a broadcast frame's two copies count once, going downstream."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(observe_every_push=False)
+        self._listener = listener
+        self._clock = TurnClock()
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """Translate one frame."""
+        if data.direction is not FrameDirection.DOWNSTREAM:
+            return
+        frame = data.frame
+        if isinstance(frame, UserStartedSpeakingFrame):
+            self._clock.user_started()
+            self._listener.agent_state("listening")
+        elif isinstance(frame, UserStoppedSpeakingFrame):
+            self._clock.user_stopped(time.monotonic())
+            self._listener.agent_state("thinking")
+        elif isinstance(frame, BotStartedSpeakingFrame):
+            gap = self._clock.agent_started(time.monotonic())
+            self._listener.agent_state("speaking")
+            self._listener.turn_taken(gap=gap, barge_ins=self._clock.barge_ins)
+        elif isinstance(frame, BotStoppedSpeakingFrame):
+            self._clock.agent_stopped()
+            self._listener.agent_state("listening")

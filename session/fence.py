@@ -1,0 +1,83 @@
+"""What a dispatch carries to its agent: which session and which attempt; knows no LiveKit."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+
+from session.errors import BadMetadata
+from session.record import READABLE, VERSION, Session
+
+MAX_METADATA_BYTES = 4096  # ours is under 100; more is not ours
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The right of one agent to claim one attempt of one session; the record has the last word."""
+
+    session_id: str
+    attempt: int
+
+    def to_json(self) -> str:
+        """The job metadata."""
+        return json.dumps({"v": VERSION, "session": self.session_id, "attempt": self.attempt})
+
+
+def read_ticket(metadata: str) -> Ticket | None:
+    """The ticket in a job's metadata; None where there is none: a room that somebody else made.
+
+    Raises:
+        BadMetadata: it is there but not readable.
+    """
+    if not metadata.strip():
+        return None
+    if len(metadata.encode(errors="replace")) > MAX_METADATA_BYTES:
+        raise BadMetadata("the job's metadata is too long to be ours")
+    try:
+        data = json.loads(metadata)
+    except (ValueError, RecursionError) as error:
+        raise BadMetadata("the job's metadata is not JSON") from error
+    if not isinstance(data, dict):
+        raise BadMetadata
+    if "session" not in data:
+        return None
+    session_id, attempt, version = data["session"], data.get("attempt"), data.get("v")
+    if not isinstance(session_id, str) or type(attempt) is not int or attempt < 1:
+        raise BadMetadata
+    if type(version) is not int or version not in READABLE:
+        raise BadMetadata
+    return Ticket(session_id, attempt)
+
+
+def check_room(session: Session, room: str) -> None:
+    """Hold a ticket's session against the room that its job is for. Raises BadMetadata: it is another one."""
+    if session.room != room:
+        raise BadMetadata("the ticket is for another room")
+
+
+def requested_agent(metadata: str) -> str | None:
+    """The agent that a foreign room's dispatch asks for: the field `agent` of its JSON metadata, if any."""
+    try:
+        data = json.loads(metadata)
+    except (ValueError, RecursionError):
+        return None
+    agent = data.get("agent") if isinstance(data, dict) else None
+    return agent if isinstance(agent, str) else None
+
+
+def agent_identity(session_id: str, attempt: int) -> str:
+    """The agent's identity in the room: one per attempt, so that removing a ghost cannot hit its successor."""
+    return f"agent-{session_id}-{attempt}"
+
+
+def caller_identity(session_id: str) -> str:
+    """The caller's identity in the room: one per session, so that a second join takes the call over."""
+    return f"caller-{session_id}"
+
+
+def adopted_session_id(secret: str, room_sid: str) -> str:
+    """The id of the session of a foreign room: the same for every agent sent there, unguessable without `secret`."""
+    digest = hmac.new(secret.encode(), f"greenroom-adopt:{room_sid}".encode(), hashlib.sha256)
+    return f"session_{digest.hexdigest()[:32]}"

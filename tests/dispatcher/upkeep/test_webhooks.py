@@ -1,0 +1,326 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from dispatcher.livekit.port import Hint, HintKind, OpenRoom, Participant
+from dispatcher.observe.metrics import Metrics
+from dispatcher.upkeep.webhooks import REMEMBER_SECONDS, Hints, is_caller, is_ghost, room_gone, session_of, with_caller
+from session.fence import adopted_session_id, agent_identity, caller_identity
+from session.record import FINAL, STEP_SECONDS, Caller, EndReason, Session, State, Step
+from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.session.making import NOON, a_session, a_session_in, admit
+from tests.session.memory_store import MemoryStore
+
+SECRET = "0123456789abcdef0123456789abcdef"
+CALLER = Participant(caller_identity("session_a"))
+AGENT = Participant(agent_identity("session_a", 1), agent=True)
+ROOM = OpenRoom("session_a", "RM_a")
+
+
+@dataclass
+class House:
+    """One store, one LiveKit, and the hints between them."""
+
+    clock: Clock
+    store: MemoryStore
+    rooms: FakeRooms
+    registry: CollectorRegistry
+    hints: Hints
+    count: int = 0
+
+    async def hear(self, kind: HintKind | None, who: Participant | None = None, **changes: Any) -> None:
+        self.count += 1
+        facts = {"id": f"EV_{self.count}", "kind": kind, "room": ROOM, "participant": who}
+        await self.hints.apply(Hint(**{**facts, **changes}))
+
+    async def session(self) -> Session:
+        return await self.store.get("session_a")
+
+    def ends(self, reason: str) -> float | None:
+        return self.registry.get_sample_value("greenroom_sessions_ended_total", {"reason": reason})
+
+    async def events(self) -> list[Mapping[str, Any]]:
+        lines = await self.store.logs("session_a", limit=100)
+        return [{name: value for name, value in line.items() if name not in ("at", "level")} for line in lines]
+
+
+@pytest.fixture
+def house() -> House:
+    clock, rooms, registry = Clock(NOON), FakeRooms(), CollectorRegistry()
+    store = MemoryStore(clock)
+    return House(clock, store, rooms, registry, Hints(store, rooms, Metrics(registry), SECRET))
+
+
+@pytest.mark.anyio
+async def test_a_caller_who_joins_is_there(house: House) -> None:
+    await admit(house.store, a_session_in(State.READY))
+    house.clock.seconds = NOON + 3
+    await house.hear(HintKind.JOINED, CALLER)
+    session = await house.session()
+    assert (session.caller, session.caller_since, session.last_active) == (Caller.PRESENT, NOON + 3, NOON + 3)
+    assert await house.events() == [{"event": "caller", "caller": "present"}]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("session", "told"),
+    [
+        (a_session_in(State.RECOVERING, recoveries=1), ["recovering"]),
+        (a_session_in(State.READY, recoveries=1), ["ready"]),
+        (a_session_in(State.READY), []),
+    ],
+    ids=["during a recovery", "after one", "where none was"],
+)
+async def test_a_page_that_joins_anew_is_told_how_its_session_stands(
+    house: House, session: Session, told: list[str]
+) -> None:
+    await admit(house.store, session)
+    await house.hear(HintKind.JOINED, CALLER)
+    assert [state for _, _, state in house.rooms.told] == told
+
+
+@pytest.mark.anyio
+async def test_a_page_that_cannot_be_told_is_there_all_the_same(house: House) -> None:
+    await admit(house.store, a_session_in(State.READY, recoveries=1))
+    house.rooms.away = True
+    await house.hear(HintKind.JOINED, CALLER)
+    assert (await house.session()).caller is Caller.PRESENT
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "who",
+    [
+        pytest.param(AGENT, id="the agent"),
+        pytest.param(Participant(caller_identity("session_b")), id="another session's caller"),
+        pytest.param(None, id="nobody"),
+    ],
+)
+async def test_nobody_else_is_taken_for_the_caller(house: House, who: Participant | None) -> None:
+    before = await admit(house.store, a_session_in(State.READY))
+    house.rooms.people["session_a"] = [AGENT]
+    await house.hear(HintKind.JOINED, who)
+    await house.hear(HintKind.LEFT, who)
+    assert await house.session() == before
+
+
+@pytest.mark.anyio
+async def test_a_caller_who_leaves_is_away(house: House) -> None:
+    await admit(house.store, a_session_in(State.READY, caller=Caller.PRESENT, caller_since=NOON))
+    house.clock.seconds = NOON + 3
+    await house.hear(HintKind.LEFT, CALLER)
+    session = await house.session()
+    assert (session.caller, session.caller_since) == (Caller.AWAY, NOON + 3)
+
+
+@pytest.mark.anyio
+async def test_a_caller_whom_the_server_still_sees_has_not_left(house: House) -> None:
+    before = await admit(house.store, a_session_in(State.READY, caller=Caller.PRESENT))
+    house.rooms.people["session_a"] = [AGENT, CALLER]
+    await house.hear(HintKind.LEFT, CALLER)
+    assert await house.session() == before
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("replaced", "caller"),
+    [
+        pytest.param(False, Caller.AWAY, id="a hang-up is believed"),
+        pytest.param(True, Caller.PRESENT, id="a caller who took his own call over is still there"),
+    ],
+)
+async def test_while_livekit_is_away_the_webhook_is_all_there_is(house: House, replaced: bool, caller: Caller) -> None:
+    await admit(house.store, a_session_in(State.READY, caller=Caller.PRESENT))
+    house.rooms.away = True
+    await house.hear(HintKind.LEFT, CALLER, replaced=replaced)
+    assert (await house.session()).caller is caller
+
+
+@pytest.mark.anyio
+async def test_an_agent_that_leaves_without_an_end_is_lost(house: House) -> None:
+    await admit(house.store, a_session_in(State.READY, caller=Caller.PRESENT))
+    house.rooms.people["session_a"] = [CALLER]
+    house.clock.seconds = NOON + 3
+    await house.hear(HintKind.LEFT, AGENT)
+    session = await house.session()
+    assert (session.state, session.job, session.deadline) == (State.RECOVERING, None, NOON + 3)
+    assert await house.events() == [{"event": "agent_left", "attempt": 1}]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("session", "away"),
+    [
+        pytest.param(a_session_in(State.READY, attempt=2), False, id="of an earlier attempt"),
+        pytest.param(a_session_in(State.STARTING), False, id="before it was ready: its deadline tells"),
+        pytest.param(a_session_in(State.RECOVERING, job=None), False, id="that is lost already"),
+        pytest.param(a_session_in(State.ENDED), False, id="after the end"),
+        pytest.param(a_session_in(State.READY), True, id="while LiveKit cannot be asked"),
+    ],
+)
+async def test_an_agents_leaving_means_nothing_where_it_is(house: House, session: Session, away: bool) -> None:
+    before = await admit(house.store, session)
+    house.rooms.away = away
+    await house.hear(HintKind.LEFT, AGENT)
+    assert await house.session() == before
+
+
+@pytest.mark.anyio
+async def test_from_its_callers_coming_on_an_agent_is_due_for_a_reserved_session(house: House) -> None:
+    await admit(house.store, a_session_in(State.RESERVED))
+    house.clock.seconds = NOON + 90
+    await house.hear(HintKind.JOINED, CALLER)
+    session = await house.session()
+    assert session.progress_at == NOON + 90
+    assert session.deadline == NOON + 90 + STEP_SECONDS[Step.DISPATCHED]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("state", [State.QUEUED, State.STARTING, State.RECOVERING])
+async def test_the_callers_coming_moves_no_other_deadline(house: House, state: State) -> None:
+    await admit(house.store, a_session_in(state, deadline=NOON + 7))
+    house.clock.seconds = NOON + 3
+    await house.hear(HintKind.JOINED, CALLER)
+    session = await house.session()
+    assert (session.caller, session.deadline) == (Caller.PRESENT, NOON + 7)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("caller", "reason"),
+    [
+        pytest.param(Caller.ABSENT, EndReason.NOT_JOINED, id="to which nobody came"),
+        pytest.param(Caller.PRESENT, EndReason.CALLER_LEFT, id="in which the caller was"),
+        pytest.param(Caller.AWAY, EndReason.CALLER_LEFT, id="that the caller had left"),
+    ],
+)
+async def test_a_room_that_is_gone_ends_its_session(house: House, caller: Caller, reason: EndReason) -> None:
+    await admit(house.store, a_session_in(State.READY, caller=caller))
+    house.clock.seconds = NOON + 3
+    await house.hear(HintKind.ROOM_FINISHED)
+    session = await house.session()
+    assert (session.state, session.end_reason, session.ended_at) == (State.ENDED, reason, NOON + 3)
+    assert house.ends(reason) == 1
+    assert await house.events() == [{"event": "ended", "reason": reason, "by": "room_finished"}]
+
+
+@pytest.mark.anyio
+async def test_a_room_that_is_gone_after_its_session_ended_is_not_counted_again(house: House) -> None:
+    await admit(house.store, a_session_in(State.READY))
+    await house.hear(HintKind.ROOM_FINISHED)
+    before = await house.session()
+    await house.hear(HintKind.ROOM_FINISHED)
+    assert await house.session() == before
+    assert house.ends("not_joined") == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("who", [CALLER, AGENT], ids=["its caller", "an agent"])
+async def test_who_joins_a_session_that_is_over_is_sent_out(house: House, who: Participant) -> None:
+    await admit(house.store, a_session_in(State.READY))
+    await house.hear(HintKind.ROOM_FINISHED)
+    await house.hear(HintKind.JOINED, who)
+    assert house.rooms.deleted == ["session_a"]
+
+
+@pytest.mark.anyio
+async def test_a_join_after_the_end_while_livekit_is_away_is_left_to_the_sweep(house: House) -> None:
+    await admit(house.store, a_session_in(State.READY))
+    await house.hear(HintKind.ROOM_FINISHED)
+    house.rooms.away = True
+    await house.hear(HintKind.JOINED, CALLER)
+    assert (await house.session()).state is State.ENDED
+
+
+@pytest.mark.anyio
+async def test_a_hint_that_comes_twice_counts_once(house: House) -> None:
+    await admit(house.store, a_session_in(State.READY))
+    await house.hear(HintKind.JOINED, CALLER, id="EV_same")
+    await house.hear(HintKind.LEFT, CALLER)
+    await house.hear(HintKind.JOINED, CALLER, id="EV_same")
+    assert (await house.session()).caller is Caller.AWAY
+    house.clock.seconds += REMEMBER_SECONDS
+    await house.hear(HintKind.JOINED, CALLER, id="EV_same")
+    assert (await house.session()).caller is Caller.PRESENT
+
+
+@pytest.mark.anyio
+async def test_hints_without_an_id_are_all_heard(house: House) -> None:
+    await admit(house.store, a_session_in(State.READY))
+    await house.hear(HintKind.JOINED, CALLER, id="")
+    await house.hear(HintKind.LEFT, CALLER, id="")
+    assert (await house.session()).caller is Caller.AWAY
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("kind", "room"),
+    [
+        pytest.param(None, ROOM, id="a webhook that means nothing here"),
+        pytest.param(HintKind.ROOM_FINISHED, OpenRoom("meeting", "RM_x"), id="a room that is none of ours"),
+        pytest.param(HintKind.ROOM_FINISHED, OpenRoom("session_gone", "RM_x"), id="a session that nobody knows"),
+    ],
+)
+async def test_some_hints_change_nothing(house: House, kind: HintKind | None, room: OpenRoom) -> None:
+    before = await admit(house.store, a_session_in(State.READY))
+    await house.hear(kind, CALLER, room=room)
+    assert await house.session() == before
+    assert house.rooms.calls == []
+
+
+@pytest.mark.anyio
+async def test_an_adopted_room_is_known_by_its_sid(house: House) -> None:
+    room = OpenRoom("support-call", "RM_support")
+    adopted = replace(a_session(adopted_session_id(SECRET, room.sid), adopted=True), room=room.name)
+    await admit(house.store, adopted)
+    assert await session_of(house.store, SECRET, room) == adopted
+    assert await session_of(house.store, SECRET, OpenRoom("support-call", "RM_other")) is None
+    assert await session_of(house.store, "another secret", room) is None
+
+
+@pytest.mark.parametrize(
+    ("adopted", "who", "expected"),
+    [
+        pytest.param(False, CALLER, True, id="who has the caller's identity is the caller"),
+        pytest.param(False, Participant("somebody"), False, id="who has another name is not"),
+        pytest.param(True, Participant("somebody"), True, id="in a foreign room any person is the caller"),
+        pytest.param(True, AGENT, False, id="but no agent"),
+    ],
+)
+def test_who_the_caller_is(adopted: bool, who: Participant, expected: bool) -> None:
+    assert is_caller(a_session(adopted=adopted), who) is expected
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        pytest.param(agent_identity("session_a", 1), True, id="the agent of an earlier attempt is"),
+        pytest.param(agent_identity("session_a", 2), False, id="the agent is not"),
+        pytest.param(agent_identity("session_a", 3), False, id="nor is its successor, of whom we do not know yet"),
+        pytest.param(agent_identity("session_b", 1), False, id="nor another session's agent"),
+        pytest.param(caller_identity("session_a"), False, id="nor the caller"),
+    ],
+)
+def test_who_a_ghost_is(identity: str, expected: bool) -> None:
+    assert is_ghost(a_session(attempt=2), Participant(identity)) is expected
+
+
+@pytest.mark.parametrize(
+    ("session", "caller"),
+    [
+        pytest.param(a_session(caller=Caller.PRESENT), Caller.PRESENT, id="who is there joins"),
+        pytest.param(a_session(caller=Caller.AWAY), Caller.AWAY, id="who is away leaves"),
+        pytest.param(a_session(), Caller.AWAY, id="who never came leaves"),
+        *(pytest.param(a_session_in(state), Caller.PRESENT, id=f"it is {state}") for state in sorted(FINAL)),
+    ],
+)
+def test_nothing_is_written_where_nothing_changes(session: Session, caller: Caller) -> None:
+    assert with_caller(session, caller, NOON + 1) is session
+
+
+def test_a_session_that_is_over_stays_as_it_is_when_its_room_goes() -> None:
+    session = a_session_in(State.ERROR)
+    assert room_gone(session, NOON + 1) is session

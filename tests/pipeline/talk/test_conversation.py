@@ -1,0 +1,183 @@
+"""A whole conversation with the local brain and voice, its ears left out: what is said, heard, cut off and ended."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pipecat.frames.frames import InterimTranscriptionFrame, LLMMessagesAppendFrame, TranscriptionFrame
+
+from pipeline.agents.definition import Agent
+from pipeline.settings import PipelineSettings
+from pipeline.talk.audio_ends import OUT_RATE
+from pipeline.talk.build import Analyzers
+from pipeline.talk.conversation import APOLOGY_CHUNK, REPEATED_SECONDS, Conversation, Failures
+from tests.pipeline.providers.openai_server import text_answer
+from tests.pipeline.stage import FakeSink, Notes, until
+from tests.pipeline.talks import GREETING, asking, talking, warm
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("errors", "gives_up"),
+    [
+        ([(False, 0.0)], [False]),
+        ([(True, 0.0)], [True]),
+        ([(False, 0.0), (False, 1.0)], [False, True]),
+        ([(False, 0.0), (True, 1000.0)], [False, True]),
+        ([(False, 0.0), (False, REPEATED_SECONDS - 0.1)], [False, True]),
+        ([(False, 0.0), (False, REPEATED_SECONDS)], [False, False]),
+        ([(False, 0.0), (False, 40.0), (False, 60.0)], [False, False, True]),
+        ([(False, 1000.0)], [False]),  # the clock's own zero is not an error
+    ],
+)
+def test_when_a_providers_errors_are_its_failure(errors: list[tuple[bool, float]], gives_up: list[bool]) -> None:
+    failures = Failures()
+    assert [failures.give_up(permanent=permanent, now=now) for permanent, now in errors] == gives_up
+
+
+@pytest.fixture(scope="module")
+def analyzers() -> Analyzers:
+    return warm()
+
+
+async def test_the_greeting_is_spoken_and_told(analyzers: Analyzers) -> None:
+    async with talking(analyzers) as talk:
+        await talk.conversation.greet()
+        await until(lambda: talk.notes.agent and len(talk.notes.states) == 2, "the greeting is told", seconds=20)
+        assert talk.notes.agent == [(GREETING, False)]
+        assert talk.notes.sentences == [GREETING]
+        assert talk.notes.states == ["speaking", "listening"]
+        assert 0.3 < talk.sink.seconds < 3
+        assert any(any(chunk) for chunk in talk.sink.chunks), "it is silent"
+
+
+async def test_typed_words_are_told_and_answered(analyzers: Analyzers) -> None:
+    async with talking(analyzers) as talk:
+        await talk.conversation.answer("My name is Ada.")
+        await until(lambda: talk.notes.agent, "the answer is told", seconds=20)
+        assert talk.notes.words == [("My name is Ada.", True)]
+        assert talk.notes.user == ["My name is Ada."]
+        assert "Ada" in talk.said
+
+
+async def test_spoken_words_are_told_as_they_come(analyzers: Analyzers) -> None:
+    async with talking(analyzers) as talk:
+        ears = talk.conversation._built.aggregators.user()
+        await ears.queue_frame(InterimTranscriptionFrame("my na", "caller", "now"))
+        await ears.queue_frame(TranscriptionFrame("My name is Ada.", "caller", "now"))
+        await until(lambda: len(talk.notes.words) == 2, "both are told")
+        assert talk.notes.words == [("my na", False), ("My name is Ada.", True)]
+
+
+async def test_messages_that_an_agents_own_processors_append_are_nobodys_words(analyzers: Analyzers) -> None:
+    async with talking(analyzers) as talk:
+        ears = talk.conversation._built.aggregators.user()
+        await ears.queue_frame(LLMMessagesAppendFrame([{"role": "developer", "content": "Be brief."}], run_llm=False))
+        await until(lambda: talk.notes.changes, "it is a change")
+        await ears.queue_frame(TranscriptionFrame("My name is Ada.", "caller", "now"))
+        await until(lambda: talk.notes.words, "the words are told")
+        assert talk.notes.words == [("My name is Ada.", True)]
+
+
+@pytest.mark.parametrize("typed", [False, True])
+async def test_final_words_are_in_the_checkpoint_when_they_are_told(
+    analyzers: Analyzers, monkeypatch: pytest.MonkeyPatch, typed: bool
+) -> None:
+    async with talking(analyzers) as talk:
+        kept = list[str]()
+        monkeypatch.setattr(
+            talk.notes, "user_words", lambda _, *, final: kept.append(talk.conversation.checkpoint().to_json())
+        )
+        if typed:
+            await talk.conversation.answer("My name is Ada.")
+        else:
+            ears = talk.conversation._built.aggregators.user()
+            await ears.queue_frame(TranscriptionFrame("My name is Ada.", "caller", "now"))
+        await until(lambda: kept, "they are told")
+        assert "My name is Ada." in kept[0]
+
+
+async def test_what_was_said_stays_in_the_conversation(analyzers: Analyzers) -> None:
+    async with talking(analyzers) as talk:
+        await talk.conversation.answer("My name is Ada.")
+        await until(lambda: len(talk.notes.agent) == 1, "the first answer", seconds=20)
+        await talk.conversation.answer("What is my name?")
+        await until(lambda: len(talk.notes.agent) == 2, "the second answer", seconds=20)
+        assert "Ada" in talk.notes.agent[1][0]
+
+
+async def test_a_hush_leaves_what_was_heard_of_the_sentence(analyzers: Analyzers) -> None:
+    text = "One two three four five six seven eight nine ten."
+    async with talking(analyzers, plays=False) as talk:
+        await talk.conversation.say(text)
+        await until(lambda: talk.sink.draining, "the sentence is written", seconds=20)
+        talk.sink.unplayed = talk.sink.seconds / 2
+        await talk.conversation.hush()
+        await until(lambda: talk.notes.agent, "what was heard is told")
+        ((heard, interrupted),) = talk.notes.agent
+        assert interrupted
+        assert re.match(r"One two three four \w+", heard)
+        assert text.startswith(heard)
+        assert "nine" not in heard
+
+
+async def test_typed_words_interrupt_the_agent(analyzers: Analyzers) -> None:
+    async with talking(analyzers, plays=False) as talk:
+        await talk.conversation.say("One two three four five six seven eight nine ten.")
+        await until(lambda: talk.sink.draining, "the sentence is written", seconds=20)
+        talk.sink.unplayed = talk.sink.seconds
+        talk.sink.instant = True
+        await talk.conversation.answer("My name is Ada.")
+        await until(lambda: "Ada" in talk.said, "the answer is told", seconds=20)
+        assert talk.sink.clears >= 1
+        assert "ten" not in talk.said
+
+
+async def test_a_goodbye_ends_the_call_once_it_has_been_heard(analyzers: Analyzers) -> None:
+    async with talking(analyzers, plays=False) as talk:
+        await talk.conversation.answer("Goodbye!")
+        await until(lambda: talk.sink.draining, "the goodbye is written", seconds=20)
+        assert talk.notes.goodbyes == 0
+        talk.sink.instant = True
+        talk.sink.finish()
+        await until(lambda: talk.notes.goodbyes, "the agent wants to end", seconds=20)
+
+
+async def test_an_apology_is_played_whole_whatever_the_providers_do(analyzers: Analyzers) -> None:
+    pcm = b"\7\0" * OUT_RATE
+    async with talking(analyzers) as talk:
+        await talk.conversation.apologise(pcm)
+        assert b"".join(talk.sink.chunks) == pcm
+        assert max(map(len, talk.sink.chunks)) == APOLOGY_CHUNK
+        assert talk.sink.draining == 1
+
+
+async def test_a_brain_that_refuses_for_good_is_a_failure(analyzers: Analyzers) -> None:
+    async with asking(analyzers, 401) as talk:
+        await talk.conversation.answer("Are you there?")
+        await until(lambda: talk.notes.failures, "the failure is told", seconds=20)
+        assert [permanent for _, permanent in talk.notes.failures] == [True]
+
+
+async def test_a_brain_that_stumbles_once_is_asked_again(analyzers: Analyzers) -> None:
+    async with asking(analyzers, 500, 500, text_answer("Here", " I am.")) as talk:
+        await talk.conversation.answer("Are you there?")
+        await until(lambda: "Here I am." in talk.said, "the answer is told", seconds=20)
+        assert talk.notes.failures == []
+
+
+async def test_a_brain_that_stumbles_again_is_a_failure(analyzers: Analyzers) -> None:
+    async with asking(analyzers, 500) as talk:
+        await talk.conversation.answer("Are you there?")
+        await until(lambda: talk.notes.failures, "the failure is told", seconds=20)
+        assert [permanent for _, permanent in talk.notes.failures] == [False]
+
+
+async def test_a_conversation_that_never_ran_can_be_stopped(analyzers: Analyzers) -> None:
+    settings = PipelineSettings(turn="silence")
+    agent = Agent(name="a", prompt="Be kind.", greeting=GREETING).resolve(settings)
+    conversation = Conversation(agent, settings, analyzers, sink=FakeSink(), listener=Notes(), session_id="session_a")
+    await conversation.stop()
+    assert not conversation._started.is_set()

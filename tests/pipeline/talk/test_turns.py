@@ -1,0 +1,55 @@
+"""Gaps are measured from the end of the caller's turn to the agent's first sound; barge-ins are counted."""
+
+import pytest
+
+from pipeline.talk.turns import TurnClock
+
+
+def test_an_answer_has_a_gap() -> None:
+    clock = TurnClock()
+    clock.user_started()
+    clock.user_stopped(10.0)
+    assert clock.agent_started(10.8) == pytest.approx(0.8)
+    assert clock.gaps == [pytest.approx(0.8)]
+
+
+def test_a_greeting_answers_nobody() -> None:
+    clock = TurnClock()
+    assert clock.agent_started(1.0) is None
+    assert clock.gaps == []
+
+
+def test_a_second_sentence_is_not_a_second_answer() -> None:
+    clock = TurnClock()
+    clock.user_stopped(10.0)
+    clock.agent_started(10.8)
+    clock.agent_stopped()
+    assert clock.agent_started(12.0) is None
+    assert len(clock.gaps) == 1
+
+
+def test_a_caller_who_goes_on_is_answered_from_the_last_stop() -> None:
+    clock = TurnClock()
+    clock.user_started()
+    clock.user_stopped(10.0)
+    clock.user_started()
+    assert clock.agent_started(10.2) is None
+    clock.agent_stopped()
+    clock.user_stopped(11.0)
+    assert clock.agent_started(11.5) == pytest.approx(0.5)
+
+
+def test_speaking_over_the_agent_is_a_barge_in() -> None:
+    clock = TurnClock()
+    clock.agent_started(1.0)
+    clock.user_started()
+    assert clock.barge_ins == 1
+
+
+def test_speaking_into_its_silence_is_none() -> None:
+    clock = TurnClock()
+    clock.user_started()
+    clock.agent_started(1.0)
+    clock.agent_stopped()
+    clock.user_started()
+    assert clock.barge_ins == 0

@@ -1,0 +1,63 @@
+"""Is the caller there, and for how long has it been away: pure rules; knows no room, its time comes with each event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from session.record import Caller, EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the agent waits, in seconds: for a first join, after a drop, after a hang-up, and for the whole call."""
+
+    join: float
+    dropped: float
+    hung_up: float
+    whole: float | None = None
+
+
+@dataclass(slots=True)
+class Presence:
+    """The one caller of a session, told apart by the sid of each of its joins; times in seconds of one clock."""
+
+    patience: Patience
+    started: float
+    caller: Caller = Caller.ABSENT
+    sid: str | None = None
+    _deadline: float | None = None
+
+    def __post_init__(self) -> None:
+        self._deadline = self.started + self.patience.join
+
+    def expect_back(self) -> None:
+        """The caller was there before this agent: if it is gone, it left, and may come back."""
+        self.caller = Caller.AWAY
+        self._deadline = self.started + self.patience.dropped
+
+    def joined(self, sid: str) -> None:
+        """The caller is in the room, under this sid; a second join replaces the first."""
+        self.caller, self.sid, self._deadline = Caller.PRESENT, sid, None
+
+    def left(self, sid: str, at: float, *, by_itself: bool) -> bool:
+        """This sid is gone; gives whether that means the caller is away (not if a newer join stands)."""
+        if self.caller is not Caller.PRESENT or sid != self.sid:
+            return False
+        self.caller = Caller.AWAY
+        self._deadline = at + (self.patience.hung_up if by_itself else self.patience.dropped)
+        return True
+
+    @property
+    def deadline(self) -> float | None:
+        """When patience ends, if nothing happens before."""
+        whole = None if self.patience.whole is None else self.started + self.patience.whole
+        moments = [moment for moment in (self._deadline, whole) if moment is not None]
+        return min(moments) if moments else None
+
+    def verdict(self, now: float) -> EndReason | None:
+        """Why the call is over at `now`; None while it is not."""
+        if self.patience.whole is not None and now >= self.started + self.patience.whole:
+            return EndReason.MAX_DURATION
+        if self._deadline is None or now < self._deadline:
+            return None
+        return EndReason.CALLER_LEFT if self.caller is Caller.AWAY else EndReason.NOT_JOINED

@@ -1,0 +1,194 @@
+"""Who is in the room: finds the one caller, hears it and nobody else; knows no store and no pipeline but its ears."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Protocol
+
+from livekit import rtc
+from livekit.agents.types import TOPIC_CHAT
+from livekit.protocol.models import AudioTrackFeature
+
+from pipeline.talk.audio_ends import IN_RATE
+from session.fence import caller_identity
+from session.record import EndReason, Session
+from worker.call.audio import CallerTrack
+from worker.call.pre_connect import TOPIC, WAIT_SECONDS, decode
+
+logger = logging.getLogger(__name__)
+
+CALLER_KINDS = (rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP)
+LEFT_BY_ITSELF = (rtc.DisconnectReason.CLIENT_INITIATED,)
+NEWS_SECONDS = 0.15  # LiveKit ends a job and tells why the room is gone in either order, about a millisecond apart
+ASK_AGAIN_SECONDS = 0.5  # between two requests for the caller's sound; it comes within some 20 ms
+MAX_TYPED = 4000  # characters of one typed message; more is cut off
+
+
+class CallerEvents(Protocol):
+    """What happens to the caller."""
+
+    def caller_came(self, identity: str, sid: str) -> None:
+        """It joined; a second join replaces the first."""
+
+    def caller_went(self, sid: str, *, by_itself: bool) -> None:
+        """One of its joins ended."""
+
+    def caller_speaks_on(self, identity: str, track_sid: str) -> None:
+        """Its microphone is this track."""
+
+
+class Typed(Protocol):
+    """Who answers typed words."""
+
+    async def answer(self, text: str) -> None:
+        """Answer them."""
+
+
+class Visitors:
+    """Watches the room from before it is connected; replays what it saw once the pipeline can hear.
+
+    Args:
+        room: the job's own, not connected yet, so that no event is missed.
+        session: whose caller is looked for.
+        events: told of the caller.
+    """
+
+    def __init__(self, room: rtc.Room, session: Session, events: CallerEvents) -> None:
+        self._room = room
+        self._identity = None if session.adopted else caller_identity(session.id)
+        self._events = events
+        self._ears: CallerTrack | None = None
+        self._typed: Typed | None = None
+        self._track: rtc.Track | None = None
+        self._sid: str | None = None
+        self._disconnected: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._early: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.present = asyncio.Event()
+        room.on("participant_connected", self._joined)
+        room.on("participant_disconnected", self._left)
+        room.on("track_published", self._published)
+        room.on("track_subscribed", self._subscribed)
+        room.on("reconnected", self._reconnected)
+        room.on("disconnected", self._closed)
+        room.register_text_stream_handler(TOPIC_CHAT, self._chat)
+        room.register_byte_stream_handler(TOPIC, self._pre_connect)
+
+    def arrive(self, ears: CallerTrack, typed: Typed) -> None:
+        """The room is connected and the pipeline listens: take up those who are here already."""
+        self._ears, self._typed = ears, typed
+        for participant in self._room.remote_participants.values():
+            if not self.present.is_set():
+                self._joined(participant)
+        if self._track is not None:
+            ears.listen(self._track)
+
+    async def early_words(self) -> bytes:
+        """What the caller said before the agent was there, where its track says that there is something."""
+        participant = self._room.remote_participants.get(self._identity or "")
+        tracks = participant.track_publications.values() if participant is not None else ()
+        features = {int(feature) for track in tracks for feature in track.audio_features}
+        if int(AudioTrackFeature.TF_PRECONNECT_BUFFER) not in features:
+            return b""
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(self._early), WAIT_SECONDS)
+        return b""
+
+    async def room_closed(self) -> EndReason | None:
+        """Why the room itself is over, None if it is not: then the call is to be carried on by another agent."""
+        with contextlib.suppress(TimeoutError):
+            match await asyncio.wait_for(asyncio.shield(self._disconnected), NEWS_SECONDS):
+                case rtc.DisconnectReason.ROOM_DELETED:
+                    return EndReason.STOPPED
+                case rtc.DisconnectReason.ROOM_CLOSED:  # nobody but agents was there for as long as the room allows
+                    return EndReason.CALLER_LEFT if self.present.is_set() else EndReason.NOT_JOINED
+        return None
+
+    def close(self) -> None:
+        """Hear nobody any more."""
+        if self._ears is not None:
+            self._ears.stop()
+        for task in self._tasks:
+            task.cancel()
+
+    def _is_caller(self, participant: rtc.RemoteParticipant) -> bool:
+        if self._identity is None and participant.kind in CALLER_KINDS:
+            self._identity = participant.identity
+        return participant.identity == self._identity
+
+    def _joined(self, participant: rtc.RemoteParticipant) -> None:
+        if self._is_caller(participant):
+            self._sid = participant.sid
+            self._events.caller_came(participant.identity, participant.sid)
+            self.present.set()
+            for publication in participant.track_publications.values():
+                self._published(publication, participant)
+
+    def _left(self, participant: rtc.RemoteParticipant) -> None:
+        if self._room.connection_state == rtc.ConnectionState.CONN_RECONNECTING:
+            return  # it is we who are away; to the SDK everybody has left then
+        if participant.identity == self._identity:
+            by_itself = participant.disconnect_reason in LEFT_BY_ITSELF
+            self._events.caller_went(participant.sid, by_itself=by_itself)
+
+    def _reconnected(self) -> None:
+        """We are back: see who is there, since nobody told us who came and went meanwhile."""
+        caller = self._room.remote_participants.get(self._identity or "")
+        if caller is not None and caller.sid != self._sid:
+            self._joined(caller)
+        elif caller is None and self._sid is not None:
+            self._events.caller_went(self._sid, by_itself=False)
+
+    def _published(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
+        if self._is_caller(participant) and publication.kind == rtc.TrackKind.KIND_AUDIO:
+            publication.set_subscribed(True)
+            self._hold(self._insist(publication, participant))
+
+    async def _insist(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
+        """Ask for the track until it comes: what is asked for while a connection is being renewed can be lost."""
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+        while publication.track is None and self._stands(publication, participant):
+            publication.set_subscribed(True)
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+
+    def _stands(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> bool:
+        here = self._room.remote_participants.get(participant.identity) is participant
+        return here and participant.track_publications.get(publication.sid) is publication
+
+    def _subscribed(
+        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        if participant.identity == self._identity and publication.kind == rtc.TrackKind.KIND_AUDIO:
+            self._track = track
+            self._events.caller_speaks_on(participant.identity, publication.sid)
+            if self._ears is not None:
+                self._ears.listen(track)
+
+    def _closed(self, reason: int) -> None:
+        if not self._disconnected.done():
+            self._disconnected.set_result(reason)
+
+    def _chat(self, reader: rtc.TextStreamReader, identity: str) -> None:
+        if identity == self._identity:
+            self._hold(self._read_chat(reader))
+
+    async def _read_chat(self, reader: rtc.TextStreamReader) -> None:
+        text = (await reader.read_all()).strip()[:MAX_TYPED]
+        if text and self._typed is not None:
+            await self._typed.answer(text)
+
+    def _pre_connect(self, reader: rtc.ByteStreamReader, identity: str) -> None:
+        if self._identity in (None, identity):
+            self._hold(self._read_early(reader))
+
+    async def _read_early(self, reader: rtc.ByteStreamReader) -> None:
+        pcm = await decode(reader, IN_RATE)
+        if not self._early.done():
+            self._early.set_result(pcm)
+
+    def _hold(self, run: object) -> None:
+        task = asyncio.ensure_future(run)  # type: ignore[call-overload]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

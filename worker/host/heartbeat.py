@@ -1,0 +1,68 @@
+"""Tells the store every second that this worker lives and what it could take; knows no call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from session.errors import StoreUnavailable
+from session.store.ports import PoolStore, Worker
+
+logger = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Beats until it is stopped.
+
+    Args:
+        store: where the heartbeats go.
+        describe: the worker as it is now.
+        spawned: processes ever warmed, of which the store keeps a total.
+        seconds: between two beats.
+    """
+
+    def __init__(
+        self, store: PoolStore, describe: Callable[[], Worker], spawned: Callable[[], int], seconds: float
+    ) -> None:
+        self._store, self._describe, self._spawned, self._seconds = store, describe, spawned, seconds
+        self._told = 0
+        self._away = False
+        self._stopped = False
+        self._now = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Beat now: something has changed that starts and recoveries wait for."""
+        self._now.set()
+
+    def stop(self) -> None:
+        """Begin no further beat. Not by cancelling: on Python 3.11 the driver loses a cancellation now and then."""
+        self._stopped = True
+        self._now.set()
+
+    async def run(self) -> None:
+        """Beat until `stop`; a store that is away is said once, and the beats go on."""
+        while not self._stopped:
+            try:
+                await self.beat()
+            except StoreUnavailable:
+                if not self._away:
+                    logger.warning("event=store_away calls go on, new ones must wait")
+                self._away = True
+            else:
+                if self._away:
+                    logger.info("event=store_back")
+                self._away = False
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await self._now.wait()
+            self._now.clear()
+
+    async def beat(self) -> None:
+        """Beat once. Raises StoreUnavailable."""
+        await self._store.beat(self._describe())
+        fresh = self._spawned() - self._told
+        if fresh:
+            await self._store.count_spawned(fresh)
+            self._told += fresh

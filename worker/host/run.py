@@ -1,0 +1,154 @@
+"""Runs a worker: checks settings and agents, serves until it is told to stop, drains; knows no call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from livekit.agents import AgentServer
+from pydantic import ValidationError
+
+from pipeline import providers
+from pipeline.agents.definition import Agent, load_agents
+from pipeline.errors import PipelineError
+from pipeline.settings import PipelineSettings
+from runtime import log as logs
+from session.errors import StoreUnavailable
+from session.store.ports import Worker
+from session.store.redis.store import open_store
+from worker.host import turnstile
+from worker.host.heartbeat import Heartbeat
+from worker.host.pool import Pool
+from worker.host.server import Doorkeeper, Slots, make_server
+from worker.settings import WorkerSettings
+
+TOLD_WRONGLY = 2  # exit code: settings or agents are at fault, and starting again won't mend them
+
+logger = logging.getLogger("worker")
+
+REPORT_SECONDS = 2.0  # at the end, for what is still to be said of processes that died
+
+
+async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: dict[str, Agent]) -> None:
+    """Run until SIGTERM or SIGINT, then let running calls finish."""
+    worker_id = settings.worker_id or f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    os.environ["GREENROOM_WORKER_ID"] = worker_id  # for the job processes, which sign their claims with it
+    url, kept = settings.redis_url.get_secret_value(), settings.keep_seconds
+    async with (
+        open_store(url, namespace=settings.namespace, keep_seconds=kept) as store,
+        turnstile.keep(os.cpu_count() or 1) as os.environ[turnstile.SOCKET],
+    ):
+        slots = Slots(settings.slots)
+        door = Doorkeeper(store, slots, settings, worker_id)
+        server = make_server(settings, slots, door.accept)
+        registered = asyncio.Event()
+        server.on("worker_registered", lambda *_: registered.set())
+        running = asyncio.create_task(server.run(), name="agent server")
+        told = _told_to_stop()
+
+        def job_closed(job: Any, exitcode: int | None) -> None:
+            door.job_closed(job, exitcode)
+            heartbeat.hurry()  # a slot is free
+
+        pool = await Pool.attach(server, job_closed)
+
+        always = Worker(
+            id=worker_id,
+            host=socket.gethostname(),
+            started_at=time.time(),
+            slots=settings.slots,
+            target=settings.pool_size,
+            idle=0,
+            starting=0,
+            active=0,
+            deployment=os.environ.get("LIVEKIT_AGENT_DEPLOYMENT", ""),
+            agents={name: sorted(agent.overridable) for name, agent in agents.items()},
+            providers={str(kind): names for kind, names in providers.usable(pipeline).items()},
+        )
+
+        def describe() -> Worker:
+            known = registered.is_set() and pool.connected
+            return replace(_now(always, pool, known=known), draining=told.is_set())
+
+        heartbeat = Heartbeat(store, describe, lambda: pool.spawned, settings.heartbeat_seconds)
+        beating = asyncio.create_task(heartbeat.run(), name="heartbeat")
+        logger.info("event=started worker=%s slots=%d pool=%d", worker_id, settings.slots, settings.pool_size)
+        try:
+            waiting = asyncio.create_task(told.wait(), name="signal")
+            await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            told.set()
+            with contextlib.suppress(StoreUnavailable):
+                await store.beat(describe())  # takes no new calls: said before any is handed over
+            await _drain(server, settings)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(door.reported(), REPORT_SECONDS)
+        finally:
+            heartbeat.stop()
+            await asyncio.gather(beating, return_exceptions=True)
+            with contextlib.suppress(StoreUnavailable):
+                await store.beat(replace(describe(), left=True, idle=0, starting=0, active=0))
+        await running
+
+
+def _now(always: Worker, pool: Pool, *, known: bool) -> Worker:
+    """The worker as it is now; without a slot until it is `known` to LiveKit and a process was warm."""
+    counts = pool.counts()
+    return replace(
+        always,
+        clock=time.time(),
+        slots=always.slots if known and pool.spawned else 0,
+        idle=counts.idle,
+        starting=counts.starting,
+        active=counts.active,
+        failed_warmups=pool.failed_warmups,
+    )
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
+
+
+async def _drain(server: AgentServer, settings: WorkerSettings) -> None:
+    """Let running calls finish, as long as they may; then close the others, which hand themselves over."""
+    seconds = int(settings.drain_seconds) if settings.drain == "wait" else 0
+    logger.info("event=draining seconds=%d", seconds)
+    if seconds:
+        with contextlib.suppress(TimeoutError):
+            await server.drain(timeout=seconds)
+    await server.aclose()
+    logger.info("event=stopped")
+
+
+def _refuse(reason: str) -> NoReturn:
+    print(f"worker: {reason}", file=sys.stderr)
+    raise SystemExit(TOLD_WRONGLY)
+
+
+def main() -> None:
+    """Check settings and agents before anything starts, so that a fault is an error here and not in a call."""
+    try:
+        settings, pipeline = WorkerSettings(), PipelineSettings()
+    except ValidationError as error:
+        _refuse(f"the settings are wrong: {error}")
+    logs.configure(settings.log_level)
+    try:
+        agents = load_agents(pipeline.agents)
+        for agent in agents.values():
+            agent.resolve(pipeline)
+    except PipelineError as error:
+        _refuse(str(error))
+    asyncio.run(serve(settings, pipeline, agents))

@@ -1,0 +1,67 @@
+"""What the forkserver loads once for all calls: imports, models, agents and their greetings; opens nothing.
+
+Imported by name in the forkserver, before any call exists. No `livekit.rtc` object, thread or socket may be made here:
+they would not survive the fork.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline import providers
+from pipeline.agents.definition import Agent, load_agents
+from pipeline.local import tts as hibari
+from pipeline.providers import Provider
+from pipeline.settings import PipelineSettings
+from pipeline.talk.build import Analyzers, make_analyzers
+from pipeline.talk.conversation import Conversation
+from runtime import log as logs
+from session.store.redis import store as redis_store
+from worker.call import call
+from worker.process import job
+from worker.settings import WorkerSettings
+
+APOLOGY = "Sorry, something went wrong on my side. Please call again."
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """Everything a call finds loaded. `pid` is the process that loaded it: the forkserver, where there is one."""
+
+    pid: int
+    agents: Mapping[str, Agent]
+    settings: PipelineSettings
+    worker: WorkerSettings
+    analyzers: Analyzers
+    apology: bytes
+
+
+def load() -> Warm:
+    """Load all that calls share.
+
+    Raises:
+        PipelineError: an agent's file or a provider cannot be used; the worker checks for that before it starts.
+    """
+    logs.bridge_loguru()
+    settings = PipelineSettings()
+    agents = load_agents(settings.agents)
+    chosen = [agent.resolve(settings) for agent in agents.values()]
+    for agent in chosen:
+        providers.preload("stt", agent.stt)
+        providers.preload("llm", agent.llm)
+        providers.preload("tts", agent.tts, [agent.greeting, agent.dropped_out])
+    providers.preload("tts", Provider("hibari"))
+    apology, _ = hibari.synthesise(APOLOGY)
+    analyzers = make_analyzers(settings)
+    worker = WorkerSettings()
+    gc.collect()
+    gc.freeze()
+    return Warm(os.getpid(), agents, settings, worker, analyzers, apology.tobytes())
+
+
+# Imported for what importing them costs: every call needs them, and none should pay for it.
+IMPORTED = (Conversation, redis_store, call, job)
+WARM = load()
