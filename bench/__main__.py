@@ -74,11 +74,11 @@ async def _measure(
     logging.getLogger("livekit").setLevel(logging.CRITICAL)  # the SDK calls every room's end an error
     # Not before: they load the libraries that an idle Greenroom's memory is measured without.
     from bench.compare import calls
-    from bench.compare.designs import Design, Spawned, Warm
+    from bench.compare.designs import Design, GreenroomDesign, ProcessPerCallDesign
     from bench.harness.speech import utterances
 
     run = calls.Bench(system.url, found, utterances())
-    warm, spawned = Warm(system), Spawned(system, system.directory / "process_per_call.log")
+    warm, spawned = GreenroomDesign(system), ProcessPerCallDesign(system, system.directory / "process_per_call.log")
     both: tuple[Design, ...] = (warm,) if ours else (warm, spawned)
     deadline = time.monotonic() + LIMIT_SECONDS
 

@@ -17,11 +17,11 @@ from cli import waterfall
 from cli.devices import NoDevice, open_devices
 from cli.live_transcript import LiveTranscript
 from cli.up.settings import SettingError, UpSettings, environment
-from cli.waterfall import Step
+from cli.waterfall import WaterfallStep
 from client import wav
 from client.api import ControlError
 from client.caller import Caller, CallError
-from client.conversation import Report, hold, missing
+from client.conversation import CallReport, hold, missing
 from client.speech import DEFAULT_EXPECTS, DEFAULT_TEXTS, NoVoice, synthesised
 from client.wav import BadWav
 
@@ -118,7 +118,7 @@ async def _run(plan: _Plan, console: Console, *, as_json: bool) -> int:
         on_line=None if as_json else live.show,
         on_track=devices.play if devices else None,
     )
-    report = Report()
+    report = CallReport()
     try:
         async with caller:
             await caller.start(agent=plan.agent)
@@ -149,7 +149,7 @@ async def _talk(caller: Caller) -> None:
     await caller.wait_for(lambda: caller.lost, "the end of the call", timeout=24 * 3600.0)
 
 
-async def _steps(caller: Caller, report: Report) -> tuple[list[tuple[str, float]], dict[str, float | None]]:
+async def _steps(caller: Caller, report: CallReport) -> tuple[list[tuple[str, float]], dict[str, float | None]]:
     """The steps of the start that the server saw, and those that the caller saw."""
     assert caller.started is not None
     server = await caller.control.timings(caller.started.session)
@@ -162,7 +162,7 @@ async def _steps(caller: Caller, report: Report) -> tuple[list[tuple[str, float]
     return server, seen
 
 
-def _as_json(caller: Caller, report: Report, steps: list[Step], fault: str | None) -> dict[str, Any]:
+def _as_json(caller: Caller, report: CallReport, steps: list[WaterfallStep], fault: str | None) -> dict[str, Any]:
     lines = [
         {"speaker": x.speaker, "text": x.text, "final": x.final, "at": round(x.at - caller.asked_at, 3)}
         for x in caller.transcript.lines
@@ -177,7 +177,7 @@ def _as_json(caller: Caller, report: Report, steps: list[Step], fault: str | Non
     }
 
 
-def _show(console: Console, report: Report, steps: list[Step]) -> None:
+def _show(console: Console, report: CallReport, steps: list[WaterfallStep]) -> None:
     console.print()
     console.print(waterfall.table(steps))
     for number, ms in enumerate(report.answers, 1):

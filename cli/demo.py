@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from cli.up.reaper import Keeper
+from cli.up.reaper import Reaper
 
 READY_SECONDS = 120.0  # models load in 6 s on two cores; a first start reads 600 MB from a cold disk
 STOP_SECONDS = 20.0  # `up` kills what doesn't stop after 10
@@ -30,7 +30,7 @@ def demo(wav: Path | None) -> int:
         print("demo: starting Valkey, livekit-server, dispatcher and worker", flush=True)
         with log_file.open("wb") as log:
             up = _start(ready_file, log)
-        keeper = Keeper()
+        keeper = Reaper()
         keeper.add(up.pid)
         try:
             url = _url(up, ready_file)

@@ -7,7 +7,7 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
-from client.transcript import Line
+from client.transcript import TranscriptLine
 
 STYLE = {"user": "bold cyan", "agent": "bold green"}
 ERASE = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
@@ -20,10 +20,10 @@ class LiveTranscript:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._printed: set[tuple[str, str]] = set()
-        self._open: dict[tuple[str, str], Line] = {}
+        self._open: dict[tuple[str, str], TranscriptLine] = {}
         self._pending = False
 
-    def show(self, line: Line) -> None:
+    def show(self, line: TranscriptLine) -> None:
         """Take note of a line, new or changed."""
         key = (line.speaker, line.segment)
         if key in self._printed:
@@ -47,7 +47,7 @@ class LiveTranscript:
         for line in list(self._open.values()):
             self._print(line)
 
-    def _print(self, line: Line) -> None:
+    def _print(self, line: TranscriptLine) -> None:
         self._clear()
         self._console.print(self._rendered(line))
         self._printed.add((line.speaker, line.segment))
@@ -63,5 +63,5 @@ class LiveTranscript:
             self._pending = False
 
     @staticmethod
-    def _rendered(line: Line) -> Text:
+    def _rendered(line: TranscriptLine) -> Text:
         return Text.assemble((NAME[line.speaker], STYLE[line.speaker]), "  ", line.text)

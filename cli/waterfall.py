@@ -12,7 +12,7 @@ BAR = 30  # characters of the longest bar
 
 
 @dataclass(frozen=True)
-class Step:
+class WaterfallStep:
     """Something that had happened `ms` milliseconds after the request.
 
     The server counts from when the request came in, the caller from when it was sent: they differ by the way there.
@@ -23,14 +23,14 @@ class Step:
     by: Literal["server", "caller"]
 
 
-def merged(server: Iterable[tuple[str, float]], caller: Mapping[str, float | None]) -> list[Step]:
+def merged(server: Iterable[tuple[str, float]], caller: Mapping[str, float | None]) -> list[WaterfallStep]:
     """Both sides' steps in order of time; what the caller didn't see (None) is left out."""
-    steps = [Step(name, ms, "server") for name, ms in server]
-    steps += [Step(name, ms, "caller") for name, ms in caller.items() if ms is not None]
+    steps = [WaterfallStep(name, ms, "server") for name, ms in server]
+    steps += [WaterfallStep(name, ms, "caller") for name, ms in caller.items() if ms is not None]
     return sorted(steps, key=lambda step: step.ms)
 
 
-def table(steps: Iterable[Step]) -> Table:
+def table(steps: Iterable[WaterfallStep]) -> Table:
     """The steps with a bar each."""
     steps = list(steps)
     longest = max((step.ms for step in steps), default=0.0) or 1.0

@@ -32,7 +32,7 @@ class Refused(ControlError):
 
 
 @dataclass(frozen=True)
-class Started:
+class StartAnswer:
     """The answer to a start.
 
     Attributes:
@@ -78,14 +78,14 @@ class Control:
         config: dict[str, Any] | None = None,
         user_id: str | None = None,
         wait_ms: int | None = None,
-    ) -> Started:
+    ) -> StartAnswer:
         """Ask for a session. `wait_ms` is how long the answer may wait for `ready`; None leaves that to the server."""
         given = {"agent": agent, "config": config, "userId": user_id}
         body = {name: value for name, value in given.items() if value is not None}
         params = {} if wait_ms is None else {"waitMs": wait_ms}
         answer = await self._ask("POST", "/api/session/start", json=body, params=params)
         try:
-            return Started(
+            return StartAnswer(
                 session=str(answer["sessionId"]),
                 url=str(answer["url"]),
                 token=str(answer["token"]),

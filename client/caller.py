@@ -14,10 +14,10 @@ from livekit import rtc
 from livekit.rtc import _ffi_client
 from livekit.rtc.participant import PublishTrackError
 
-from client.api import Control, Started
-from client.microphone import Microphone, Utterance
-from client.recording import Ear
-from client.transcript import Line, Speaker, Transcript
+from client.api import Control, StartAnswer
+from client.microphone import Microphone, SpeechClip
+from client.recording import RoomRecording
+from client.transcript import Speaker, Transcript, TranscriptLine
 from client.wav import Sound
 
 # Names that LiveKit's front ends and agents share (livekit.agents.types; importing that would load all of the agents).
@@ -74,7 +74,7 @@ class Caller:
         url: str,
         *,
         source: rtc.AudioSource | None = None,
-        on_line: Callable[[Line], None] | None = None,
+        on_line: Callable[[TranscriptLine], None] | None = None,
         on_track: Callable[[rtc.Track], None] | None = None,
         listens: bool = True,
     ) -> None:
@@ -86,13 +86,13 @@ class Caller:
         _keep_native_log_quiet()
         self.control = Control(url)
         self.microphone = Microphone()  # before the start: a front end asks for the microphone first, too
-        self.ear = Ear()
+        self.ear = RoomRecording()
         self.transcript = Transcript()
         self.states: list[tuple[str, float]] = []
         self.asked_at = self.answered_at = self.joined_at = 0.0
         self.agent_at: float | None = None
         self.lost: str | None = None
-        self.started: Started | None = None
+        self.started: StartAnswer | None = None
         self.room = rtc.Room()
         self._left = False
         self._source = source
@@ -118,7 +118,7 @@ class Caller:
         config: dict[str, Any] | None = None,
         user_id: str | None = None,
         wait_ms: int | None = 0,
-    ) -> Started:
+    ) -> StartAnswer:
         """Ask for a session; by default without waiting for the agent, which then walks in while this side joins."""
         await self.control.open()
         self.asked_at = time.monotonic()
@@ -148,7 +148,7 @@ class Caller:
         for participant in self.room.remote_participants.values():
             self._seen(participant)
 
-    async def speak(self, sound: Sound) -> Utterance:
+    async def speak(self, sound: Sound) -> SpeechClip:
         """Say `sound` in real time; returns when its last sample has left."""
         return await self.microphone.speak(sound)
 
@@ -236,7 +236,7 @@ class Caller:
         await self.room.disconnect()
         await self.control.close()
 
-    def _session(self) -> Started:
+    def _session(self) -> StartAnswer:
         if self.started is None:
             raise CallError("no session was started")
         return self.started

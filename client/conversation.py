@@ -21,7 +21,7 @@ TEXT_SECONDS = 2.0  # for the last of the transcript, which comes apart from the
 
 
 @dataclass
-class Report:
+class CallReport:
     """How a call went.
 
     Attributes:
@@ -42,7 +42,7 @@ async def hold(
     caller: Caller,
     sounds: Sequence[Sound],
     texts: Sequence[str],
-    report: Report,
+    report: CallReport,
     *,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> None:
@@ -67,7 +67,7 @@ async def hold(
         report.failed = str(error)
 
 
-async def _answered(caller: Caller, since: float, report: Report, timeout: float) -> None:
+async def _answered(caller: Caller, since: float, report: CallReport, timeout: float) -> None:
     """Wait for the answer to what ended at `since`, and for its end."""
     heard = await caller.wait_for_sound(since, timeout)
     report.answers.append(_ms(heard - since))

@@ -21,7 +21,7 @@ QUEUE_MS = 100
 
 
 @dataclass(frozen=True)
-class Utterance:
+class SpeechClip:
     """When something was spoken, `time.monotonic()` in seconds, as it left the microphone (± 20 ms).
 
     Attributes:
@@ -39,7 +39,7 @@ class _Job:
 
     samples: Samples
     voice: tuple[float, float]
-    done: asyncio.Future[Utterance]
+    done: asyncio.Future[SpeechClip]
     began: float | None = None
     sent: int = 0
 
@@ -60,7 +60,7 @@ class Microphone:
         """Begin to send."""
         self._pump = asyncio.create_task(self._run(), name="microphone")
 
-    async def speak(self, sound: Sound) -> Utterance:
+    async def speak(self, sound: Sound) -> SpeechClip:
         """Send `sound` in real time, after what is being said already; returns when its last sample has left."""
         job = _Job(sound.at(RATE).samples, voiced(sound), asyncio.get_running_loop().create_future())
         self._jobs.append(job)
@@ -113,6 +113,6 @@ class Microphone:
 
         def tell() -> None:
             if not job.done.done():
-                job.done.set_result(Utterance(began, end))
+                job.done.set_result(SpeechClip(began, end))
 
         asyncio.get_running_loop().call_later(left, tell)

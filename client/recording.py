@@ -16,7 +16,7 @@ RATE = 24000
 """Samples a second of what is heard: what most voices are made with."""
 
 
-class Ear:
+class RoomRecording:
     """Listens to tracks and keeps all of their sound, and when it came."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ Speaker = Literal["user", "agent"]
 
 
 @dataclass(frozen=True)
-class Line:
+class TranscriptLine:
     """One thing that was said.
 
     Attributes:
@@ -32,9 +32,9 @@ class Transcript:
     """What was said so far, in the order in which it began."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[Speaker, str], Line] = {}
+        self._lines: dict[tuple[Speaker, str], TranscriptLine] = {}
 
-    def update(self, speaker: Speaker, segment: str, text: str, *, final: bool, at: float) -> Line:
+    def update(self, speaker: Speaker, segment: str, text: str, *, final: bool, at: float) -> TranscriptLine:
         """Take `text` as all that is known of `segment`, in place of what was known before; the line as it is now.
 
         What is final is only replaced by something final: a late partial result is ignored. A final one without a text
@@ -44,7 +44,7 @@ class Transcript:
         key = (speaker, segment)
         known = self._lines.get(key)
         if known is None:
-            line = Line(segment, speaker, text, final, at)
+            line = TranscriptLine(segment, speaker, text, final, at)
         elif known.final and not final:
             return known
         else:
@@ -53,7 +53,7 @@ class Transcript:
         return line
 
     @property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[TranscriptLine]:
         """Everything with a text."""
         return [line for line in self._lines.values() if line.text]
 

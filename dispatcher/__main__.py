@@ -13,17 +13,17 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from dispatcher.app import create_app
-from dispatcher.attempts.executor import Attempts
+from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.livekit.rooms import open_rooms
 from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
 from dispatcher.starts.circuit import StartCircuit
 from dispatcher.starts.limits import open_rate_limits
-from dispatcher.starts.permit import Gate
-from dispatcher.starts.queue import Line
-from dispatcher.upkeep.fast_loop import Watch
+from dispatcher.starts.permit import Permits
+from dispatcher.starts.queue import StartQueue
+from dispatcher.upkeep.fast_loop import FastLoop
 from dispatcher.upkeep.schedule import DocketTimers, running_tasks
-from dispatcher.upkeep.slow_loop import Sweep
+from dispatcher.upkeep.slow_loop import SlowLoop
 from session.store.redis.store import open_store
 
 BACKLOG = 512  # connections that wait to be taken
@@ -78,13 +78,13 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
         open_rooms(settings, settings, callers_url=settings.callers_url) as rooms,
     ):
         circuit = StartCircuit(store)
-        attempts = Attempts(
+        attempts = AttemptExecutor(
             store, rooms, metrics, circuit, settings.max_bots, claim_seconds=settings.claim_seconds, timers=timers
         )
-        watch = Watch(store, rooms, attempts, Line(store, attempts, settings.max_bots), metrics)
-        sweep = Sweep(store, rooms, settings, metrics, secret, settings.max_bots)
+        watch = FastLoop(store, rooms, attempts, StartQueue(store, attempts, settings.max_bots), metrics)
+        sweep = SlowLoop(store, rooms, settings, metrics, secret, settings.max_bots)
         running = running_tasks(url, namespace=namespace, sweep=sweep, watch=watch, timers=timers)
-        app = create_app(store, rooms, settings, Gate(limits, circuit), metrics, timers)
+        app = create_app(store, rooms, settings, Permits(limits, circuit), metrics, timers)
         config = uvicorn.Config(
             app,
             access_log=False,

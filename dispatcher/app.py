@@ -17,9 +17,9 @@ from dispatcher.attempts.executor import NoTimers, Timers
 from dispatcher.livekit.port import Rooms
 from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
-from dispatcher.starts.permit import Gate
-from dispatcher.starts.start import Dispatch
-from dispatcher.upkeep.webhooks import Hints
+from dispatcher.starts.permit import Permits
+from dispatcher.starts.start import Starts
+from dispatcher.upkeep.webhooks import Webhooks
 from session.store.ports import Store
 
 LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
@@ -29,7 +29,7 @@ def create_app(
     store: Store,
     rooms: Rooms,
     settings: DispatcherSettings,
-    gate: Gate,
+    gate: Permits,
     metrics: Metrics | None = None,
     timers: Timers | None = None,
 ) -> FastAPI:
@@ -46,7 +46,7 @@ def create_app(
     metrics = metrics or Metrics(CollectorRegistry())
     app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None)
     refusals.install(app)
-    dispatch = Dispatch(
+    dispatch = Starts(
         store,
         rooms,
         settings.max_bots,
@@ -54,7 +54,7 @@ def create_app(
         queue_seconds=settings.queue_seconds,
         timers=timers or NoTimers(),
     )
-    hints = Hints(store, rooms, metrics, settings.livekit_api_secret.get_secret_value())
+    hints = Webhooks(store, rooms, metrics, settings.livekit_api_secret.get_secret_value())
     for router in (
         SessionRoutes(store, dispatch, gate, metrics, settings.trusted_proxies).router(),
         TokenRoutes(dispatch, settings.agent_name).router(),

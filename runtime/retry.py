@@ -1,4 +1,4 @@
-"""Asks the store again while it does not answer, for a limited time; knows neither what is asked nor who asks."""
+"""Asks again, for a limited time, while the failure is one that passes; the worker asks the store through it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from session.errors import StoreUnavailable
-
 PAUSE_SECONDS = 0.1  # between two tries; an overloaded machine answers the next one, a dead store none
 
 Answer = TypeVar("Answer")
 
 
-async def insist(
+async def retry(
     ask: Callable[[], Awaitable[Answer]],
     seconds: float,
     *,
+    on: type[Exception],
     pause: float = PAUSE_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
@@ -26,17 +25,18 @@ async def insist(
     Args:
         ask: asks once; must do no harm when it is repeated after a lost reply.
         seconds: after so many no further try begins.
+        on: what passes: this failure is tried again, every other one is raised at once.
         pause: seconds between two tries.
         clock: seconds.
 
     Raises:
-        StoreUnavailable: there was no answer in time. Also what `ask` raises.
+        What `ask` raises: `on` when there was no answer in time, everything else at once.
     """
     deadline = clock() + seconds
     while True:
         try:
             return await ask()
-        except StoreUnavailable:
+        except on:
             if clock() + pause >= deadline:
                 raise
             await asyncio.sleep(pause)

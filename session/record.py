@@ -64,7 +64,7 @@ class ErrorReason(StrEnum):
     SERVER_LOST = "server_lost"
 
 
-class Step(StrEnum):
+class AttemptStep(StrEnum):
     """How far an attempt is on its way to `ready`."""
 
     DISPATCHED = "dispatched"
@@ -72,17 +72,17 @@ class Step(StrEnum):
     CLAIMED = "claimed"
 
 
-STEP_SECONDS: Mapping[Step, float] = {
-    Step.DISPATCHED: 2.0,  # a worker accepts after 0.2 s; the default of GREENROOM_CLAIM_SECONDS
-    Step.ACCEPTED: 4.0,  # a warm process claims after 0.01 s, one that must be forked first after 0.1 s
-    Step.CLAIMED: 12.0,  # connecting and publishing take 0.2 s, and are given up after 10 s
+STEP_SECONDS: Mapping[AttemptStep, float] = {
+    AttemptStep.DISPATCHED: 2.0,  # a worker accepts after 0.2 s; the default of GREENROOM_CLAIM_SECONDS
+    AttemptStep.ACCEPTED: 4.0,  # a warm process claims after 0.01 s, one that must be forked first after 0.1 s
+    AttemptStep.CLAIMED: 12.0,  # connecting and publishing take 0.2 s, and are given up after 10 s
 }
 LOSS_WINDOW_SECONDS = 60.0
 MOST_LOSSES = 3  # within that window; one more is a crash loop
 MOST_TRIES = 3  # dispatches for one start or recovery
 
 
-class Caller(StrEnum):
+class CallerPresence(StrEnum):
     """Whether the session's one caller is in the room."""
 
     ABSENT = "absent"
@@ -135,7 +135,7 @@ class Session:
     config: Mapping[str, Any] = field(default_factory=dict)
     prewarmed: bool = False
     adopted: bool = False
-    caller: Caller = Caller.ABSENT
+    caller: CallerPresence = CallerPresence.ABSENT
     caller_since: float | None = None
     last_active: float = 0.0
     deadline: float | None = None
@@ -177,11 +177,11 @@ def new_session_id() -> str:
     return f"session_{secrets.token_hex(16)}"
 
 
-def step(session: Session) -> Step:
+def step(session: Session) -> AttemptStep:
     """How far the current attempt is."""
     if session.job is not None:
-        return Step.CLAIMED
-    return Step.DISPATCHED if session.accepted is None else Step.ACCEPTED
+        return AttemptStep.CLAIMED
+    return AttemptStep.DISPATCHED if session.accepted is None else AttemptStep.ACCEPTED
 
 
 def dispatched(
@@ -225,7 +225,7 @@ def accepted(session: Session, *, attempt: int, job: str, worker: str, now: floa
         if session.accepted != job:
             raise Stale
         return session
-    deadline = now + STEP_SECONDS[Step.ACCEPTED]
+    deadline = now + STEP_SECONDS[AttemptStep.ACCEPTED]
     return replace(session, accepted=job, worker=worker, progress_at=now, deadline=deadline)
 
 
@@ -243,7 +243,7 @@ def claimed(session: Session, *, attempt: int, job: str, worker: str, now: float
     if taken or not session.claimable:
         raise Stale
     state = State.STARTING if session.state is State.RESERVED else session.state
-    deadline = now + STEP_SECONDS[Step.CLAIMED]
+    deadline = now + STEP_SECONDS[AttemptStep.CLAIMED]
     return session.to(state, now, accepted=job, job=job, worker=worker, progress_at=now, deadline=deadline)
 
 
@@ -302,7 +302,7 @@ def progressed(session: Session, *, attempt: int, job: str, steps: Mapping[str, 
     return replace(session, steps={**session.steps, **steps})
 
 
-def caller_moved(session: Session, caller: Caller, *, attempt: int, job: str, now: float) -> Session:
+def caller_moved(session: Session, caller: CallerPresence, *, attempt: int, job: str, now: float) -> Session:
     """The session with its caller there, away or back, as its current agent sees it.
 
     Raises:

@@ -39,7 +39,7 @@ class Design(Protocol):
         """End the call, and wait until its process is gone."""
 
 
-class Warm:
+class GreenroomDesign:
     """Greenroom, as `greenroom up` runs it."""
 
     name = "Greenroom"
@@ -71,7 +71,7 @@ class Warm:
         await settled(self._system, pool=0)
 
 
-class Spawned:
+class ProcessPerCallDesign:
     """A process per call, on the same livekit-server. What took its requests and queued them is left out."""
 
     name = "process per call"

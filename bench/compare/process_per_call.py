@@ -16,8 +16,8 @@ async def run(url: str, token: str, session: str) -> None:
     """Load, connect, publish, greet, talk until the room is closed."""
     from livekit import rtc
 
-    from pipeline.agents.definition import load_agents
     from pipeline import providers
+    from pipeline.agents.definition import load_agents
     from pipeline.settings import PipelineSettings
     from pipeline.talk.audio_ends import IN_RATE, OUT_RATE
     from pipeline.talk.build import make_analyzers

@@ -13,7 +13,7 @@ MB = 1024.0 * 1024.0
 
 
 @dataclass(frozen=True)
-class Memory:
+class ProcessMemory:
     """Of one process, in MB (2²⁰ bytes).
 
     Attributes:
@@ -28,17 +28,17 @@ class Memory:
     allocated: float
 
 
-def parsed(rollup: str) -> Memory:
+def parsed(rollup: str) -> ProcessMemory:
     """What a `smaps_rollup` says."""
     kilobytes: dict[str, int] = {}
     for line in rollup.splitlines()[1:]:
         name, _, rest = line.partition(":")
         kilobytes[name] = int(rest.split()[0])
     own = kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]
-    return Memory(own * 1024 / MB, kilobytes["Pss"] * 1024 / MB, kilobytes["Anonymous"] * 1024 / MB)
+    return ProcessMemory(own * 1024 / MB, kilobytes["Pss"] * 1024 / MB, kilobytes["Anonymous"] * 1024 / MB)
 
 
-def memory(pid: int) -> Memory:
+def memory(pid: int) -> ProcessMemory:
     """Of the process now. Raises OSError when it is gone."""
     return parsed(Path(f"/proc/{pid}/smaps_rollup").read_text("ascii"))
 

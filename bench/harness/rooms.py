@@ -17,7 +17,7 @@ class NoAnswer(Exception):
     """The server didn't say who is there."""
 
 
-class Rooms:
+class RoomViewer:
     """The rooms of a server; made by `open_rooms`."""
 
     def __init__(self, server: api.LiveKitAPI) -> None:
@@ -49,7 +49,7 @@ def _answered() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_rooms(system: System) -> AsyncIterator[Rooms]:
+async def open_rooms(system: System) -> AsyncIterator[RoomViewer]:
     """The rooms of a system's server."""
     async with api.LiveKitAPI(system.livekit_url, system.livekit_api_key, system.livekit_api_secret) as server:
-        yield Rooms(server)
+        yield RoomViewer(server)

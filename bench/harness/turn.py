@@ -6,14 +6,14 @@ import contextlib
 from dataclasses import dataclass
 
 from client.caller import Caller, TookTooLong
-from client.microphone import Utterance
+from client.microphone import SpeechClip
 from client.wav import Sound
 
 ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Turn:
+class MeasuredTurn:
     """How it went.
 
     Attributes:
@@ -23,12 +23,12 @@ class Turn:
         early: Whether the agent spoke before the end.
     """
 
-    said: Utterance
+    said: SpeechClip
     answer: float | None
     early: bool = False
 
 
-async def take_turn(caller: Caller, sound: Sound) -> Turn:
+async def take_turn(caller: Caller, sound: Sound) -> MeasuredTurn:
     """Say `sound` and wait for the answer to begin. Raises NotJoined when the room is lost."""
     said = await caller.speak(sound)
     heard: float | None = None
@@ -36,5 +36,5 @@ async def take_turn(caller: Caller, sound: Sound) -> Turn:
         heard = await caller.wait_for_sound(said.ended, ANSWER_SECONDS)
     first = caller.ear.first_sound(said.began)
     if first is not None and first < said.ended:
-        return Turn(said, None, early=True)
-    return Turn(said, None if heard is None else heard - said.ended)
+        return MeasuredTurn(said, None, early=True)
+    return MeasuredTurn(said, None if heard is None else heard - said.ended)

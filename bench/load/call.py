@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from bench.harness.overlap import Seen, publishing, watch
 from bench.harness.turn import take_turn
-from bench.load.lines import Fact, Line, Lines, Plan, error_rate
-from bench.load.outcome import Outcome, Said
+from bench.load.lines import Fact, Lines, Phrase, Plan, error_rate
+from bench.load.outcome import Outcome, SpokenTurn
 from client.api import ControlError, Refused
 from client.caller import Caller, CallError, TookTooLong
 from client.transcript import contains
@@ -73,7 +73,7 @@ async def _greeted(caller: Caller, outcome: Outcome, seen: Seen) -> None:
     outcome.sound = await caller.wait_for_sound(caller.asked_at, GREETING_SECONDS) - caller.asked_at
 
 
-async def _talk(caller: Caller, outcome: Outcome, fact: Fact, sentences: list[Line]) -> None:
+async def _talk(caller: Caller, outcome: Outcome, fact: Fact, sentences: list[Phrase]) -> None:
     """Tell the fact, say the sentences, ask for the fact."""
     for line in (fact.tell, *sentences):
         await _say(caller, outcome, line)
@@ -83,7 +83,7 @@ async def _talk(caller: Caller, outcome: Outcome, fact: Fact, sentences: list[Li
     outcome.recalled = await _comes(caller, lambda: contains(caller.transcript.said("agent", since=asked), fact.answer))
 
 
-async def _say(caller: Caller, outcome: Outcome, line: Line) -> None:
+async def _say(caller: Caller, outcome: Outcome, line: Phrase) -> None:
     """Say something when the agent has finished, and note how it was answered and understood."""
     await caller.wait_for_quiet(QUIET_SECONDS, SPOKEN_SECONDS)
     turn = await take_turn(caller, line.sound)
@@ -91,7 +91,7 @@ async def _say(caller: Caller, outcome: Outcome, line: Line) -> None:
     since = turn.said.began
     await _comes(caller, lambda: bool(caller.transcript.said("user", since=since)))
     wrong = error_rate(line.words, caller.transcript.said("user", since=since))
-    outcome.turns.append(Said(turn.answer, turn.early, wrong, state))
+    outcome.turns.append(SpokenTurn(turn.answer, turn.early, wrong, state))
 
 
 async def _comes(caller: Caller, condition: Callable[[], bool]) -> bool:

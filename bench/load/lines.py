@@ -41,7 +41,7 @@ FACTS = (
 
 
 @dataclass(frozen=True)
-class Line:
+class Phrase:
     """Something to say, and its words."""
 
     sound: Sound
@@ -52,8 +52,8 @@ class Line:
 class Fact:
     """Something to tell, the question about it, and the word that a right answer has."""
 
-    tell: Line
-    ask: Line
+    tell: Phrase
+    ask: Phrase
     answer: str
 
 
@@ -61,7 +61,7 @@ class Fact:
 class Lines:
     """All there is to say: sentences that a human reads, and facts, which no recording has, in the bundled voice."""
 
-    sentences: Sequence[Line]
+    sentences: Sequence[Phrase]
     facts: Sequence[Fact]
 
 
@@ -80,15 +80,15 @@ class Plan:
     fact: int | None = None
 
 
-def sentences() -> list[Line]:
+def sentences() -> list[Phrase]:
     """What the first recording has, in the same order everywhere."""
-    return [Line(sound, words) for sound, words in zip(spoken_in(recordings()[0]), READ, strict=True)]
+    return [Phrase(sound, words) for sound, words in zip(spoken_in(recordings()[0]), READ, strict=True)]
 
 
 def everything() -> Lines:
     """Sentences and facts; making the facts' sound takes some seconds each."""
     texts = dict.fromkeys(text for tell, ask, _ in FACTS for text in (tell, ask))
-    made = {text: Line(synthesised(text), text) for text in texts}
+    made = {text: Phrase(synthesised(text), text) for text in texts}
     return Lines(sentences(), [Fact(made[tell], made[ask], answer) for tell, ask, answer in FACTS])
 
 

@@ -11,7 +11,7 @@ from bench.report.tables import Row
 
 
 @dataclass(frozen=True)
-class Said:
+class SpokenTurn:
     """One turn of a call.
 
     Attributes:
@@ -45,7 +45,7 @@ class Outcome(Fate):
     joined: float | None = None
     agent: float | None = None
     sound: float | None = None
-    turns: list[Said] = field(default_factory=list)
+    turns: list[SpokenTurn] = field(default_factory=list)
     recalled: bool | None = None
     agents: int = 0
 

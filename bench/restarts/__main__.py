@@ -25,7 +25,7 @@ from bench.report import report, tables
 from bench.restarts import report as restart_report
 from bench.restarts.plan import BEFORE_SECONDS, Cycle, Start, cycles
 from bench.restarts.report import Restart
-from bench.restarts.start import Follower, Started
+from bench.restarts.start import Follower, StartFate
 from client.api import Control
 
 POOL, SLOTS = 3, 20  # as many slots as starts may be under way: none is held up by another
@@ -67,7 +67,7 @@ class _Run:
     """The starts and restarts of one run, as they happen."""
 
     def __init__(self, system: System, follower: Follower) -> None:
-        self.starts: list[Started] = []
+        self.starts: list[StartFate] = []
         self.restarts: list[Restart] = []
         self._system, self._follower = system, follower
         self._begin = time.monotonic()
@@ -83,7 +83,7 @@ class _Run:
 
     async def _one(self, start: Start, moment: float, *, around: bool) -> None:
         await asyncio.sleep(moment + start.offset - time.monotonic())
-        started = Started(around, time.monotonic() - self._begin)
+        started = StartFate(around, time.monotonic() - self._begin)
         self.starts.append(started)
         await self._follower.follow(started, start.hold)
 

@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 
 from bench.report.load_charts import AGENT, BAD, SOUND, described, legend, plain
 from bench.report.tables import Row
-from bench.restarts.start import Started
+from bench.restarts.start import StartFate
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Restart:
     back: float | None
 
 
-def passed(starts: Sequence[Started]) -> bool:
+def passed(starts: Sequence[StartFate]) -> bool:
     """Whether no start was lost and none doubled."""
     return not any(start.lost or start.doubled for start in starts)
 
 
-def rows(starts: Sequence[Started], restarts: Sequence[Restart]) -> list[Row]:
+def rows(starts: Sequence[StartFate], restarts: Sequence[Restart]) -> list[Row]:
     """The figures of the table."""
 
     def ready(*, around: bool) -> list[float]:
@@ -42,7 +42,7 @@ def rows(starts: Sequence[Started], restarts: Sequence[Restart]) -> list[Row]:
     ]
 
 
-def counts(starts: Sequence[Started], restarts: Sequence[Restart]) -> dict[str, int]:
+def counts(starts: Sequence[StartFate], restarts: Sequence[Restart]) -> dict[str, int]:
     """How many starts ended in which way."""
     return {
         "starts": len(starts),
@@ -59,7 +59,7 @@ def counts(starts: Sequence[Started], restarts: Sequence[Restart]) -> dict[str, 
     }
 
 
-def faults(starts: Sequence[Started]) -> list[str]:
+def faults(starts: Sequence[StartFate]) -> list[str]:
     """A sentence for each start that went wrong."""
     found: list[str] = []
     for start in starts:
@@ -71,7 +71,7 @@ def faults(starts: Sequence[Started]) -> list[str]:
     return found
 
 
-def as_json(starts: Sequence[Started], restarts: Sequence[Restart]) -> dict[str, Any]:
+def as_json(starts: Sequence[StartFate], restarts: Sequence[Restart]) -> dict[str, Any]:
     """Every start and restart with all that is known of it."""
     return {
         "starts": [{**asdict(start), "lost": start.lost, "doubled": start.doubled} for start in starts],
@@ -80,7 +80,7 @@ def as_json(starts: Sequence[Started], restarts: Sequence[Restart]) -> dict[str,
 
 
 def draw(
-    path: Path, title: str, starts: Sequence[Started], restarts: Sequence[Restart], machine: Mapping[str, Any]
+    path: Path, title: str, starts: Sequence[StartFate], restarts: Sequence[Restart], machine: Mapping[str, Any]
 ) -> None:
     """Write the picture as a PNG: each start at its time and how long it took; lines where the worker was restarted."""
     fig, axis = plt.subplots(figsize=(11, 5.5), layout="constrained")

@@ -27,7 +27,7 @@ class Agents(Protocol):
 
 
 @dataclass
-class Started(Fate):
+class StartFate(Fate):
     """What became of one start. Times are seconds.
 
     Attributes:
@@ -59,7 +59,7 @@ class Follower:
         """`clock` and `sleep` are the time in seconds and the wait for it to pass."""
         self._control, self._rooms, self._clock, self._sleep = control, rooms, clock, sleep
 
-    async def follow(self, started: Started, hold: float) -> None:
+    async def follow(self, started: StartFate, hold: float) -> None:
         """Start a session, see it ready, and ready still (or again) after `hold` seconds, and stop it; fills in."""
         seen = Seen()
         try:
@@ -78,7 +78,7 @@ class Follower:
                 with contextlib.suppress(ControlError):
                     await self._control.stop(started.session)
 
-    async def _ask(self, started: Started) -> float:
+    async def _ask(self, started: StartFate) -> float:
         """Ask until a request is accepted; when it was."""
         deadline = self._clock() + ASKING_SECONDS
         while True:
@@ -94,7 +94,7 @@ class Follower:
             started.session, started.queued = answer.session, answer.status == "queued"
             return asked
 
-    async def _settled(self, started: Started, seen: Seen) -> None:
+    async def _settled(self, started: StartFate, seen: Seen) -> None:
         """Return when the session is ready with exactly one agent in its room. Raises _Lost."""
         assert started.session is not None
         deadline = self._clock() + READY_SECONDS

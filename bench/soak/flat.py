@@ -24,7 +24,7 @@ class Allowed:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Flatness:
     """Medians of the second and the last fifth of the samples, and what growth was allowed; None: too few samples."""
 
     before: float | None
@@ -39,14 +39,14 @@ class Verdict:
         return self.after - self.before <= self.allowed
 
 
-def judged(values: Sequence[float | None], allowed: Allowed) -> Verdict:
+def judged(values: Sequence[float | None], allowed: Allowed) -> Flatness:
     """What the samples say; None among them: there was nothing to measure at that time."""
     known = [value for value in values if value is not None]
     if len(known) < FEWEST:
-        return Verdict(None, None, allowed.absolute)
+        return Flatness(None, None, allowed.absolute)
     fifth = len(known) // 5
     before, after = statistics.median(known[fifth : 2 * fifth]), statistics.median(known[-fifth:])
-    return Verdict(before, after, max(allowed.absolute, allowed.share * before))
+    return Flatness(before, after, max(allowed.absolute, allowed.share * before))
 
 
 def stayed(zombies: Sequence[Sequence[int]]) -> set[int]:

@@ -13,9 +13,9 @@ import psutil
 from redis.asyncio import Redis
 
 from bench.harness.processes import in_a_call, memory, total_pss
-from bench.harness.rooms import Rooms
+from bench.harness.rooms import RoomViewer
 from bench.harness.system import System
-from bench.soak.flat import Allowed, Verdict, judged
+from bench.soak.flat import Allowed, Flatness, judged
 
 ROLES = ("up", "valkey", "livekit", "dispatcher", "worker", "forkserver", "idle", "call")
 """Of processes: the parts, what the worker forks from, what waits for a call, and what is in one."""
@@ -78,7 +78,7 @@ class Series:
     settles: float = 0.0
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Flatness:
         """Whether it stayed flat once it had settled."""
         settled = [value for at, value in zip(self.times, self.values, strict=True) if at >= self.settles]
         return judged(settled, self.allowed)
@@ -92,7 +92,7 @@ class Series:
 class Sampler:
     """Takes samples of one system."""
 
-    def __init__(self, system: System, store: Redis, rooms: Rooms) -> None:
+    def __init__(self, system: System, store: Redis, rooms: RoomViewer) -> None:
         self._system, self._store, self._rooms = system, store, rooms
         self._begin = time.monotonic()
 

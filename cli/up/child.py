@@ -10,7 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from cli.up.reaper import Keeper
+from cli.up.reaper import Reaper
 
 GROUP_SECONDS = 1.0  # what a program's own children may take after it, at a stop, before they are killed
 POLL_SECONDS = 0.05
@@ -19,7 +19,7 @@ POLL_SECONDS = 0.05
 class Child:
     """A program in a process group of its own, so that it and its children can be ended together."""
 
-    def __init__(self, process: subprocess.Popen[str], keeper: Keeper) -> None:
+    def __init__(self, process: subprocess.Popen[str], keeper: Reaper) -> None:
         self._process = process
         self._keeper = keeper
         self.pid = process.pid
@@ -28,7 +28,7 @@ class Child:
 
     @classmethod
     def start(
-        cls, command: Sequence[str], environment: Mapping[str, str], on_line: Callable[[str], None], keeper: Keeper
+        cls, command: Sequence[str], environment: Mapping[str, str], on_line: Callable[[str], None], keeper: Reaper
     ) -> Child:
         """Start `command`; `on_line` is called from a thread with every line it or its children print.
 

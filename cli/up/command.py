@@ -17,7 +17,7 @@ from cli.setup import livekit_binary
 from cli.up import livekit_config, parts, ports
 from cli.up.keys import Keys, KeysError, kept, write_private
 from cli.up.output import Output
-from cli.up.reaper import Keeper
+from cli.up.reaper import Reaper
 from cli.up.settings import SettingError, UpSettings, environment
 from cli.up.supervisor import GaveUp, Supervisor
 
@@ -67,7 +67,7 @@ def _up(settings: UpSettings, state: Path, told: Mapping[str, str], lock: int, r
             announced = True
             output.plain(f"Greenroom is ready: {settings.url}")
 
-    keeper = Keeper(holds=(lock,))
+    keeper = Reaper(holds=(lock,))
     try:
         asyncio.run(_run(chosen, output, keeper, on_ready))
     except GaveUp as error:
@@ -82,7 +82,7 @@ def _up(settings: UpSettings, state: Path, told: Mapping[str, str], lock: int, r
 
 
 async def _run(
-    chosen: list[parts.Part], output: Output, keeper: Keeper, on_ready: Callable[[dict[str, int]], None]
+    chosen: list[parts.Part], output: Output, keeper: Reaper, on_ready: Callable[[dict[str, int]], None]
 ) -> None:
     """Run the supervisor until a signal asks for the end; a second one doesn't wait for it."""
     stop = asyncio.Event()

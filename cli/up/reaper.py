@@ -24,7 +24,7 @@ for group in $groups; do kill -s KILL -- -$group 2>/dev/null; done
 """
 
 
-class Keeper:
+class Reaper:
     """Remembers the process groups that must not outlive this process."""
 
     def __init__(self, *, holds: tuple[int, ...] = ()) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from cli.up.child import Child
 from cli.up.output import Output
 from cli.up.parts import Part
-from cli.up.reaper import Keeper
+from cli.up.reaper import Reaper
 
 PROBE_SECONDS = 0.2  # between two questions whether a part is ready
 REPORT_SECONDS = 10.0  # between two lines about a part that isn't ready yet
@@ -44,7 +44,7 @@ class Supervisor:
     """Runs `parts` until it is told to stop."""
 
     def __init__(
-        self, parts: Sequence[Part], output: Output, keeper: Keeper, *, on_ready: Callable[[dict[str, int]], None]
+        self, parts: Sequence[Part], output: Output, keeper: Reaper, *, on_ready: Callable[[dict[str, int]], None]
     ) -> None:
         """`on_ready` is called with the process ids by name whenever all parts are ready, after a restart again."""
         self._parts = parts

@@ -167,7 +167,7 @@ class SessionsAnswer(Success):
     cursor: str | None
 
 
-class Said(Camel):
+class TranscriptItem(Camel):
     """One thing that was said."""
 
     speaker: str
@@ -180,7 +180,7 @@ class TranscriptAnswer(Success):
     """GET /api/session/{id}/transcript."""
 
     session_id: str
-    items: Sequence[Said]
+    items: Sequence[TranscriptItem]
 
 
 class LogsAnswer(Success):
@@ -190,7 +190,7 @@ class LogsAnswer(Success):
     logs: Sequence[dict[str, Any]]
 
 
-class Step(Camel):
+class TimingStep(Camel):
     """One step of a start, in milliseconds since the request was received."""
 
     name: str
@@ -202,7 +202,7 @@ class TimingsAnswer(Success):
 
     session_id: str
     attempt: int
-    steps: Sequence[Step]
+    steps: Sequence[TimingStep]
 
 
 class TokenAnswer(Success):

@@ -12,25 +12,25 @@ from fastapi import APIRouter, Header, Query, Request
 from dispatcher.access.addresses import Network, client_address
 from dispatcher.api.schemas import (
     LogsAnswer,
-    Said,
     SessionAnswer,
     SessionBody,
     SessionFacts,
     SessionsAnswer,
     StartAnswer,
     StartBody,
-    Step,
     StopAnswer,
     TimingsAnswer,
+    TimingStep,
     TranscriptAnswer,
+    TranscriptItem,
     facts,
 )
 from dispatcher.errors import FAILED, BadRequest
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.admission import estimated_wait
 from dispatcher.starts.idempotency import KEY_PATTERN, once
-from dispatcher.starts.permit import Gate
-from dispatcher.starts.start import Begun, Dispatch, Wish
+from dispatcher.starts.permit import Permits
+from dispatcher.starts.start import StartedSession, StartRequest, Starts
 from session.errors import SessionError, StoreUnavailable
 from session.record import FINAL, LIVE, State
 from session.store.ports import LOG_LINES, SessionStore
@@ -46,8 +46,8 @@ class SessionRoutes:
     """Routes over these parts. `trusted`: the proxies that are believed where a request comes from."""
 
     store: SessionStore
-    dispatch: Dispatch
-    gate: Gate
+    dispatch: Starts
+    gate: Permits
     metrics: Metrics
     trusted: Sequence[Network] = ()
 
@@ -86,7 +86,7 @@ class SessionRoutes:
             raise FAILED[begun.session.error]
         return _start_answer(begun, self.dispatch.rooms.url, self.dispatch.queue_seconds)
 
-    async def _begin(self, body: StartBody, address: str, *, key: str | None, wait_ms: int | None) -> Begun:
+    async def _begin(self, body: StartBody, address: str, *, key: str | None, wait_ms: int | None) -> StartedSession:
         """Through the gate to the dispatch, with what no new session needed given back."""
         wish = _wish(body)
         repeat = once(key, owner=OWNER, body=body) if key is not None else None
@@ -133,7 +133,10 @@ class SessionRoutes:
         """What was said so far."""
         await self.store.get(session_id)
         said = await self.store.transcript(session_id)
-        items = [Said(speaker=each.speaker, text=each.text, at=each.at, interrupted=each.interrupted) for each in said]
+        items = [
+            TranscriptItem(speaker=each.speaker, text=each.text, at=each.at, interrupted=each.interrupted)
+            for each in said
+        ]
         return TranscriptAnswer(session_id=session_id, items=items)
 
     async def logs(
@@ -148,13 +151,13 @@ class SessionRoutes:
         """The waterfall of the start."""
         session = await self.store.get(session_id)
         steps = sorted(session.steps.items(), key=lambda step: step[1])
-        shown = [Step(name=name, ms=ms) for name, ms in steps]
+        shown = [TimingStep(name=name, ms=ms) for name, ms in steps]
         return TimingsAnswer(session_id=session_id, attempt=session.attempt, steps=shown)
 
 
-def _wish(body: StartBody) -> Wish:
+def _wish(body: StartBody) -> StartRequest:
     config = {} if body.config is None else body.config.model_dump(exclude_none=True)
-    return Wish(
+    return StartRequest(
         user_id=body.user_id or None,
         user_name=body.user_name,
         agent=body.agent or "default",
@@ -163,7 +166,7 @@ def _wish(body: StartBody) -> Wish:
     )
 
 
-def _start_answer(begun: Begun, url: str, queue_seconds: float) -> StartAnswer:
+def _start_answer(begun: StartedSession, url: str, queue_seconds: float) -> StartAnswer:
     session = begun.session
     message = "Session ready" if session.state is State.READY else f"Session {session.state}"
     waits = {State.STARTING: WARM_SECONDS if session.prewarmed else COLD_SECONDS, State.RECOVERING: COLD_SECONDS}

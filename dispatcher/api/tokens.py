@@ -11,15 +11,15 @@ from fastapi import APIRouter
 
 from dispatcher.api.schemas import AskedAgent, TokenAnswer, TokenBody, TokenSourceAnswer, TokenSourceBody
 from dispatcher.errors import RoomNameGiven
-from dispatcher.livekit.port import FrontEnd
-from dispatcher.starts.start import Dispatch, Wish
+from dispatcher.livekit.port import ParticipantDetails
+from dispatcher.starts.start import StartRequest, Starts
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRoutes:
     """Routes over these parts. `agent_name`: the LiveKit name of our workers, which stock front ends may ask for."""
 
-    dispatch: Dispatch
+    dispatch: Starts
     agent_name: str
 
     def router(self) -> APIRouter:
@@ -41,8 +41,8 @@ class TokenRoutes:
             raise RoomNameGiven
         asked = body.room_config.agents[0] if body.room_config and body.room_config.agents else AskedAgent()
         agent = "default" if asked.agent_name in ("", self.agent_name) else asked.agent_name
-        wish = Wish(agent=agent, user_name=body.participant_name, metadata=_metadata(asked.metadata))
-        front_end = FrontEnd(
+        wish = StartRequest(agent=agent, user_name=body.participant_name, metadata=_metadata(asked.metadata))
+        front_end = ParticipantDetails(
             name=body.participant_name or "",
             metadata=body.participant_metadata or "",
             attributes=body.participant_attributes or {},

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Request
 
 from dispatcher.api.schemas import Success
 from dispatcher.errors import BadSignature
-from dispatcher.upkeep.webhooks import Hints
+from dispatcher.upkeep.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookRoutes:
     """The route over these parts."""
 
-    hints: Hints
+    hints: Webhooks
 
     def router(self) -> APIRouter:
         """The route."""

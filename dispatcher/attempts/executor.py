@@ -14,12 +14,12 @@ from dispatcher.attempts.policy import LOOK_AGAIN_SECONDS, Facts, GiveUp, Redisp
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.livekit.port import Rooms
 from dispatcher.observe.metrics import Metrics
-from dispatcher.observe.session_log import note
+from dispatcher.observe.session_log import log_event
 from dispatcher.starts.admission import serving
 from dispatcher.starts.circuit import StartCircuit
 from dispatcher.upkeep.webhooks import is_ghost
 from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
-from session.record import Caller, EndReason, ErrorReason, Session, State, dispatched, ended, failed
+from session.record import CallerPresence, EndReason, ErrorReason, Session, State, dispatched, ended, failed
 from session.store.ports import SILENT_SECONDS, Store
 
 AWAITED = frozenset({State.RESERVED, State.STARTING, State.RECOVERING})  # these wait for an agent
@@ -27,10 +27,10 @@ GHOST_TRIES = 10  # removals of an agent that is gone, until the server no longe
 GHOST_PAUSE = 0.05  # seconds between two of them
 SERVER_SECONDS = 30.0  # for which livekit-server may be away before a session that needs it ends
 ROOM_BACK_SECONDS = SERVER_SECONDS + 15.0  # for it, and then the caller, to come back to a room that went with it
-ROOM_GONE: Mapping[Caller, ErrorReason | EndReason] = {
-    Caller.ABSENT: EndReason.NOT_JOINED,
-    Caller.AWAY: EndReason.CALLER_LEFT,
-    Caller.PRESENT: ErrorReason.SERVER_LOST,
+ROOM_GONE: Mapping[CallerPresence, ErrorReason | EndReason] = {
+    CallerPresence.ABSENT: EndReason.NOT_JOINED,
+    CallerPresence.AWAY: EndReason.CALLER_LEFT,
+    CallerPresence.PRESENT: ErrorReason.SERVER_LOST,
 }
 
 
@@ -49,7 +49,7 @@ class NoTimers:
 
 
 @dataclass
-class Attempts:
+class AttemptExecutor:
     """The attempts of all sessions.
 
     Args:
@@ -59,7 +59,7 @@ class Attempts:
         circuit: told of starts that come to nothing.
         max_seats: MAX_BOTS.
         claim_seconds: how long a worker may take to accept.
-        timers: who calls `see_to` when a deadline passes.
+        timers: who calls `handle_due` when a deadline passes.
         chance: 0 to 1, for jitter.
     """
 
@@ -73,10 +73,10 @@ class Attempts:
     chance: Callable[[], float] = random.random
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def see_to(self, session_id: str) -> None:
+    async def handle_due(self, session_id: str) -> None:
         """Do what is due for this session, if anything is. Raises StoreUnavailable."""
         try:
-            session, now = await self.store.look(session_id)
+            session, now = await self.store.get_with_time(session_id)
         except (SessionNotFound, UnreadableRecord):
             return
         if session.state not in AWAITED or session.deadline is None:
@@ -106,7 +106,7 @@ class Attempts:
         self.metrics.ended(after)
         await self.circuit.failed(after)
         level = "info" if isinstance(reason, EndReason) else "error"
-        await note(self.store, session.id, "ended", level=level, reason=str(reason), attempt=session.attempt)
+        await log_event(self.store, session.id, "ended", level=level, reason=str(reason), attempt=session.attempt)
         with suppress(LiveKitUnavailable):  # the sweep closes it then
             await self.rooms.delete(session.room)
 
@@ -152,7 +152,7 @@ class Attempts:
         if after is None:
             return
         facts = {"attempt": after.attempt, "tries": after.tries, "farewell": after.farewell}
-        await note(self.store, session.id, "dispatched_again", level="warning", **facts)
+        await log_event(self.store, session.id, "dispatched_again", level="warning", **facts)
         self.metrics.dispatched_again(after)
         with suppress(LiveKitUnavailable):  # its deadline passes, and it is tried again
             await self._dispatch(after)
@@ -188,10 +188,10 @@ class Attempts:
         """
         if await self.rooms.find(session.room) is not None:
             return True
-        if session.caller is Caller.ABSENT and not session.adopted and session.state is not State.RESERVED:
+        if session.caller is CallerPresence.ABSENT and not session.adopted and session.state is not State.RESERVED:
             await self.rooms.create(session, with_agent=False)
             return True
-        if session.caller is not Caller.ABSENT and now - _progress(session) < ROOM_BACK_SECONDS:
+        if session.caller is not CallerPresence.ABSENT and now - _progress(session) < ROOM_BACK_SECONDS:
             # The room went with livekit-server; a caller's page comes back by itself, and makes the room anew.
             await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
             return False

@@ -11,10 +11,10 @@ from session.record import (
     MOST_LOSSES,
     MOST_TRIES,
     STEP_SECONDS,
+    AttemptStep,
     ErrorReason,
     Session,
     State,
-    Step,
     step,
 )
 from session.store.ports import Worker
@@ -75,10 +75,10 @@ class GiveUp:
     reason: ErrorReason
 
 
-Verdict = Wait | Redispatch | GiveUp
+Decision = Wait | Redispatch | GiveUp
 
 
-def verdict(session: Session, facts: Facts) -> Verdict:
+def verdict(session: Session, facts: Facts) -> Decision:
     """What to do about a session without a ready agent, whose deadline has passed at `facts.now`."""
     late_at = _late_at(session, facts)
     if facts.now < late_at:
@@ -112,14 +112,14 @@ def _late_at(session: Session, facts: Facts) -> float:
             return session.progress_at
         return session.progress_at + BACKOFF_SECONDS * math.pow(2, session.tries - 1) * (0.5 + facts.chance)
     reached = step(session)
-    seconds = facts.claim_seconds if reached is Step.DISPATCHED else STEP_SECONDS[reached]
+    seconds = facts.claim_seconds if reached is AttemptStep.DISPATCHED else STEP_SECONDS[reached]
     longer = math.pow(LONGER_EACH_TRY, max(0, session.tries - 1))
     jitter = 0.1 * facts.chance if session.tries > 1 else 0.0
     since = session.progress_at or session.caller_since or session.since
     return since + seconds * longer * stretch(facts.under_way) * (1.0 + jitter)
 
 
-def _patient(session: Session, now: float, lacking: ErrorReason) -> Verdict:
+def _patient(session: Session, now: float, lacking: ErrorReason) -> Decision:
     """Wait for what a start lacks, for a while."""
     recovering = session.state is State.RECOVERING
     # A reserved session has waited since its caller came, however long before that its token was given out.
@@ -132,4 +132,4 @@ def _patient(session: Session, now: float, lacking: ErrorReason) -> Verdict:
 def _reason(session: Session) -> ErrorReason:
     if session.state is State.RECOVERING or not session.claimable:
         return ErrorReason.LOST
-    return ErrorReason.CONNECT_FAILED if step(session) is Step.CLAIMED else ErrorReason.NOT_CLAIMED
+    return ErrorReason.CONNECT_FAILED if step(session) is AttemptStep.CLAIMED else ErrorReason.NOT_CLAIMED

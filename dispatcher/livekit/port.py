@@ -14,7 +14,7 @@ STATE_ATTRIBUTE = "greenroom.state"
 RESERVED_TOKEN_SECONDS = 600.0  # life of a reserved session's token: front ends fetch it when their page loads
 
 
-class HintKind(StrEnum):
+class WebhookKind(StrEnum):
     """The webhooks that mean something here."""
 
     JOINED = "participant_joined"
@@ -49,18 +49,18 @@ class Participant:
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class RoomWebhook:
     """A webhook whose signature was good. `kind` None: nothing that matters here. `replaced`: left for a newer join."""
 
     id: str
-    kind: HintKind | None
+    kind: WebhookKind | None
     room: OpenRoom
     participant: Participant | None = None
     replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FrontEnd:
+class ParticipantDetails:
     """What a stock front end wants said about its participant, in its token."""
 
     name: str = ""
@@ -84,13 +84,13 @@ class Rooms(Protocol):
     async def find(self, room: str) -> OpenRoom | None:
         """The room of this name, None where there is none."""
 
-    async def tell(self, room: str, identity: str, state: str) -> None:
+    async def set_caller_state(self, room: str, identity: str, state: str) -> None:
         """Show a page how its session stands: the attribute STATE_ATTRIBUTE of the caller's own participant."""
 
     def token(self, session: Session, *, name: str | None) -> str:
         """The caller's right to join the session's room."""
 
-    def reserved_token(self, session: Session, front_end: FrontEnd) -> str:
+    def reserved_token(self, session: Session, front_end: ParticipantDetails) -> str:
         """The caller's right to join, and with it to make, the room; it carries the dispatch."""
 
     async def delete(self, room: str) -> None:
@@ -111,5 +111,5 @@ class Rooms(Protocol):
     async def ping(self, *, timeout: float) -> None:
         """Ask the server for something small."""
 
-    def read_webhook(self, body: bytes, authorization: str) -> Hint:
+    def read_webhook(self, body: bytes, authorization: str) -> RoomWebhook:
         """What a webhook says. Raises BadSignature."""

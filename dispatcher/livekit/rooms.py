@@ -17,11 +17,11 @@ from dispatcher.livekit.port import (
     RESERVED_TOKEN_SECONDS,
     ROOM_SLACK_SECONDS,
     STATE_ATTRIBUTE,
-    FrontEnd,
-    Hint,
-    HintKind,
     OpenRoom,
     Participant,
+    ParticipantDetails,
+    RoomWebhook,
+    WebhookKind,
 )
 from session.fence import Ticket, caller_identity
 from session.record import Session
@@ -96,7 +96,7 @@ class LiveKitRooms:
             answer = await self._rooms.list_rooms(api.ListRoomsRequest(names=[room]))
         return next((_open_room(each) for each in answer.rooms), None)
 
-    async def tell(self, room: str, identity: str, state: str) -> None:
+    async def set_caller_state(self, room: str, identity: str, state: str) -> None:
         """Show a page how its session stands; one that is gone need not know. Raises LiveKitUnavailable."""
         told = api.UpdateParticipantRequest(room=room, identity=identity, attributes={STATE_ATTRIBUTE: state})
         with _translated(), _gone_is_fine():
@@ -106,7 +106,7 @@ class LiveKitRooms:
         """The caller's right to join the session's room, for TOKEN_LIFE."""
         return self._access(session, TOKEN_LIFE).with_name(name or "").to_jwt()
 
-    def reserved_token(self, session: Session, front_end: FrontEnd) -> str:
+    def reserved_token(self, session: Session, front_end: ParticipantDetails) -> str:
         """The caller's right to join, for RESERVED_TOKEN_SECONDS; the join makes the room and its dispatch."""
         configuration = api.RoomConfiguration(
             empty_timeout=self._empty_seconds,
@@ -155,7 +155,7 @@ class LiveKitRooms:
             async with asyncio.timeout(timeout):
                 await self._rooms.list_rooms(api.ListRoomsRequest(names=["greenroom-ping"]))
 
-    def read_webhook(self, body: bytes, authorization: str) -> Hint:
+    def read_webhook(self, body: bytes, authorization: str) -> RoomWebhook:
         """What the webhook says, if `authorization` signs exactly this body. Raises BadSignature."""
         try:
             event = self._webhooks.receive(body.decode(), authorization)
@@ -165,10 +165,10 @@ class LiveKitRooms:
             if type(error) is not Exception:  # the SDK raises a bare Exception where the body's hash is wrong or absent
                 raise
             raise BadSignature from None
-        known = event.event in set(HintKind)
-        return Hint(
+        known = event.event in set(WebhookKind)
+        return RoomWebhook(
             id=event.id,
-            kind=HintKind(event.event) if known else None,
+            kind=WebhookKind(event.event) if known else None,
             room=OpenRoom(event.room.name, event.room.sid),
             participant=_participant(event.participant) if event.participant.identity else None,
             replaced=event.participant.disconnect_reason == DUPLICATE_IDENTITY,

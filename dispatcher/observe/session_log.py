@@ -12,7 +12,7 @@ from session.store.ports import SessionStore
 _log = logging.getLogger("dispatcher")
 
 
-async def note(store: SessionStore, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
+async def log_event(store: SessionStore, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
     """Tell it; a store that is away costs the session's entry only.
 
     Args:

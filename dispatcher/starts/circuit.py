@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dispatcher.errors import StartsFailing
 from session.record import ErrorReason, Session
-from session.store.ports import CircuitStore, Report
+from session.store.ports import CircuitStore, StartReport
 
 COUNTED = frozenset({ErrorReason.NO_WORKER, ErrorReason.NOT_CLAIMED, ErrorReason.CONNECT_FAILED})
 
@@ -36,25 +36,25 @@ class StartCircuit:
             StartsFailing: it may not, and when the next one may.
         """
         circuit = name(agent, deployment)
-        passage = await self.store.pass_circuit(circuit, session_id=session_id)
+        passage = await self.store.enter_circuit(circuit, session_id=session_id)
         if passage.wait > 0:
             raise StartsFailing(retry_after=passage.wait)
         return Probe(circuit, session_id) if passage.probe else None
 
     async def give_back(self, probe: Probe) -> None:
         """Let another start be the probe: this one came to nothing, for reasons of its own."""
-        await self.store.report_circuit(probe.circuit, Report.UNUSED, session_id=probe.session_id)
+        await self.store.report_circuit(probe.circuit, StartReport.UNUSED, session_id=probe.session_id)
 
     async def failed(self, session: Session) -> None:
         """Count the end of a session, if it is that of a start that failed after all its tries; twice counts once."""
         if is_failed_start(session):
-            await self._report(session, Report.FAILED)
+            await self._report(session, StartReport.FAILED)
 
     async def succeeded(self, session: Session) -> None:
         """Close the circuit that this session, which is ready now, was let through."""
-        await self._report(session, Report.READY)
+        await self._report(session, StartReport.READY)
 
-    async def _report(self, session: Session, report: Report) -> None:
+    async def _report(self, session: Session, report: StartReport) -> None:
         circuit = name(session.agent, session.deployment)
         await self.store.report_circuit(circuit, report, session_id=session.id)
 

@@ -12,7 +12,7 @@ KEY_PATTERN = r"^[ -~]{1,255}$"  # printable ASCII
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class IdempotentStart:
     """A start that is made once, however often it is asked for.
 
     Attributes:
@@ -24,7 +24,7 @@ class Once:
     fingerprint: str = ""
 
 
-def once(key: str, *, owner: str, body: BaseModel) -> Once:
+def once(key: str, *, owner: str, body: BaseModel) -> IdempotentStart:
     """The start of this owner with this key.
 
     Args:
@@ -32,7 +32,7 @@ def once(key: str, *, owner: str, body: BaseModel) -> Once:
         owner: whose key it is; another owner's same key is another start.
         body: what is asked for, as it was understood.
     """
-    return Once(f"key-{_digest([owner, key])}", _digest(body.model_dump(mode="json", exclude_none=True)))
+    return IdempotentStart(f"key-{_digest([owner, key])}", _digest(body.model_dump(mode="json", exclude_none=True)))
 
 
 def _digest(facts: object) -> str:

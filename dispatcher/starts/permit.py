@@ -66,7 +66,7 @@ class Permit:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Permits:
     """The gate over these parts."""
 
     limits: RateLimits

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dispatcher.attempts.executor import Attempts
+from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.policy import FRESH_SECONDS, chosen
 from dispatcher.errors import LiveKitUnavailable
-from dispatcher.observe.session_log import note
+from dispatcher.observe.session_log import log_event
 from dispatcher.starts.admission import seats, serving, taking
 from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
 from session.record import ErrorReason, Session, State
@@ -17,11 +17,11 @@ from session.store.ports import SILENT_SECONDS, Store, Worker
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StartQueue:
     """The queue. `max_seats`: MAX_BOTS."""
 
     store: Store
-    attempts: Attempts
+    attempts: AttemptExecutor
     max_seats: int
 
     async def advance(self) -> int:
@@ -42,7 +42,7 @@ class Line:
 
     async def _see_to(self, session_id: str, workers: Sequence[Worker]) -> bool:
         """One of them; gives whether the next may be looked at: not once every seat is taken."""
-        session, now = await self.store.look(session_id)
+        session, now = await self.store.get_with_time(session_id)
         if session.state is not State.QUEUED:
             return True
         alive = serving(taking(workers, now), session.agent)
@@ -59,7 +59,7 @@ class Line:
             return False
         except LiveKitUnavailable:
             return False  # it has its seat; its deadline passes, and it is tried again
-        await note(self.store, session.id, "left_the_queue", waited_ms=_waited_ms(after, now))
+        await log_event(self.store, session.id, "left_the_queue", waited_ms=_waited_ms(after, now))
         return True
 
 

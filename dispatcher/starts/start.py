@@ -11,14 +11,14 @@ from typing import Any
 
 from dispatcher.attempts.executor import NoTimers, Timers
 from dispatcher.errors import LiveKitUnavailable, NotJoinable, NotTheirs
-from dispatcher.livekit.port import FrontEnd, Rooms
-from dispatcher.observe.session_log import note
+from dispatcher.livekit.port import ParticipantDetails, Rooms
+from dispatcher.observe.session_log import log_event
 from dispatcher.starts.admission import Admitted, admit, serving, taking
-from dispatcher.starts.idempotency import Once
+from dispatcher.starts.idempotency import IdempotentStart
 from dispatcher.starts.permit import Permit
 from session.errors import Conflict, NoCapacity, NoWorker, SessionError, SessionNotFound
 from session.record import FINAL, JOINABLE, EndReason, ErrorReason, Session, State, ended, failed, new_session_id
-from session.store.ports import WORKER_SECONDS, Started, Store, Worker, update
+from session.store.ports import WORKER_SECONDS, StartResult, Store, Worker, update
 
 POLL_SECONDS = 0.02  # between two looks at a record that is waited for
 ROOM_SECONDS = 1.0  # for which a repeated start waits for the first one's room; it takes 3 ms
@@ -26,7 +26,7 @@ WARM_WAIT_MS = 500  # for which an answer waits by itself for a warm agent, whic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class StartRequest:
     """What a caller asks for; fields as on the session's record."""
 
     user_id: str | None = None
@@ -37,7 +37,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class StartedSession:
     """A session, and a token to join it with.
 
     Attributes:
@@ -58,7 +58,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Dispatch:
+class Starts:
     """Starts, tokens and stops.
 
     Args:
@@ -80,8 +80,13 @@ class Dispatch:
     clock: Callable[[], float] = time.monotonic
 
     async def start(
-        self, wish: Wish, *, wait_ms: int | None, permit: Permit | None = None, once: Once | None = None
-    ) -> Begun:
+        self,
+        wish: StartRequest,
+        *,
+        wait_ms: int | None,
+        permit: Permit | None = None,
+        once: IdempotentStart | None = None,
+    ) -> StartedSession:
         """Give the user's live session back, or begin one: its agent is dispatched when this returns.
 
         Args:
@@ -102,10 +107,12 @@ class Dispatch:
             self.store.now(), self.store.workers(seen_within=WORKER_SECONDS), self.store.queue()
         )
         session = replace(_new(wish, now), steps={"request": 0.0})
-        once = once or Once(_task(session))
+        once = once or IdempotentStart(_task(session))
         done = await self._begin(session, workers, waiting=len(waiting), permit=permit, once=once)
         if done.session.id == session.id:
-            begun = Begun(await self._open(done.session, received), reused=False, token="", task=_task(session))
+            begun = StartedSession(
+                await self._open(done.session, received), reused=False, token="", task=_task(session)
+            )
         else:
             if permit is not None:
                 await permit.give_back()
@@ -119,8 +126,8 @@ class Dispatch:
         return replace(begun, session=session, token=token)
 
     async def _begin(
-        self, session: Session, workers: Sequence[Worker], *, waiting: int, permit: Permit | None, once: Once
-    ) -> Started:
+        self, session: Session, workers: Sequence[Worker], *, waiting: int, permit: Permit | None, once: IdempotentStart
+    ) -> StartResult:
         """A new session where workers and gate let one begin; else one that has begun, or the refusal."""
         try:
             admitted = admit(workers, session.created_at, agent=session.agent, config=session.config)
@@ -132,7 +139,7 @@ class Dispatch:
                 return await self._reuse(session, refused, once)
         return await self._admit(session, admitted, waiting=waiting, once=once)
 
-    async def _admit(self, session: Session, admitted: Admitted, *, waiting: int, once: Once) -> Started:
+    async def _admit(self, session: Session, admitted: Admitted, *, waiting: int, once: IdempotentStart) -> StartResult:
         """Take a seat for the session, or a place in the queue; or give back the user's own. Raises NoCapacity."""
         if admitted.free and not waiting:
             first = replace(
@@ -153,7 +160,7 @@ class Dispatch:
         queued = replace(session, deadline=session.created_at + self.queue_seconds)
         return await self.store.start(queued, max_seats=self.max_seats, op=once.op, fingerprint=once.fingerprint)
 
-    async def _reuse(self, session: Session, refusal: SessionError, once: Once) -> Started:
+    async def _reuse(self, session: Session, refusal: SessionError, once: IdempotentStart) -> StartResult:
         """The user's live session or that of the same request, if there is one; else the refusal."""
         seatless = replace(session, state=State.STARTING)
         try:
@@ -162,13 +169,13 @@ class Dispatch:
         except NoCapacity:
             raise refusal from None
 
-    async def _with_position(self, begun: Begun, workers: Sequence[Worker], now: float) -> Begun:
+    async def _with_position(self, begun: StartedSession, workers: Sequence[Worker], now: float) -> StartedSession:
         queue = list(await self.store.queue())
         position = queue.index(begun.session.id) + 1 if begun.session.id in queue else None
         slots = sum(each.slots for each in serving(taking(workers, now), begun.session.agent))
         return replace(begun, position=position, slots=slots)
 
-    async def reserve(self, wish: Wish, front_end: FrontEnd) -> str:
+    async def reserve(self, wish: StartRequest, front_end: ParticipantDetails) -> str:
         """A token that brings the agent when it is used; nothing is allocated before.
 
         Raises:
@@ -184,7 +191,7 @@ class Dispatch:
             raise NoCapacity
         session = replace(_new(wish, now), state=State.RESERVED, attempt=1, tries=1, deployment=admitted.deployment)
         await self.store.start(session, max_seats=self.max_seats, op=f"reserve-{session.id}")
-        await note(self.store, session.id, "reserved", agent=session.agent)
+        await log_event(self.store, session.id, "reserved", agent=session.agent)
         return self.rooms.reserved_token(session, front_end)
 
     async def token(self, session_id: str, *, user_id: str | None, name: str | None) -> tuple[Session, str]:
@@ -212,7 +219,7 @@ class Dispatch:
         before = await self.store.get(session_id)
         session = await update(self.store, session_id, lambda each, now: ended(each, EndReason.STOPPED, now))
         if before.state not in FINAL:
-            await note(self.store, session_id, "ended", reason=str(session.end_reason or session.error))
+            await log_event(self.store, session_id, "ended", reason=str(session.end_reason or session.error))
         with suppress(LiveKitUnavailable):
             await self.rooms.delete(session.room)
         return session
@@ -223,24 +230,24 @@ class Dispatch:
             await self.rooms.create(session, with_agent=session.state is State.STARTING)
         except LiveKitUnavailable:
             await update(self.store, session.id, lambda each, now: failed(each, ErrorReason.SERVER_LOST, now))
-            await note(self.store, session.id, "start_failed", level="error", reason="livekit_unavailable")
+            await log_event(self.store, session.id, "start_failed", level="error", reason="livekit_unavailable")
             raise
         took = round((self.clock() - received) * 1000, 1)
         self.timers.at(session, self.claim_seconds)
-        await note(
+        await log_event(
             self.store, session.id, str(session.state), agent=session.agent, prewarmed=session.prewarmed, room_ms=took
         )
         with suppress(Conflict):  # a step of the waterfall is not worth a call
             return await update(self.store, session.id, lambda each, _: _with_step(each, "room", took))
         return session
 
-    async def _again(self, session: Session, *, repeated: bool) -> Begun:
+    async def _again(self, session: Session, *, repeated: bool) -> StartedSession:
         """A session that had begun, once its room exists: a token used before would make one without an agent."""
         room_there = "room" in session.steps or session.state not in (State.STARTING, State.QUEUED)
         if not room_there:
             session = await self._wait(session, lambda each: "room" in each.steps, ROOM_SECONDS)
-        await note(self.store, session.id, "repeated" if repeated else "reused")
-        return Begun(session, reused=not repeated, token="", task=_task(session), repeated=repeated)
+        await log_event(self.store, session.id, "repeated" if repeated else "reused")
+        return StartedSession(session, reused=not repeated, token="", task=_task(session), repeated=repeated)
 
     async def _wait(self, session: Session, met: Callable[[Session], bool], seconds: float) -> Session:
         """The session as it is once `met`, or over, or after `seconds`."""
@@ -256,7 +263,7 @@ def _task(session: Session) -> str:
     return f"start-{session.id}"
 
 
-def _new(wish: Wish, now: float) -> Session:
+def _new(wish: StartRequest, now: float) -> Session:
     """A session that waits for a slot, and has never been dispatched."""
     session_id = new_session_id()
     return Session(

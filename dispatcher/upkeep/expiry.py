@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dispatcher.livekit.port import RESERVED_TOKEN_SECONDS
-from session.record import Caller, EndReason, ErrorReason, Session, State, ended, failed
+from session.record import CallerPresence, EndReason, ErrorReason, Session, State, ended, failed
 from session.settings import CallLimits
 
 SLACK_SECONDS = 5.0  # by which the worker's own judgement comes first
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Expired:
     """This session is over. `absent`: because its caller is not there, which the server must confirm."""
 
     reason: EndReason | ErrorReason
@@ -29,37 +29,37 @@ class Verdict:
         return failed(session, self.reason, now)
 
 
-def verdict(session: Session, limits: CallLimits, now: float) -> Verdict | None:
+def verdict(session: Session, limits: CallLimits, now: float) -> Expired | None:
     """Why `session` is over at `now` (Unix seconds); None while it is not. What was due first is the reason."""
     due = [(moment, each) for moment, each in _deadlines(session, limits) if moment <= now]
     return min(due, key=lambda pair: pair[0])[1] if due else None
 
 
-def _deadlines(session: Session, limits: CallLimits) -> list[tuple[float, Verdict]]:
+def _deadlines(session: Session, limits: CallLimits) -> list[tuple[float, Expired]]:
     match session.state:
         case State.RESERVED if session.deadline is None:  # its caller has not come, or it would have one
-            return [(session.created_at + RESERVED_TOKEN_SECONDS + SLACK_SECONDS, Verdict(EndReason.NOT_JOINED))]
+            return [(session.created_at + RESERVED_TOKEN_SECONDS + SLACK_SECONDS, Expired(EndReason.NOT_JOINED))]
         case State.READY | State.RECOVERING:
             return _patience(session, limits)
         case _:
             return []
 
 
-def _patience(session: Session, limits: CallLimits) -> list[tuple[float, Verdict]]:
+def _patience(session: Session, limits: CallLimits) -> list[tuple[float, Expired]]:
     """When a session that had its agent ends: by its length, and by its caller's absence."""
     due = []
     if limits.max_session_seconds is not None and session.ready_at is not None:
         end = session.ready_at + limits.max_session_seconds + SLACK_SECONDS
-        due.append((end, Verdict(EndReason.MAX_DURATION)))
-    if session.caller is Caller.PRESENT:
+        due.append((end, Expired(EndReason.MAX_DURATION)))
+    if session.caller is CallerPresence.PRESENT:
         return due
     away_since = session.caller_since if session.caller_since is not None else session.created_at
     idle_since = max(session.last_active, away_since)
-    due.append((idle_since + limits.idle_seconds, Verdict(EndReason.IDLE, absent=True)))
-    if session.caller is Caller.AWAY:
+    due.append((idle_since + limits.idle_seconds, Expired(EndReason.IDLE, absent=True)))
+    if session.caller is CallerPresence.AWAY:
         grace = max(limits.caller_grace, limits.hangup_grace)  # the record does not say how the caller left
-        due.append((away_since + grace + SLACK_SECONDS, Verdict(EndReason.CALLER_LEFT, absent=True)))
+        due.append((away_since + grace + SLACK_SECONDS, Expired(EndReason.CALLER_LEFT, absent=True)))
     else:
         joined_by = session.created_at + limits.join_seconds + SLACK_SECONDS
-        due.append((joined_by, Verdict(EndReason.NOT_JOINED, absent=True)))
+        due.append((joined_by, Expired(EndReason.NOT_JOINED, absent=True)))
     return due

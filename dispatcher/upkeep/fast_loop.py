@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from dispatcher.attempts.executor import Attempts
+from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.livekit.port import Rooms
 from dispatcher.observe.metrics import Metrics
-from dispatcher.observe.session_log import note
-from dispatcher.starts.queue import Line
+from dispatcher.observe.session_log import log_event
+from dispatcher.starts.queue import StartQueue
 from dispatcher.upkeep.webhooks import is_caller
 from session.errors import Conflict, SessionError, SessionNotFound, Stale, StoreUnavailable, UnreadableRecord
 from session.record import Session, State, lost
@@ -49,13 +49,13 @@ def lives(worker_id: str | None, workers: Sequence[Worker], now: float) -> bool:
 
 
 @dataclass
-class Watch:
+class FastLoop:
     """The watch of one dispatcher; several share the work."""
 
     store: Store
     rooms: Rooms
-    attempts: Attempts
-    line: Line
+    attempts: AttemptExecutor
+    line: StartQueue
     metrics: Metrics
     reader: str = field(default_factory=lambda: secrets.token_hex(4))
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -97,7 +97,7 @@ class Watch:
     async def _see_to(self, session_id: str) -> None:
         async with self._room_for:
             try:
-                await self.attempts.see_to(session_id)
+                await self.attempts.handle_due(session_id)
             except Exception as error:  # noqa: BLE001  # whatever is wrong with one session holds up no other
                 _log.warning("session=%s event=not_seen_to error=%s", session_id, type(error).__name__)
 
@@ -112,7 +112,7 @@ class Watch:
             told = session.state
             for participant in await self.rooms.participants(session.room):
                 if is_caller(session, participant):
-                    await self.rooms.tell(session.room, participant.identity, told)
+                    await self.rooms.set_caller_state(session.room, participant.identity, told)
             session = await self.store.get(session.id)
 
     async def _judge_the_silent(self) -> None:
@@ -139,7 +139,7 @@ class Watch:
 
     async def _lose(self, session: Session, job: str) -> None:
         after = await update(self.store, session.id, lambda each, now: lost(each, job=job, now=now))
-        await note(self.store, after.id, "agent_silent", level="error", attempt=session.attempt)
+        await log_event(self.store, after.id, "agent_silent", level="error", attempt=session.attempt)
 
     def _hold(self, event: Event) -> None:
         task = asyncio.create_task(self._act(event), name=f"{event.kind} {event.session_id}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dispatcher.livekit.port import OpenRoom, Participant
 from dispatcher.upkeep.webhooks import is_caller, is_ghost
 from session.fence import agent_identity
-from session.record import Caller, Session, State
+from session.record import CallerPresence, Session, State
 
 SETTLED_SECONDS = 5.0  # after a change, before a record and its room may be held against each other
 ABSENT_SECONDS = 4.0  # for an agent whose connection is being renewed, or whose server restarts, to come back by itself
@@ -36,7 +36,7 @@ class CallerIs:
     """The caller is there, or is not, and the record says otherwise: a webhook was lost."""
 
     session_id: str
-    caller: Caller
+    caller: CallerPresence
 
 
 Repair = RemoveGhost | Lose | CallerIs
@@ -128,16 +128,16 @@ def _inside(session: Session, there: Collection[Participant]) -> list[Repair]:
     """What is wrong in a room that was looked into, but for an agent that is not there."""
     found: list[Repair] = [RemoveGhost(session.room, each.identity) for each in there if is_ghost(session, each)]
     caller_there = any(is_caller(session, each) for each in there)
-    if caller_there and session.caller is not Caller.PRESENT:
-        found.append(CallerIs(session.id, Caller.PRESENT))
-    elif not caller_there and session.caller is Caller.PRESENT:
-        found.append(CallerIs(session.id, Caller.AWAY))
+    if caller_there and session.caller is not CallerPresence.PRESENT:
+        found.append(CallerIs(session.id, CallerPresence.PRESENT))
+    elif not caller_there and session.caller is CallerPresence.PRESENT:
+        found.append(CallerIs(session.id, CallerPresence.AWAY))
     return found
 
 
 def _looks_wrong(session: Session, room: OpenRoom) -> bool:
     """Whether the room's counts do not fit: LiveKit counts people without agents, and all who publish a track."""
-    people = 1 if session.caller is Caller.PRESENT else 0
+    people = 1 if session.caller is CallerPresence.PRESENT else 0
     agents = 1 if session.state is State.READY else 0
     return room.people != people or not agents <= room.publishers <= agents + people
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 from docket import Docket, Perpetual, Worker
 
-from dispatcher.attempts.executor import Attempts
-from dispatcher.upkeep.fast_loop import Watch
-from dispatcher.upkeep.slow_loop import Sweep
+from dispatcher.attempts.executor import AttemptExecutor
+from dispatcher.upkeep.fast_loop import FastLoop
+from dispatcher.upkeep.slow_loop import SlowLoop
 from session.errors import SessionError, StoreUnavailable
 from session.record import Session
 
@@ -46,14 +46,14 @@ class DocketTimers:
     async def _add(self, docket: Docket, session: Session, when: datetime) -> None:
         try:
             async with asyncio.timeout(TIMER_SECONDS):
-                await docket.add("see_to", when=when, key=f"see-{session.id}-{session.rev}")(session.id)
+                await docket.add("handle_due", when=when, key=f"see-{session.id}-{session.rev}")(session.id)
         except Exception as error:  # noqa: BLE001  # whatever its driver says: the look finds the session
             _log.warning("session=%s event=timer_not_set error=%s", session.id, type(error).__name__)
 
 
 @asynccontextmanager
 async def running_tasks(
-    url: str, *, namespace: str, sweep: Sweep, watch: Watch, timers: DocketTimers
+    url: str, *, namespace: str, sweep: SlowLoop, watch: FastLoop, timers: DocketTimers
 ) -> AsyncIterator[None]:
     """Run the tasks as long as the block does, through every outage of the store.
 
@@ -80,7 +80,7 @@ async def running_tasks(
 
 
 async def _keep_running(
-    url: str, namespace: str, sweep: Sweep, watch: Watch, timers: DocketTimers, stopping: asyncio.Event
+    url: str, namespace: str, sweep: SlowLoop, watch: FastLoop, timers: DocketTimers, stopping: asyncio.Event
 ) -> None:
     while not stopping.is_set():
         try:
@@ -92,7 +92,7 @@ async def _keep_running(
             await asyncio.wait_for(stopping.wait(), RETRY_SECONDS)
 
 
-async def _run(url: str, namespace: str, sweep: Sweep, watch: Watch, timers: DocketTimers) -> None:
+async def _run(url: str, namespace: str, sweep: SlowLoop, watch: FastLoop, timers: DocketTimers) -> None:
     async with Docket(name=f"greenroom:{namespace}:docket", url=url) as docket:
         _register(docket, sweep, watch, watch.attempts)
         async with Worker(
@@ -108,7 +108,7 @@ async def _run(url: str, namespace: str, sweep: Sweep, watch: Watch, timers: Doc
                 timers.docket = None
 
 
-def _register(docket: Docket, sweep: Sweep, watch: Watch, attempts: Attempts) -> None:
+def _register(docket: Docket, sweep: SlowLoop, watch: FastLoop, attempts: AttemptExecutor) -> None:
     """Docket's way to say when is the default of an argument; its arguments here are strings only."""
     sweeps, looks = timedelta(seconds=SWEEP_SECONDS), timedelta(seconds=LOOK_SECONDS)
 
@@ -126,11 +126,11 @@ def _register(docket: Docket, sweep: Sweep, watch: Watch, attempts: Attempts) ->
         except (SessionError, TimeoutError) as error:
             _log.warning("event=look_failed error=%s", type(error).__name__)
 
-    async def see_to(session_id: str) -> None:
+    async def handle_due(session_id: str) -> None:
         try:
-            await attempts.see_to(session_id)
+            await attempts.handle_due(session_id)
         except SessionError as error:  # the next look finds it
             _log.warning("session=%s event=not_seen_to error=%s", session_id, type(error).__name__)
 
-    for task in (sweep_sessions, keep_watch, see_to):
+    for task in (sweep_sessions, keep_watch, handle_due):
         docket.register(task)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.livekit.port import OpenRoom, Rooms
 from dispatcher.observe.metrics import Metrics
-from dispatcher.observe.session_log import note
-from dispatcher.upkeep.expiry import Verdict, verdict
+from dispatcher.observe.session_log import log_event
+from dispatcher.upkeep.expiry import Expired, verdict
 from dispatcher.upkeep.reconcile import CallerIs, Lose, RemoveGhost, Repair, absent, repairs, worth_a_look
 from dispatcher.upkeep.webhooks import is_caller, session_of, with_caller
 from session.errors import Conflict, NoCapacity, SessionError, SessionNotFound, UnreadableRecord
 from session.fence import adopted_session_id, requested_agent
-from session.record import FINAL, LIVE, Caller, Session, State, lost
+from session.record import FINAL, LIVE, CallerPresence, Session, State, lost
 from session.settings import CallLimits
 from session.store.ports import Store, update
 
@@ -28,7 +28,7 @@ FOREIGN_SECONDS = 5.0  # after which an agent that somebody else's room asked fo
 
 
 @dataclass
-class Sweep:
+class SlowLoop:
     """One look at everything. `secret`: LiveKit's API secret, from which the ids of adopted sessions are made."""
 
     store: Store
@@ -75,10 +75,10 @@ class Sweep:
                 return
             cursor = page.cursor
 
-    async def _end(self, session: Session, due: Verdict) -> None:
+    async def _end(self, session: Session, due: Expired) -> None:
         """Write the end, then close the room; a caller who is there after all is written down instead."""
         if due.absent and any(is_caller(session, each) for each in await self.rooms.participants(session.room)):
-            await update(self.store, session.id, lambda each, now: with_caller(each, Caller.PRESENT, now))
+            await update(self.store, session.id, lambda each, now: with_caller(each, CallerPresence.PRESENT, now))
             return
 
         def judged(each: Session, now: float) -> Session:
@@ -88,7 +88,7 @@ class Sweep:
         if after.state not in FINAL:
             return
         self.metrics.ended(after)
-        await note(self.store, after.id, "ended", reason=str(after.end_reason or after.error), by="sweep")
+        await log_event(self.store, after.id, "ended", reason=str(after.end_reason or after.error), by="sweep")
         await self.rooms.delete(after.room)
 
     async def _reconcile(self, live: Sequence[Session], rooms: Mapping[str, OpenRoom], now: float) -> None:
@@ -111,11 +111,11 @@ class Sweep:
                 self.metrics.ghost_removed()
             case Lose(session_id, job):
                 await update(self.store, session_id, lambda each, now: lost(each, job=job, now=now))
-                await note(self.store, session_id, "agent_missing", level="error")
+                await log_event(self.store, session_id, "agent_missing", level="error")
                 self.metrics.repaired("agent")
             case CallerIs(session_id, caller):
                 await update(self.store, session_id, lambda each, now: with_caller(each, caller, now))
-                await note(self.store, session_id, "caller", caller=str(caller), by="sweep")
+                await log_event(self.store, session_id, "caller", caller=str(caller), by="sweep")
 
     async def _judge_room(self, room: OpenRoom, now: float) -> None:
         """Close the room of a session that is over or that nobody records; take up one that waits for us in vain."""
@@ -124,7 +124,7 @@ class Sweep:
             await (self._stray(room) if room.name.startswith("session_") else self._foreign(room, now))
         elif session.state in FINAL and session.ended_at is not None and now - session.ended_at >= GOODBYE_SECONDS:
             await self.rooms.delete(room.name)
-            await note(self.store, session.id, "room_closed")
+            await log_event(self.store, session.id, "room_closed")
 
     async def _stray(self, room: OpenRoom) -> None:
         """A room of ours without a record: it is closed when it is seen for the second time.
@@ -158,9 +158,9 @@ class Sweep:
             progress_at=now,
             deadline=now,
             adopted=True,
-            caller=Caller.PRESENT,
+            caller=CallerPresence.PRESENT,
             caller_since=now,
         )
         await self.store.start(session, max_seats=self.max_seats, op=f"adopt-{session.id}")
-        await note(self.store, session.id, "adopted", level="warning")
+        await log_event(self.store, session.id, "adopted", level="warning")
         self.metrics.repaired("adopted")

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dispatcher.errors import LiveKitUnavailable
-from dispatcher.livekit.port import Hint, HintKind, OpenRoom, Participant, Rooms
+from dispatcher.livekit.port import OpenRoom, Participant, Rooms, RoomWebhook, WebhookKind
 from dispatcher.observe.metrics import Metrics
-from dispatcher.observe.session_log import note
+from dispatcher.observe.session_log import log_event
 from session.errors import SessionNotFound, Stale
 from session.fence import adopted_session_id, agent_identity, caller_identity
-from session.record import FINAL, STEP_SECONDS, Caller, EndReason, Session, State, Step, ended, lost
+from session.record import FINAL, STEP_SECONDS, AttemptStep, CallerPresence, EndReason, Session, State, ended, lost
 from session.store.ports import SessionStore, update
 
 REMEMBER_SECONDS = 600.0  # an event's id; LiveKit repeats one for about 15 s
@@ -33,20 +33,20 @@ def is_ghost(session: Session, participant: Participant) -> bool:
     return participant.identity in {agent_identity(session.id, attempt) for attempt in range(1, session.attempt)}
 
 
-def with_caller(session: Session, caller: Caller, now: float) -> Session:
+def with_caller(session: Session, caller: CallerPresence, now: float) -> Session:
     """The session with its caller there or away since `now`; the same object where nothing changes."""
     if session.state in FINAL or session.caller is caller:
         return session
-    if caller is Caller.AWAY and session.caller is Caller.ABSENT:
+    if caller is CallerPresence.AWAY and session.caller is CallerPresence.ABSENT:
         return session
     if session.state is State.RESERVED:  # its token has just brought the dispatch: from now on an agent is due
-        session = replace(session, progress_at=now, deadline=now + STEP_SECONDS[Step.DISPATCHED])
+        session = replace(session, progress_at=now, deadline=now + STEP_SECONDS[AttemptStep.DISPATCHED])
     return replace(session, caller=caller, caller_since=now, last_active=now)
 
 
 def room_gone(session: Session, now: float) -> Session:
     """The session once its room was closed under it."""
-    never_came = session.caller is Caller.ABSENT
+    never_came = session.caller is CallerPresence.ABSENT
     return ended(session, EndReason.NOT_JOINED if never_came else EndReason.CALLER_LEFT, now)
 
 
@@ -60,7 +60,7 @@ async def session_of(store: SessionStore, secret: str, room: OpenRoom) -> Sessio
 
 
 @dataclass(frozen=True, slots=True)
-class Hints:
+class Webhooks:
     """Applies webhooks. `secret`: LiveKit's API secret, from which the ids of adopted sessions are made."""
 
     store: SessionStore
@@ -68,7 +68,7 @@ class Hints:
     metrics: Metrics
     secret: str
 
-    async def apply(self, hint: Hint) -> None:
+    async def apply(self, hint: RoomWebhook) -> None:
         """Do what the hint asks for; one that came before does nothing. Raises StoreUnavailable."""
         if hint.kind is None:
             return
@@ -78,11 +78,11 @@ class Hints:
         session = await session_of(self.store, self.secret, hint.room)
         if session is None:
             return
-        if hint.kind is HintKind.ROOM_FINISHED:
+        if hint.kind is WebhookKind.ROOM_FINISHED:
             await self._room_finished(session)
         elif hint.participant is None:
             return
-        elif hint.kind is HintKind.JOINED:
+        elif hint.kind is WebhookKind.JOINED:
             await self._joined(session, hint.participant)
         elif is_caller(session, hint.participant):
             await self._caller_left(session, hint)
@@ -98,9 +98,9 @@ class Hints:
             if agent_identity(session.id, session.attempt) not in there:
                 job = session.job
                 await update(self.store, session.id, lambda each, now: lost(each, job=job, now=now))
-                await note(self.store, session.id, "agent_left", level="error", attempt=session.attempt)
+                await log_event(self.store, session.id, "agent_left", level="error", attempt=session.attempt)
 
-    async def _is_new(self, hint: Hint) -> bool:
+    async def _is_new(self, hint: RoomWebhook) -> bool:
         return not hint.id or await self.store.first_time(f"webhook:{hint.id}", seconds=REMEMBER_SECONDS)
 
     async def _joined(self, session: Session, participant: Participant) -> None:
@@ -108,16 +108,16 @@ class Hints:
             with suppress(LiveKitUnavailable):  # the sweep closes it then
                 await self.rooms.delete(session.room)
         elif is_caller(session, participant):
-            await self._set_caller(session, Caller.PRESENT)
+            await self._set_caller(session, CallerPresence.PRESENT)
             await self._tell_again(session, participant)
 
     async def _tell_again(self, session: Session, caller: Participant) -> None:
         """A page that joins anew has missed what it was told of a recovery (watch.py)."""
         if session.recoveries and session.state in (State.READY, State.RECOVERING):
             with suppress(LiveKitUnavailable):
-                await self.rooms.tell(session.room, caller.identity, session.state)
+                await self.rooms.set_caller_state(session.room, caller.identity, session.state)
 
-    async def _caller_left(self, session: Session, hint: Hint) -> None:
+    async def _caller_left(self, session: Session, hint: RoomWebhook) -> None:
         """The server says who is there: a newer join's webhook may have come before this one."""
         try:
             there: Collection[Participant] = await self.rooms.participants(session.room)
@@ -126,12 +126,12 @@ class Hints:
                 return
             there = ()
         if not any(is_caller(session, each) for each in there):
-            await self._set_caller(session, Caller.AWAY)
+            await self._set_caller(session, CallerPresence.AWAY)
 
-    async def _set_caller(self, before: Session, caller: Caller) -> None:
+    async def _set_caller(self, before: Session, caller: CallerPresence) -> None:
         after = await update(self.store, before.id, lambda each, now: with_caller(each, caller, now))
         if after.caller is not before.caller:
-            await note(self.store, before.id, "caller", caller=str(caller))
+            await log_event(self.store, before.id, "caller", caller=str(caller))
 
     async def _room_finished(self, session: Session) -> None:
         """An old one may come late: only the server knows whether there is a room of this name again."""
@@ -142,4 +142,6 @@ class Hints:
                 return
         after = await update(self.store, session.id, room_gone)
         self.metrics.ended(after)
-        await note(self.store, session.id, "ended", reason=str(after.end_reason or after.error), by="room_finished")
+        await log_event(
+            self.store, session.id, "ended", reason=str(after.end_reason or after.error), by="room_finished"
+        )

@@ -30,7 +30,7 @@ STOCK = re.compile(r"^((thank you|thanks)( very much| so much)?|so|oh|the|a|and|
 
 
 @dataclass(frozen=True)
-class Heard:
+class Transcription:
     """What the model made of one stretch of sound: its text and the mean log-probability of its tokens."""
 
     text: str
@@ -71,7 +71,7 @@ def loops(tokens: list[int]) -> bool:
     return False
 
 
-def believed(heard: Heard) -> str:
+def believed(heard: Transcription) -> str:
     """The words that were really said.
 
     Args:

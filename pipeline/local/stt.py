@@ -18,7 +18,7 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
 from pipeline.local import lane
-from pipeline.local.plausible import Heard, Samples, believed, centred, has_sound, loops
+from pipeline.local.plausible import Samples, Transcription, believed, centred, has_sound, loops
 
 RATE = 16_000  # samples a second the model was trained on
 START, END = 1, 2  # tokens
@@ -128,7 +128,7 @@ class Moonshine:
             return ""
         return believed(self.hear(samples))
 
-    def hear(self, samples: Samples) -> Heard:
+    def hear(self, samples: Samples) -> Transcription:
         """What the model itself says to one piece of sound, right or wrong."""
         mask = np.ones((1, samples.size), np.int64)
         encoded = self._encoder.run(None, {"input_values": samples[None], "attention_mask": mask})[0]
@@ -146,11 +146,11 @@ class Moonshine:
                 break
             tokens.append(last)
             if loops(tokens):
-                return Heard("", float(np.mean(chances)))
+                return Transcription("", float(np.mean(chances)))
             # The encoder's caches never change after the first step; later steps return them empty.
             feed |= {n: c for n, c in zip(self._outputs[1:], caches, strict=True) if first or ".decoder." in n}
             first = False
-        return Heard(self._text(tokens), float(np.mean(chances)))
+        return Transcription(self._text(tokens), float(np.mean(chances)))
 
     def _text(self, tokens: list[int]) -> str:
         text = b"".join(self._tokens[token] for token in tokens).decode("utf-8", "replace")

@@ -9,14 +9,14 @@ from pydantic import Field
 from pipeline.providers.spec import Options, Request, Spec, hosted, values
 
 
-class EarsOptions(Options):
+class CartesiaSTTOptions(Options):
     """Options of Cartesia's ears."""
 
     model: str | None = None
     keyterm: list[str] | None = None
 
 
-class VoiceOptions(Options):
+class CartesiaTTSOptions(Options):
     """Options of Cartesia's voice."""
 
     model: str | None = None
@@ -40,14 +40,14 @@ SPECS = {
     ("stt", "cartesia"): Spec(
         service="pipecat.services.cartesia.stt:CartesiaSTTService",
         make=hosted,
-        options=EarsOptions,
+        options=CartesiaSTTOptions,
         needs=("cartesia_api_key",),
         key="cartesia_api_key",
     ),
     ("tts", "cartesia"): Spec(
         service="pipecat.services.cartesia.tts:CartesiaTTSService",
         make=_voice,
-        options=VoiceOptions,
+        options=CartesiaTTSOptions,
         voice_required=True,
         needs=("cartesia_api_key",),
         key="cartesia_api_key",

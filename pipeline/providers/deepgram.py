@@ -7,7 +7,7 @@ from pydantic import Field
 from pipeline.providers.spec import Options, Spec, hosted
 
 
-class EarsOptions(Options):
+class DeepgramSTTOptions(Options):
     """Options of Deepgram's ears."""
 
     model: str | None = None
@@ -20,7 +20,7 @@ class EarsOptions(Options):
     mip_opt_out: bool | None = None
 
 
-class VoiceOptions(Options):
+class DeepgramTTSOptions(Options):
     """Options of Deepgram's voice; its model is part of the voice's name."""
 
     speed: float | None = Field(None, ge=0.7, le=1.5)
@@ -31,7 +31,7 @@ SPECS = {
     ("stt", "deepgram"): Spec(
         service="pipecat.services.deepgram.stt:DeepgramSTTService",
         make=hosted,
-        options=EarsOptions,
+        options=DeepgramSTTOptions,
         arguments=frozenset({"mip_opt_out"}),
         needs=("deepgram_api_key",),
         key="deepgram_api_key",
@@ -39,7 +39,7 @@ SPECS = {
     ("tts", "deepgram"): Spec(
         service="pipecat.services.deepgram.tts:DeepgramTTSService",
         make=hosted,
-        options=VoiceOptions,
+        options=DeepgramTTSOptions,
         arguments=frozenset({"mip_opt_out"}),
         needs=("deepgram_api_key",),
         key="deepgram_api_key",

@@ -9,7 +9,7 @@ from pydantic import Field
 from pipeline.providers.spec import Options, Spec, hosted
 
 
-class EarsOptions(Options):
+class ElevenLabsSTTOptions(Options):
     """Options of ElevenLabs' ears."""
 
     model: str | None = None
@@ -18,7 +18,7 @@ class EarsOptions(Options):
     filter_background_audio: bool | None = None
 
 
-class VoiceOptions(Options):
+class ElevenLabsTTSOptions(Options):
     """Options of ElevenLabs' voice."""
 
     model: str | None = None
@@ -34,14 +34,14 @@ SPECS = {
     ("stt", "elevenlabs"): Spec(
         service="pipecat.services.elevenlabs.stt:ElevenLabsRealtimeSTTService",
         make=hosted,
-        options=EarsOptions,
+        options=ElevenLabsSTTOptions,
         needs=("elevenlabs_api_key",),
         key="elevenlabs_api_key",
     ),
     ("tts", "elevenlabs"): Spec(
         service="pipecat.services.elevenlabs.tts:ElevenLabsTTSService",
         make=hosted,
-        options=VoiceOptions,
+        options=ElevenLabsTTSOptions,
         voice_required=True,
         needs=("elevenlabs_api_key",),
         key="elevenlabs_api_key",

@@ -24,7 +24,7 @@ class WhisperOptions(Options):
     temperature: float | None = Field(None, ge=0, le=1)
 
 
-class VoiceOptions(Options):
+class GroqTTSOptions(Options):
     """Options of Groq's voice."""
 
     model: str | None = None
@@ -49,7 +49,7 @@ SPECS = {
     ("tts", "groq"): Spec(
         service="pipecat.services.groq.tts:GroqTTSService",
         make=over_http,
-        options=VoiceOptions,
+        options=GroqTTSOptions,
         needs=("groq_api_key",),
         key="groq_api_key",
     ),

@@ -28,7 +28,7 @@ class OpenAIChatOptions(ChatOptions):
     service_tier: str | None = None
 
 
-class EarsOptions(Options):
+class OpenAISTTOptions(Options):
     """Options of OpenAI's transcription."""
 
     model: str | None = None
@@ -37,7 +37,7 @@ class EarsOptions(Options):
     keywords: list[str] | None = None
 
 
-class VoiceOptions(Options):
+class OpenAITTSOptions(Options):
     """Options of OpenAI's voice."""
 
     model: str | None = None
@@ -97,14 +97,14 @@ SPECS = {
     ("stt", "openai"): Spec(
         service="pipecat.services.openai.stt:OpenAISTTService",
         make=over_http,
-        options=EarsOptions,
+        options=OpenAISTTOptions,
         needs=("openai_api_key",),
         key="openai_api_key",
     ),
     ("tts", "openai"): Spec(
         service="pipecat.services.openai.tts:OpenAITTSService",
         make=over_http,
-        options=VoiceOptions,
+        options=OpenAITTSOptions,
         voice_fault=_voice_fault,
         needs=("openai_api_key",),
         key="openai_api_key",

@@ -24,7 +24,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from pipecat.utils.text.base_text_aggregator import TextType
 
-from pipeline.talk.heard import Heard
+from pipeline.talk.heard import HeardText
 
 IN_RATE = 16_000  # Hz; what Silero, Smart Turn and Moonshine work at
 OUT_RATE = 24_000  # Hz; what hibari makes
@@ -69,7 +69,7 @@ def audio_params() -> TransportParams:
     )
 
 
-class Microphone(BaseInputTransport):
+class AudioInput(BaseInputTransport):
     """The caller's sound on its way into the pipeline; what comes before the pipeline runs is kept for it."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -92,7 +92,7 @@ class Microphone(BaseInputTransport):
         await self.push_audio_frame(InputAudioRawFrame(audio=pcm, sample_rate=IN_RATE, num_channels=1))
 
 
-class Speaker(BaseOutputTransport):
+class AudioOutput(BaseOutputTransport):
     """Plays the agent's sentences into a sink and knows which words of them were heard.
 
     Pipecat puts a sentence into the context when its audio has been queued. Here it goes there when it has been
@@ -114,7 +114,7 @@ class Speaker(BaseOutputTransport):
         self._on_aside = on_aside
         self._asides: dict[str | None, str] = {}  # Pipecat's context of each, and its text
         self._aside_words: list[str] = []
-        self._heard = Heard()
+        self._heard = HeardText()
         self._cut: set[object] = set()
         self.first_audio: Callable[[], None] | None = None
 

@@ -34,7 +34,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from pipeline.local import lane
 from pipeline.settings import PipelineSettings
-from pipeline.talk.audio_ends import IN_RATE, OUT_RATE, Microphone, Speaker
+from pipeline.talk.audio_ends import IN_RATE, OUT_RATE, AudioInput, AudioOutput
 
 NO_TRANSCRIPT_SECONDS = 1.5  # after the turn's own timeout: how long words may still come before a turn counts as empty
 
@@ -55,14 +55,14 @@ class Analyzers:
 class Parts:
     """What a pipeline is made of, in the order in which sound and words go through it."""
 
-    microphone: Microphone
+    microphone: AudioInput
     stt: STTService
     ears: Sequence[FrameProcessor]
     before_brain: FrameProcessor
     llm: LLMService
     voice: Sequence[FrameProcessor]
     tts: TTSService
-    speaker: Speaker
+    speaker: AudioOutput
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from pipeline.resume.checkpoint import Checkpoint
 from pipeline.resume.journal import Journal
 from pipeline.resume.restore import Restored, settled
 from pipeline.settings import PipelineSettings
-from pipeline.talk.audio_ends import ASIDE, OUT_RATE, Microphone, Sink, Speaker
+from pipeline.talk.audio_ends import ASIDE, OUT_RATE, AudioInput, AudioOutput, Sink
 from pipeline.talk.before_brain import BeforeBrain
 from pipeline.talk.build import Analyzers, Parts, build
 from pipeline.talk.turn_observer import Listener, TurnObserver
@@ -128,8 +128,8 @@ class Conversation:
         self._failures = Failures()
         self._runner: WorkerRunner | None = None
         self._started = asyncio.Event()
-        self.microphone = Microphone()
-        self.speaker = Speaker(sink, self._begins, self._said_aside)
+        self.microphone = AudioInput()
+        self.speaker = AudioOutput(sink, self._begins, self._said_aside)
         call = Call(session_id=session_id, agent=agent.name, end=self._leave)
         llm = make_llm(agent.llm, settings, prompt=agent.prompt)
         self._journal = Journal(listener.conversation_changed, self._before_tool)

@@ -31,7 +31,7 @@ class Sentence:
         return whole_words(self.text, self.played / total)
 
 
-class Heard:
+class HeardText:
     """Follows sentences from synthesis to the speaker; told of each step, it knows what an interruption cut off."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ UPDATE_TRIES = 8  # reads and decisions before a contended record is given up; e
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartResult:
     """What `start` did: the session that now stands, and whether it is the user's earlier one."""
 
     session: Session
@@ -100,10 +100,10 @@ class SessionStore(Protocol):
     async def get(self, session_id: str) -> Session:
         """The session's record. Raises SessionNotFound, UnreadableRecord."""
 
-    async def look(self, session_id: str) -> tuple[Session, float]:
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         """The session's record, and the store's time when it was read. Raises as `get`."""
 
-    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> Started:
+    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> StartResult:
         """In one step: give back the user's live session, or admit this new one.
 
         A session in a SEATED state takes a seat. The user is `(owner, user_id)`; without `user_id` nothing is reused,
@@ -233,7 +233,7 @@ class PoolStore(Protocol):
         """Totals for the health answer."""
 
 
-class Report(StrEnum):
+class StartReport(StrEnum):
     """What became of a start."""
 
     FAILED = "failed"
@@ -242,7 +242,7 @@ class Report(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class CircuitPass:
     """Whether a start may pass: not when it has to `wait` (seconds). `probe`: it is the only one that may."""
 
     wait: float = 0.0
@@ -252,13 +252,13 @@ class Passage:
 class CircuitStore(Protocol):
     """Circuits by their name: closed, open, or with one probe under way. Every method may raise StoreUnavailable."""
 
-    async def pass_circuit(self, circuit: str, *, session_id: str) -> Passage:
+    async def enter_circuit(self, circuit: str, *, session_id: str) -> CircuitPass:
         """Let this start pass: any while the circuit is closed, none for CIRCUIT_SECONDS while it is open, then one.
 
         That one is the probe. When it has neither succeeded nor failed after CIRCUIT_SECONDS, another is let through.
         """
 
-    async def report_circuit(self, circuit: str, report: Report, *, session_id: str) -> None:
+    async def report_circuit(self, circuit: str, report: StartReport, *, session_id: str) -> None:
         """Note what became of this start; reported twice, it counts once.
 
         CIRCUIT_FAILURES failures within CIRCUIT_SECONDS open a closed circuit. An open one heeds nobody but its probe,
@@ -289,7 +289,7 @@ async def update(
         Conflict: the record never held still. Also what `change`, `get` and `write` raise.
     """
     for _ in range(UPDATE_TRIES):
-        session, now = await store.look(session_id)
+        session, now = await store.get_with_time(session_id)
         changed = change(session, now)
         if changed is session:
             return session

@@ -5,11 +5,11 @@ import io
 from rich.console import Console
 
 from cli.live_transcript import LiveTranscript
-from client.transcript import Line
+from client.transcript import TranscriptLine
 
 
 def line(text, *, final=False, speaker="agent", segment="s"):
-    return Line(segment, speaker, text, final, 0.0)
+    return TranscriptLine(segment, speaker, text, final, 0.0)
 
 
 def shown(*lines, terminal=False, close=True):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from client.caller import Caller
-from client.conversation import Report, expected, hold
+from client.conversation import CallReport, expected, hold
 from client.wav import Sound
 from tests.support.standin import standing_in
 
@@ -17,7 +17,7 @@ def speech():
 
 
 async def test_an_agent_that_does_not_answer_fails_the_call(livekit_url):
-    report = Report()
+    report = CallReport()
     async with standing_in(livekit_url, answers=False) as standin, Caller(standin.url) as caller:
         await caller.start()
         await hold(caller, [speech()], [], report, answer_seconds=0.8)

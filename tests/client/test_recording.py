@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from client.recording import RATE, Ear
+from client.recording import RATE, RoomRecording
 from client.waveform import Take
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_what_was_heard_is_measured_over_all_tracks():
-    ear = Ear()
+    ear = RoomRecording()
     for begin in (10.0, 12.0):
         take = Take(RATE)
         for n in range(50):
@@ -23,7 +23,7 @@ async def test_what_was_heard_is_measured_over_all_tracks():
 
 
 async def test_an_ear_that_heard_nothing_measures_nothing_and_closes():
-    ear = Ear()
+    ear = RoomRecording()
     assert ear.first_sound(0.0) is None
     assert ear.last_sound is None
     await ear.close()

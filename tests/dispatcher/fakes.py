@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from dispatcher.errors import BadSignature, LiveKitUnavailable
-from dispatcher.livekit.port import FrontEnd, Hint, OpenRoom, Participant
+from dispatcher.livekit.port import OpenRoom, Participant, ParticipantDetails, RoomWebhook
 from session.fence import Ticket
 from session.record import Session
 
@@ -69,14 +69,14 @@ class FakeRooms:
         self._asked("find", room)
         return next((each for each in self._counted() if each.name == room), None)
 
-    async def tell(self, room: str, identity: str, state: str) -> None:
+    async def set_caller_state(self, room: str, identity: str, state: str) -> None:
         self._asked("tell", room)
         self.told.append((room, identity, state))
 
     def token(self, session: Session, *, name: str | None) -> str:
         return f"token of {session.id}"
 
-    def reserved_token(self, session: Session, front_end: FrontEnd) -> str:
+    def reserved_token(self, session: Session, front_end: ParticipantDetails) -> str:
         return f"reserved token of {session.id}"
 
     async def delete(self, room: str) -> None:
@@ -103,7 +103,7 @@ class FakeRooms:
     async def ping(self, *, timeout: float) -> None:
         self._asked("ping", "")
 
-    def read_webhook(self, body: bytes, authorization: str) -> Hint:
+    def read_webhook(self, body: bytes, authorization: str) -> RoomWebhook:
         raise BadSignature
 
     @property

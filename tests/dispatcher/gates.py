@@ -10,16 +10,16 @@ from limits.aio.storage import MemoryStorage
 from dispatcher.livekit.port import OpenRoom
 from dispatcher.starts.circuit import StartCircuit
 from dispatcher.starts.limits import OFF, RateLimits, read_rate
-from dispatcher.starts.permit import Gate
+from dispatcher.starts.permit import Permits
 from session.record import Session
 from session.store.ports import CircuitStore
 from tests.dispatcher.fakes import FakeRooms
 
 
-def a_gate(store: CircuitStore, *, by_address: str = OFF, by_user: str = OFF) -> Gate:
+def a_gate(store: CircuitStore, *, by_address: str = OFF, by_user: str = OFF) -> Permits:
     """A gate that counts in this process's memory."""
     limits = RateLimits(MemoryStorage(), by_address=read_rate(by_address), by_user=read_rate(by_user))
-    return Gate(limits, StartCircuit(store))
+    return Permits(limits, StartCircuit(store))
 
 
 @dataclass

@@ -8,14 +8,14 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from dispatcher.attempts.executor import Attempts
+from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.livekit.port import OpenRoom, Participant
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.circuit import StartCircuit
-from dispatcher.starts.queue import Line
-from dispatcher.upkeep.fast_loop import Watch
+from dispatcher.starts.queue import StartQueue
+from dispatcher.upkeep.fast_loop import FastLoop
 from session.fence import agent_identity, caller_identity
-from session.record import Caller, Session, State, became_ready, claimed, lost
+from session.record import CallerPresence, Session, State, became_ready, claimed, lost
 from tests.dispatcher.fakes import Clock, FakeRooms, Timers
 from tests.session.making import NOON, a_session, a_session_in, a_worker, admit
 from tests.session.memory_store import MemoryStore
@@ -69,14 +69,14 @@ class House:
     max_seats: int = 9
 
     @property
-    def attempts(self) -> Attempts:
+    def attempts(self) -> AttemptExecutor:
         return self._attempts
 
     def __post_init__(self) -> None:
         self._attempts = self.replica()
 
-    def replica(self) -> Attempts:
-        return Attempts(
+    def replica(self) -> AttemptExecutor:
+        return AttemptExecutor(
             self.store,
             self.rooms,
             self.metrics,
@@ -96,11 +96,11 @@ class House:
         self.rooms.people[session.room] = list(people)
         return await admit(self.store, session)
 
-    async def see_to(self, seconds: float = LATE) -> Session:
+    async def handle_due(self, seconds: float = LATE) -> Session:
         """See to it at this Unix time, at which the worker has just been heard of."""
         self.clock.seconds = seconds
         await self.worker()
-        await self.attempts.see_to("session_a")
+        await self.attempts.handle_due("session_a")
         return await self.session()
 
     async def session(self, session_id: str = "session_a") -> Session:
@@ -126,7 +126,7 @@ def starting(**changes: Any) -> Session:
 
 def recovering(**changes: Any) -> Session:
     """Its agent, of the first attempt, died at noon; its caller is there."""
-    ready = a_session_in(State.READY, **{"ready_at": NOON, "caller": Caller.PRESENT, **changes})
+    ready = a_session_in(State.READY, **{"ready_at": NOON, "caller": CallerPresence.PRESENT, **changes})
     return lost(ready, job="job_a", now=NOON)
 
 
@@ -140,8 +140,8 @@ def is_ready(session: Session, now: float) -> Session:
     return became_ready(claimed(session, worker="worker_a", **mine), steps={}, **mine)
 
 
-def a_watch(house: House) -> Watch:
-    return Watch(house.store, house.rooms, house.attempts, Line(house.store, house.attempts, 9), house.metrics)
+def a_watch(house: House) -> FastLoop:
+    return FastLoop(house.store, house.rooms, house.attempts, StartQueue(house.store, house.attempts, 9), house.metrics)
 
 
 async def looks(house: House, seconds: float, *, beats: Sequence[str] = (), talks: Sequence[str] = ()) -> None:
@@ -159,7 +159,7 @@ async def looks(house: House, seconds: float, *, beats: Sequence[str] = (), talk
 
 def in_call(**changes: Any) -> Session:
     """A call on worker_a, recovered once."""
-    return a_session_in(State.READY, **{"ready_at": NOON, "caller": Caller.PRESENT, "recoveries": 1, **changes})
+    return a_session_in(State.READY, **{"ready_at": NOON, "caller": CallerPresence.PRESENT, "recoveries": 1, **changes})
 
 
 async def has_call(house: House, name: str = "session_a", **changes: Any) -> Session:

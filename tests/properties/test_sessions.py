@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from dispatcher.attempts.executor import Attempts
+from dispatcher.attempts.executor import AttemptExecutor
 from session.record import SEATED, Session
 from session.store.redis.store import RedisStore, open_store
 from tests.properties.machine import SessionsMachine
@@ -114,10 +114,10 @@ class NoSeats(MemoryStore):
         return await super().start(session, max_seats=max_seats + 10 if session.state in SEATED else max_seats, **how)
 
 
-class NoConfirm(Attempts):
+class NoConfirm(AttemptExecutor):
     """Sees to nothing."""
 
-    async def see_to(self, session_id: str) -> None:
+    async def handle_due(self, session_id: str) -> None:
         return None
 
 

@@ -10,20 +10,20 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from dispatcher.attempts.executor import Attempts
+from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.errors import LiveKitUnavailable
-from dispatcher.livekit.port import FrontEnd
+from dispatcher.livekit.port import ParticipantDetails
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.circuit import StartCircuit
-from dispatcher.starts.queue import Line
-from dispatcher.starts.start import Dispatch, Wish
+from dispatcher.starts.queue import StartQueue
+from dispatcher.starts.start import StartRequest, Starts
 from dispatcher.upkeep.expiry import verdict
 from dispatcher.upkeep.webhooks import with_caller
 from session.errors import SessionError, SessionNotFound, Stale, StoreUnavailable
 from session.record import (
     FINAL,
     SEATED,
-    Caller,
+    CallerPresence,
     EndReason,
     Session,
     State,
@@ -96,7 +96,7 @@ class Dispatches(FakeRooms):
         await super().dispatch(session)
         self.asked.append((session.id, session.attempt))
 
-    def reserved_token(self, session: Session, front_end: FrontEnd) -> str:
+    def reserved_token(self, session: Session, front_end: ParticipantDetails) -> str:
         self.asked.append((session.id, session.attempt))
         return super().reserved_token(session, front_end)
 
@@ -121,7 +121,9 @@ class World:
         attempts: the class under test; a broken one, to see that it is found.
     """
 
-    def __init__(self, store: Any, advance: Callable[[float], None], attempts: type[Attempts] = Attempts) -> None:
+    def __init__(
+        self, store: Any, advance: Callable[[float], None], attempts: type[AttemptExecutor] = AttemptExecutor
+    ) -> None:
         self.raw = store
         self.store = Flaky(store)
         self.advance = advance
@@ -130,8 +132,8 @@ class World:
         flaky: Any = self.store
         self.attempts = attempts(flaky, self.rooms, metrics, StartCircuit(flaky), MAX_SEATS, chance=lambda: 0.5)
         self.others = attempts(flaky, self.rooms, metrics, StartCircuit(flaky), MAX_SEATS, chance=lambda: 0.5)
-        self.dispatch = Dispatch(flaky, self.rooms, MAX_SEATS)
-        self.line = Line(flaky, self.attempts, MAX_SEATS)
+        self.dispatch = Starts(flaky, self.rooms, MAX_SEATS)
+        self.line = StartQueue(flaky, self.attempts, MAX_SEATS)
         self.limits = CallLimits(_env_file=None)  # type: ignore[call-arg]
         self.jobs: list[Job] = []
         self.ids: list[str] = []
@@ -154,12 +156,12 @@ class World:
     async def start(self, user: str | None) -> None:
         self.advance(0.001)  # no two are equally old: their order is theirs by age
         with suppress(SessionError):
-            await self.dispatch.start(Wish(user_id=user), wait_ms=0)
+            await self.dispatch.start(StartRequest(user_id=user), wait_ms=0)
 
     async def reserve(self) -> None:
         self.advance(0.001)
         with suppress(SessionError):
-            await self.dispatch.reserve(Wish(), FrontEnd())
+            await self.dispatch.reserve(StartRequest(), ParticipantDetails())
 
     async def find_sessions(self) -> None:
         """Every session there is, also those whose start crashed, in the order of their appearance: ids are random."""
@@ -193,20 +195,20 @@ class World:
 
     async def caller_joins(self, session_id: str) -> None:
         with suppress(SessionError):
-            await update(self.raw, session_id, lambda s, now: with_caller(s, Caller.PRESENT, now))
+            await update(self.raw, session_id, lambda s, now: with_caller(s, CallerPresence.PRESENT, now))
 
     async def stop(self, session_id: str) -> None:
         with suppress(SessionError):
             await self.dispatch.stop(session_id)
 
-    async def see_to(self, session_id: str) -> None:
+    async def handle_due(self, session_id: str) -> None:
         with suppress(SessionError):
-            await self.attempts.see_to(session_id)
+            await self.attempts.handle_due(session_id)
 
     async def see_to_elsewhere(self, session_id: str) -> None:
         """What another dispatcher does."""
         with suppress(SessionError):
-            await self.others.see_to(session_id)
+            await self.others.handle_due(session_id)
 
     async def advance_line(self) -> None:
         with suppress(SessionError):
@@ -291,7 +293,7 @@ class World:
             self.advance(31.0)
             for session_id in self.ids:
                 await self.judge_silent(session_id)
-                await self.see_to(session_id)
+                await self.handle_due(session_id)
                 await self.sweep(session_id)
             await self.advance_line()
         left = [s for s in await self._sessions() if s.state not in FINAL]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.retry import insist
+from runtime.retry import retry
 from session.errors import Stale, StoreUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -25,19 +25,19 @@ class Busy:
 
 async def test_an_answer_that_comes_late_is_taken():
     store = Busy(2)
-    assert await insist(store.ask, 5.0) == "yes"
+    assert await retry(store.ask, 5.0, on=StoreUnavailable) == "yes"
     assert store.asked == 3
 
 
 async def test_a_store_that_stays_away_is_given_up():
     store = Busy(99)
     with pytest.raises(StoreUnavailable):
-        await insist(store.ask, 0.25)
+        await retry(store.ask, 0.25, on=StoreUnavailable)
     assert 2 <= store.asked <= 4
 
 
 async def test_a_refusal_is_not_asked_again():
     store = Busy(1, Stale)
     with pytest.raises(Stale):
-        await insist(store.ask, 5.0)
+        await retry(store.ask, 5.0, on=StoreUnavailable)
     assert store.asked == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
-from session.store.ports import CIRCUIT_FAILURES, CIRCUIT_SECONDS, Passage, Report
+from session.store.ports import CIRCUIT_FAILURES, CIRCUIT_SECONDS, CircuitPass, StartReport
 
 
 @dataclass(slots=True)
@@ -24,26 +24,26 @@ class MemoryCircuit(ABC):
         super().__init__()
         self._circuits: dict[str, _Circuit] = {}
 
-    async def pass_circuit(self, circuit: str, *, session_id: str) -> Passage:
+    async def enter_circuit(self, circuit: str, *, session_id: str) -> CircuitPass:
         """Let a start pass, or say how long it has to wait."""
         kept, now = self._circuits.get(circuit, _Circuit()), self._now()
         if kept.opened is None:
-            return Passage()
+            return CircuitPass()
         wait = (kept.opened if kept.probe is None else kept.probe[1]) + CIRCUIT_SECONDS - now
         if 0 < wait <= CIRCUIT_SECONDS:  # more: the clock was put back
-            return Passage(wait=wait)
+            return CircuitPass(wait=wait)
         kept.probe = session_id, now
-        return Passage(probe=True)
+        return CircuitPass(probe=True)
 
-    async def report_circuit(self, circuit: str, report: Report, *, session_id: str) -> None:
+    async def report_circuit(self, circuit: str, report: StartReport, *, session_id: str) -> None:
         """Note what became of a start."""
         kept, now = self._circuits.setdefault(circuit, _Circuit()), self._now()
         if kept.opened is not None:
             if kept.probe is None or kept.probe[0] != session_id:
                 return
-            opened = {Report.FAILED: now, Report.READY: None, Report.UNUSED: kept.opened}[report]
+            opened = {StartReport.FAILED: now, StartReport.READY: None, StartReport.UNUSED: kept.opened}[report]
             self._circuits[circuit] = _Circuit(opened=opened)
-        elif report is Report.FAILED:
+        elif report is StartReport.FAILED:
             kept.failures = {each: at for each, at in kept.failures.items() if at > now - CIRCUIT_SECONDS}
             kept.failures.setdefault(session_id, now)
             if len(kept.failures) >= CIRCUIT_FAILURES:

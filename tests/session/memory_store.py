@@ -21,7 +21,7 @@ from session.store.ports import (
     SILENT_SECONDS,
     WORKER_SECONDS,
     Page,
-    Started,
+    StartResult,
     Stats,
     Utterance,
     Worker,
@@ -76,7 +76,7 @@ class MemoryStore(MemoryCircuit, MemoryWatch):
         """The session's record. Raises SessionNotFound."""
         return self._find(session_id).session
 
-    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> Started:
+    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> StartResult:
         """Give back the user's live session or admit this one. Raises NoCapacity, OperationReused."""
         known, asked, until = self._ops.get(op, (session.id, "", 0.0))
         known = known if self._now() < until else session.id
@@ -84,7 +84,7 @@ class MemoryStore(MemoryCircuit, MemoryWatch):
         if standing is not None:
             if asked != fingerprint and known != session.id:
                 raise OperationReused
-            return Started(standing.session, reused=False)
+            return StartResult(standing.session, reused=False)
         user = _user(session)
         if user is not None and session.state is not State.RESERVED:
             theirs = self._lookup(self._users.pop(user, ""))
@@ -93,12 +93,12 @@ class MemoryStore(MemoryCircuit, MemoryWatch):
                 theirs.last_active = self._now()
                 if fingerprint:
                     self._ops[op] = (theirs.session.id, fingerprint, self._now() + KEYED_SECONDS)
-                return Started(theirs.session, reused=True)
+                return StartResult(theirs.session, reused=True)
         self._check_seats(session, max_seats)
         self._ops[op] = (session.id, fingerprint, self._now() + (KEYED_SECONDS if fingerprint else OP_SECONDS))
         self._kept[session.id] = _Kept(to_json(session), op)
         self._settle(session, before=None)
-        return Started(session, reused=False)
+        return StartResult(session, reused=False)
 
     async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
         """Replace the record if nobody else did. Raises Conflict, SessionNotFound, NoCapacity."""

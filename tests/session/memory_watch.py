@@ -27,7 +27,7 @@ class MemoryWatch(ABC):
         self.spoiled: dict[str, str] = {}
         """Checkpoints that were set aside, by session."""
 
-    async def look(self, session_id: str) -> tuple[Session, float]:
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         """The session's record, and the clock's time. Raises SessionNotFound."""
         session = self._record(session_id)
         if session is None:

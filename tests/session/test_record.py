@@ -12,10 +12,10 @@ from session.record import (
     LIVE,
     NEXT,
     SEATED,
+    AttemptStep,
     EndReason,
     ErrorReason,
     State,
-    Step,
     accepted,
     became_ready,
     claimed,
@@ -195,11 +195,11 @@ def test_a_session_that_never_was_ready_has_no_startup_time() -> None:
 
 def test_each_step_of_an_attempt_moves_its_deadline() -> None:
     session = dispatched(a_session(), NOON, deadline=NOON + 2)
-    assert (step(session), session.deadline) == (Step.DISPATCHED, NOON + 2)
+    assert (step(session), session.deadline) == (AttemptStep.DISPATCHED, NOON + 2)
     session = accepted(session, attempt=2, job="job_a", worker="worker_a", now=NOON + 1)
-    assert (step(session), session.deadline, session.worker) == (Step.ACCEPTED, NOON + 5, "worker_a")
+    assert (step(session), session.deadline, session.worker) == (AttemptStep.ACCEPTED, NOON + 5, "worker_a")
     session = claimed(session, attempt=2, job="job_a", worker="worker_a", now=NOON + 2)
-    assert (step(session), session.deadline) == (Step.CLAIMED, NOON + 14)
+    assert (step(session), session.deadline) == (AttemptStep.CLAIMED, NOON + 14)
     session = became_ready(session, attempt=2, job="job_a", now=NOON + 3, steps={})
     assert (session.state, session.deadline, session.tries) == (State.READY, None, 0)
 

@@ -19,7 +19,7 @@ from tests.session.making import NOON, a_session
 from tests.session.memory_store import MemoryStore
 from tests.worker.jobs import a_job
 from tests.worker.rooms import FakeRoom, Participant, Publication
-from worker.call.call import Call
+from worker.call.call import RoomCall
 from worker.call.caller_patience import Patience
 from worker.call.waterfall import Waterfall
 
@@ -103,7 +103,7 @@ class Scene:
         room: Any = context
         loaded: Any = Loaded()
         kept: Any = store
-        self.call = Call(room, kept, session, loaded, patience, Waterfall(zero=time.monotonic()))
+        self.call = RoomCall(room, kept, session, loaded, patience, Waterfall(zero=time.monotonic()))
         self.running = asyncio.create_task(self.call.run(), name="call")
 
     async def close(self) -> None:

@@ -17,7 +17,8 @@ import psutil
 from livekit import api
 
 from bench.harness.system import FOREIGN, ROOT
-from runtime.retry import insist
+from runtime.retry import retry
+from session.errors import StoreUnavailable
 from session.fence import Ticket
 from session.record import Session, State
 from session.store.ports import WORKER_SECONDS, Worker
@@ -34,7 +35,7 @@ Answer = TypeVar("Answer")
 
 def answered(ask: Callable[[], Awaitable[Answer]]) -> Awaitable[Answer]:
     """The store's answer, however busy the machine is."""
-    return insist(ask, STORE_SECONDS)
+    return retry(ask, STORE_SECONDS, on=StoreUnavailable)
 
 
 @dataclass(frozen=True)

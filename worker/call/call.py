@@ -17,10 +17,10 @@ from pipeline.errors import PipelineError
 from pipeline.resume.restore import Restored
 from pipeline.talk.audio_ends import IN_RATE, OUT_RATE
 from pipeline.talk.conversation import Conversation, play
-from runtime.retry import insist
+from runtime.retry import retry
 from session.errors import SessionError, Stale, StoreUnavailable
 from session.record import (
-    Caller,
+    CallerPresence,
     EndReason,
     ErrorReason,
     Session,
@@ -34,15 +34,15 @@ from session.record import (
 from session.store.ports import Utterance, update
 from session.store.redis.store import RedisStore
 from worker.call.audio import AgentTrack, CallerTrack
-from worker.call.caller_patience import Patience, Presence
-from worker.call.checkpoints import Memory, unwritten
+from worker.call.caller_patience import CallerPatience, Patience
+from worker.call.checkpoints import Checkpoints, unwritten
 from worker.call.front_end import FrontEnd
-from worker.call.outbox import Recorder
-from worker.call.room_events import Visitors
+from worker.call.outbox import Outbox
+from worker.call.room_events import RoomEvents
 from worker.call.waterfall import Waterfall
 
 if TYPE_CHECKING:
-    from worker.process.preload import Warm
+    from worker.process.warm import Warm
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ FLUSH_SECONDS = 2.5  # for the last writes; the process must be gone 5 s after a
 Outcome = EndReason | ErrorReason
 
 
-class Call:
+class RoomCall:
     """A claimed session in its room. Also the `Listener` of its conversation.
 
     Args:
@@ -89,17 +89,17 @@ class Call:
         self._tasks: set[asyncio.Task[None]] = set()
         self._before = before
         self._started = started
-        self._memory = Memory(store, session, ctx.job.id, self._supersede)
-        self._presence = Presence(patience, time.monotonic())
+        self._checkpoints = Checkpoints(store, session, ctx.job.id, self._supersede)
+        self._presence = CallerPatience(patience, time.monotonic())
         if self._takes_over:
             self._presence.expect_back()
         self._moved = asyncio.Event()
-        self._recorder = Recorder(self._supersede)
-        self._front_end = FrontEnd(ctx.room, self._memory.settled)
+        self._outbox = Outbox(self._supersede)
+        self._front_end = FrontEnd(ctx.room, self._checkpoints.settled)
         self._track = AgentTrack(OUT_RATE)
         self._conversation: Conversation | None = None
         self._talking: asyncio.Task[None] | None = None
-        self._visitors = Visitors(ctx.room, session, self)
+        self._room_events = RoomEvents(ctx.room, session, self)
 
     async def run(self) -> None:
         """Take the call from connecting to its end; returns when it is to be closed."""
@@ -123,7 +123,7 @@ class Call:
         if conversation is None:
             await self._bid_farewell(publication)
             return
-        self._visitors.arrive(CallerTrack(IN_RATE, conversation.microphone.hear), conversation)
+        self._room_events.arrive(CallerTrack(IN_RATE, conversation.microphone.hear), conversation)
         await conversation.started()
         self._front_end.state("listening")
         self._hold(self._greet(conversation, publication), "greet")
@@ -132,18 +132,18 @@ class Call:
     async def close(self) -> None:
         """Write the end, while the room is still connected, and stop everything."""
         self._track.close()
-        outcome = self._outcome or await self._visitors.room_closed()
+        outcome = self._outcome or await self._room_events.room_closed()
         if outcome is None and self._conversation is not None and not self._superseded:
             last = self._conversation.checkpoint()
-            self._recorder.record(lambda: self._memory.keep(last))
-        self._visitors.close()
+            self._outbox.record(lambda: self._checkpoints.keep(last))
+        self._room_events.close()
         await self._last_words()
         if not self._superseded:
             self._write(self._last(outcome))
         for task in self._tasks:
             task.cancel()
         await self._front_end.close()
-        await self._recorder.flush(FLUSH_SECONDS)
+        await self._outbox.flush(FLUSH_SECONDS)
         how = outcome or "handed over"
         logger.info("session=%s attempt=%d event=closed outcome=%s", self._session.id, self._session.attempt, how)
 
@@ -171,13 +171,13 @@ class Call:
     def caller_came(self, identity: str, sid: str) -> None:
         """The caller joined, or came back."""
         self._presence.joined(sid)
-        self._tell_presence(Caller.PRESENT)
+        self._tell_presence(CallerPresence.PRESENT)
         logger.info("session=%s event=caller_joined", self._session.id)
 
     def caller_went(self, sid: str, *, by_itself: bool) -> None:
         """A join of the caller ended."""
         if self._presence.left(sid, time.monotonic(), by_itself=by_itself):
-            self._tell_presence(Caller.AWAY)
+            self._tell_presence(CallerPresence.AWAY)
             logger.info("session=%s event=caller_away by_itself=%s", self._session.id, by_itself)
             if self._conversation is not None:
                 self._hold(self._conversation.hush(), "hush")
@@ -220,7 +220,7 @@ class Call:
 
     def conversation_changed(self) -> None:
         """Listener: there is something to remember."""
-        self._memory.changed()
+        self._checkpoints.changed()
 
     def wants_to_end(self) -> None:
         """Listener: the agent has said goodbye."""
@@ -240,13 +240,13 @@ class Call:
             listener=self,
             session_id=self._session.id,
             restored=self._before,
-            keep=self._memory.keep_first,
+            keep=self._checkpoints.keep_first,
         )
         self._dropped_out = resolved.dropped_out
         conversation.speaker.first_audio = self._first_audio
         self._conversation = conversation
         self._talking = self._hold(conversation.run(), "conversation")
-        self._hold(self._memory.run(conversation.checkpoint), "memory")
+        self._hold(self._checkpoints.run(conversation.checkpoint), "memory")
         return conversation
 
     async def _connect(self) -> rtc.LocalTrackPublication:
@@ -271,14 +271,14 @@ class Call:
         self._write(lambda session, now: progressed(session, steps=steps, **self._fence))
 
     async def _greet(self, conversation: Conversation, publication: rtc.LocalTrackPublication) -> None:
-        if not self._visitors.present.is_set():
+        if not self._room_events.present.is_set():
             self._started()
-        await self._visitors.present.wait()
+        await self._room_events.present.wait()
         await publication.wait_for_subscription()
         if self._takes_over:
             await self._resume(conversation)
             return
-        early = await self._visitors.early_words()
+        early = await self._room_events.early_words()
         if early:
             await conversation.microphone.hear(early)
         else:
@@ -288,12 +288,14 @@ class Call:
     def _takes_over(self) -> bool:
         """Whether the caller has heard an agent before this one: a greeting would be out of place."""
         session = self._session
-        return session.recoveries > 0 and session.caller is not Caller.ABSENT and "first_audio" in session.steps
+        return session.recoveries > 0 and session.caller is not CallerPresence.ABSENT and "first_audio" in session.steps
 
     async def _resume(self, conversation: Conversation) -> None:
         before = self._before or Restored()
         with contextlib.suppress(StoreUnavailable):
-            said = await insist(lambda: self._store.transcript(self._session.id), TRANSCRIPT_SECONDS)
+            said = await retry(
+                lambda: self._store.transcript(self._session.id), TRANSCRIPT_SECONDS, on=StoreUnavailable
+            )
             for utterance in unwritten(before, said, time.time()):
                 self._say(utterance)
         self._log("resumed", remembered=self._before is not None, unanswered=before.unanswered)
@@ -325,7 +327,7 @@ class Call:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._moved.wait(), timeout)
 
-    def _tell_presence(self, caller: Caller) -> None:
+    def _tell_presence(self, caller: CallerPresence) -> None:
         self._moved.set()
         self._write(lambda session, now: caller_moved(session, caller, now=now, **self._fence))
 
@@ -341,13 +343,13 @@ class Call:
         return change
 
     def _write(self, change: Callable[[Session, float], Session]) -> None:
-        self._recorder.record(lambda: update(self._store, self._session.id, change))
+        self._outbox.record(lambda: update(self._store, self._session.id, change))
 
     def _say(self, utterance: Utterance) -> None:
-        self._recorder.record(lambda: self._store.say(self._session.id, utterance, **self._fence))
+        self._outbox.record(lambda: self._store.say(self._session.id, utterance, **self._fence))
 
     def _log(self, event: str, level: str = "info", **facts: Any) -> None:
-        self._recorder.record(lambda: self._store.log(self._session.id, event, level=level, **facts))
+        self._outbox.record(lambda: self._store.log(self._session.id, event, level=level, **facts))
 
     async def _live(self) -> None:
         """Show that this agent lives; learn whether another has taken over."""

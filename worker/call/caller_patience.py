@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from session.record import Caller, EndReason
+from session.record import CallerPresence, EndReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,12 @@ class Patience:
 
 
 @dataclass(slots=True)
-class Presence:
+class CallerPatience:
     """The one caller of a session, told apart by the sid of each of its joins; times in seconds of one clock."""
 
     patience: Patience
     started: float
-    caller: Caller = Caller.ABSENT
+    caller: CallerPresence = CallerPresence.ABSENT
     sid: str | None = None
     _deadline: float | None = None
 
@@ -32,18 +32,18 @@ class Presence:
 
     def expect_back(self) -> None:
         """The caller was there before this agent: if it is gone, it left, and may come back."""
-        self.caller = Caller.AWAY
+        self.caller = CallerPresence.AWAY
         self._deadline = self.started + self.patience.dropped
 
     def joined(self, sid: str) -> None:
         """The caller is in the room, under this sid; a second join replaces the first."""
-        self.caller, self.sid, self._deadline = Caller.PRESENT, sid, None
+        self.caller, self.sid, self._deadline = CallerPresence.PRESENT, sid, None
 
     def left(self, sid: str, at: float, *, by_itself: bool) -> bool:
         """This sid is gone; gives whether that means the caller is away (not if a newer join stands)."""
-        if self.caller is not Caller.PRESENT or sid != self.sid:
+        if self.caller is not CallerPresence.PRESENT or sid != self.sid:
             return False
-        self.caller = Caller.AWAY
+        self.caller = CallerPresence.AWAY
         self._deadline = at + (self.patience.hung_up if by_itself else self.patience.dropped)
         return True
 
@@ -60,4 +60,4 @@ class Presence:
             return EndReason.MAX_DURATION
         if self._deadline is None or now < self._deadline:
             return None
-        return EndReason.CALLER_LEFT if self.caller is Caller.AWAY else EndReason.NOT_JOINED
+        return EndReason.CALLER_LEFT if self.caller is CallerPresence.AWAY else EndReason.NOT_JOINED

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.errors import UnreadableCheckpoint
 from pipeline.resume.checkpoint import Checkpoint
 from pipeline.resume.restore import Restored, restored
-from runtime.retry import insist
+from runtime.retry import retry
 from session.errors import Stale, StoreUnavailable
 from session.record import Session
 from session.store.ports import Utterance, WatchStore
@@ -25,7 +25,7 @@ SHOWN_SECONDS = 0.25  # for the caller's words, before a page shows them: what i
 RECALL_SECONDS = 3.0  # for a checkpoint to be read; without one the conversation begins anew
 
 
-class Memory:
+class Checkpoints:
     """Keeps one conversation's newest checkpoint.
 
     Args:
@@ -116,7 +116,7 @@ async def recall(store: WatchStore, session: Session, repeatable: Collection[str
     Raises:
         StoreUnavailable: the store was away for RECALL_SECONDS.
     """
-    text = await insist(lambda: store.checkpoint(session.id), RECALL_SECONDS)
+    text = await retry(lambda: store.checkpoint(session.id), RECALL_SECONDS, on=StoreUnavailable)
     if text is None:
         return None
     try:

@@ -8,8 +8,8 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 
-from runtime.retry import insist
-from session.errors import SessionError, Stale
+from runtime.retry import retry
+from session.errors import SessionError, Stale, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ KEPT = 1000  # writes kept while it is away; a call makes about one a second
 Write = Callable[[], Awaitable[object]]
 
 
-class Recorder:
+class Outbox:
     """One call's outbox. `on_stale` is called when a write shows that another agent has taken over."""
 
     def __init__(self, on_stale: Callable[[], None]) -> None:
@@ -50,7 +50,7 @@ class Recorder:
 
     async def _write(self, write: Write) -> None:
         try:
-            await insist(write, math.inf, pause=RETRY_SECONDS)
+            await retry(write, math.inf, on=StoreUnavailable, pause=RETRY_SECONDS)
         except Stale:
             self._on_stale()
         except SessionError as error:

@@ -46,7 +46,7 @@ class Typed(Protocol):
         """Answer them."""
 
 
-class Visitors:
+class RoomEvents:
     """Watches the room from before it is connected; replays what it saw once the pipeline can hear.
 
     Args:
@@ -144,9 +144,11 @@ class Visitors:
     def _published(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
         if self._is_caller(participant) and publication.kind == rtc.TrackKind.KIND_AUDIO:
             publication.set_subscribed(True)
-            self._hold(self._insist(publication, participant))
+            self._hold(self._ask_again_for_track(publication, participant))
 
-    async def _insist(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
+    async def _ask_again_for_track(
+        self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
         """Ask for the track until it comes: what is asked for while a connection is being renewed can be lost."""
         await asyncio.sleep(ASK_AGAIN_SECONDS)
         while publication.track is None and self._stands(publication, participant):

@@ -21,14 +21,14 @@ from pipeline import providers
 from pipeline.agents.definition import Agent, load_agents
 from pipeline.errors import PipelineError
 from pipeline.settings import PipelineSettings
-from runtime import log as logs
+from runtime import log
 from session.errors import StoreUnavailable
 from session.store.ports import Worker
 from session.store.redis.store import open_store
 from worker.host import turnstile
 from worker.host.heartbeat import Heartbeat
 from worker.host.pool import Pool
-from worker.host.server import Doorkeeper, Slots, make_server
+from worker.host.server import JobAcceptor, Slots, make_server
 from worker.settings import WorkerSettings
 
 TOLD_WRONGLY = 2  # exit code: settings or agents are at fault, and starting again won't mend them
@@ -48,15 +48,15 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
         turnstile.keep(os.cpu_count() or 1) as os.environ[turnstile.SOCKET],
     ):
         slots = Slots(settings.slots)
-        door = Doorkeeper(store, slots, settings, worker_id)
-        server = make_server(settings, slots, door.accept)
+        acceptor = JobAcceptor(store, slots, settings, worker_id)
+        server = make_server(settings, slots, acceptor.accept)
         registered = asyncio.Event()
         server.on("worker_registered", lambda *_: registered.set())
         running = asyncio.create_task(server.run(), name="agent server")
         told = _told_to_stop()
 
         def job_closed(job: Any, exitcode: int | None) -> None:
-            door.job_closed(job, exitcode)
+            acceptor.job_closed(job, exitcode)
             heartbeat.hurry()  # a slot is free
 
         pool = await Pool.attach(server, job_closed)
@@ -91,7 +91,7 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
                 await store.beat(describe())  # takes no new calls: said before any is handed over
             await _drain(server, settings)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(door.reported(), REPORT_SECONDS)
+                await asyncio.wait_for(acceptor.reported(), REPORT_SECONDS)
         finally:
             heartbeat.stop()
             await asyncio.gather(beating, return_exceptions=True)
@@ -144,7 +144,7 @@ def main() -> None:
         settings, pipeline = WorkerSettings(), PipelineSettings()
     except ValidationError as error:
         _refuse(f"the settings are wrong: {error}")
-    logs.configure(settings.log_level)
+    log.configure(settings.log_level)
     try:
         agents = load_agents(pipeline.agents)
         for agent in agents.values():

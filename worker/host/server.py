@@ -10,13 +10,13 @@ from typing import Any
 
 from livekit.agents import AgentServer, JobRequest
 
-from runtime.retry import insist
-from session.errors import BadMetadata, SessionError, Stale
+from runtime.retry import retry
+from session.errors import BadMetadata, SessionError, Stale, StoreUnavailable
 from session.fence import adopted_session_id, agent_identity, check_room, read_ticket
 from session.record import Session, accepted, lost
 from session.store.ports import SessionStore, update
-from worker import refused_claims as refusals
-from worker.process import job as jobs
+from worker import refused_claims
+from worker.process import job
 from worker.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -76,16 +76,16 @@ def make_server(settings: WorkerSettings, slots: Slots, accept: Callable[[JobReq
         shutdown_process_timeout=SHUTDOWN_SECONDS,
         max_retry=2**31,  # the library gives up after 16 and takes its calls along; ours outlive any server restart
         preload_modules=["worker.process.forkserver", "worker.process.preload"],
-        setup_fnc=jobs.setup,
+        setup_fnc=job.setup,
         log_level="WARN",
     )
     server.rtc_session(
-        jobs.entrypoint, agent_name=settings.agent_name, on_request=accept, on_session_end=jobs.session_end
+        job.entrypoint, agent_name=settings.agent_name, on_request=accept, on_session_end=job.session_end
     )
     return server
 
 
-class Doorkeeper:
+class JobAcceptor:
     """Accepts a job when there is a slot and its ticket is current; a refusal costs no process. Reports deaths.
 
     Args:
@@ -112,7 +112,7 @@ class Doorkeeper:
             logger.warning("room=%s event=declined why=%s", request.room.name, type(error).__name__)
             # "terminate" so that the server does not offer what is stale to the next worker
             await request.reject(terminate=isinstance(error, Stale | BadMetadata))
-            await refusals.count(self._store, error)
+            await refused_claims.count(self._store, error)
             return
         try:
             await request.accept(identity=agent_identity(session_id, attempt), name="Greenroom")
@@ -130,7 +130,7 @@ class Doorkeeper:
             check_room(session, request.room.name)
             return accepted(session, attempt=ticket.attempt, job=job, worker=worker, now=now)
 
-        await insist(lambda: update(self._store, ticket.session_id, change), ASK_SECONDS)
+        await retry(lambda: update(self._store, ticket.session_id, change), ASK_SECONDS, on=StoreUnavailable)
         return ticket.session_id, ticket.attempt
 
     def job_closed(self, job: Any, exitcode: int | None) -> None:
@@ -153,7 +153,9 @@ class Doorkeeper:
         try:
             ticket = read_ticket(job.metadata)
             session_id = ticket.session_id if ticket is not None else self._session_id(job)
-            await insist(lambda: update(self._store, session_id, change), math.inf, pause=REPORT_PAUSE)
+            await retry(
+                lambda: update(self._store, session_id, change), math.inf, on=StoreUnavailable, pause=REPORT_PAUSE
+            )
             logger.error("session=%s event=agent_lost exitcode=%s", session_id, exitcode)
         except Stale:
             logger.debug("room=%s event=process_closed exitcode=%s", job.room.name, exitcode)  # its call was over

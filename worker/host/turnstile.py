@@ -55,7 +55,7 @@ async def keep(width: int, *, passage_seconds: float = PASSAGE_SECONDS) -> Async
             await asyncio.gather(*visits, return_exceptions=True)
 
 
-class Passage:
+class TurnstilePass:
     """A start's leave to go through.
 
     Args:
@@ -83,6 +83,6 @@ class Passage:
             self._writer = None
 
 
-def passage(*, recovery: bool) -> Passage:
+def passage(*, recovery: bool) -> TurnstilePass:
     """What a job process passes its worker's turnstile with. `recovery`: it takes over a call in progress."""
-    return Passage(os.environ.get(SOCKET), wait_seconds=RECOVERY_SECONDS if recovery else WAIT_SECONDS)
+    return TurnstilePass(os.environ.get(SOCKET), wait_seconds=RECOVERY_SECONDS if recovery else WAIT_SECONDS)

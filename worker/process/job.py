@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 from livekit.agents import JobContext, JobProcess
 from livekit.protocol.agent import Job
 
-from runtime import log as logs
-from runtime.retry import insist
-from session.errors import SessionError, Stale
+from runtime import log
+from runtime.retry import retry
+from session.errors import SessionError, Stale, StoreUnavailable
 from session.fence import adopted_session_id, check_room, read_ticket, requested_agent
-from session.record import STEP_SECONDS, Session, State, Step, claimed, lost
+from session.record import STEP_SECONDS, AttemptStep, Session, State, claimed, lost
 from session.store.ports import update
 from session.store.redis.store import RedisStore, open_store
-from worker import refused_claims as refusals
+from worker import refused_claims
 from worker.call.caller_patience import Patience
 from worker.call.waterfall import Waterfall
 from worker.host import turnstile
@@ -34,8 +34,8 @@ from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from pipeline.resume.restore import Restored
-    from worker.call.call import Call
-    from worker.process.preload import Warm
+    from worker.call.call import RoomCall
+    from worker.process.warm import Warm
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def setup(process: JobProcess) -> None:
         )
     from worker.process.preload import WARM
 
-    logs.drop_expected()
+    log.drop_expected()
     native.start()
     process.userdata["warm"] = WARM
     process.userdata["settings"] = WARM.worker
@@ -92,7 +92,7 @@ class Running:
         self._ctx, self._started, self._go_within = ctx, started, go_within
         self._stack = AsyncExitStack()
         self._store: RedisStore | None = None
-        self._call: Call | None = None
+        self._call: RoomCall | None = None
         self._closing = False
         self.task: asyncio.Task[None] | None = None
 
@@ -117,22 +117,24 @@ class Running:
             )
             worker = settings.worker_id or self._ctx.worker_id
             async with asyncio.timeout(CLAIM_SECONDS):
-                session = await insist(lambda: claim(store, self._ctx.job, worker, settings), CLAIM_SECONDS)
-                now = await insist(store.now, CLAIM_SECONDS)
+                session = await retry(
+                    lambda: claim(store, self._ctx.job, worker, settings), CLAIM_SECONDS, on=StoreUnavailable
+                )
+                now = await retry(store.now, CLAIM_SECONDS, on=StoreUnavailable)
                 warm = self._ctx.proc.userdata["warm"]
                 before = await self._recall(store, session, warm) if session.recoveries else None
         except (SessionError, TimeoutError) as error:
             logger.warning("room=%s event=claim_refused why=%s", self._ctx.job.room.name, type(error).__name__)
             if self._store is not None:
-                await refusals.count(self._store, error)  # before the shutdown, which cancels this
+                await refused_claims.count(self._store, error)  # before the shutdown, which cancels this
             self._ctx.shutdown(reason="claim refused")
             return
         waterfall, passage = self._waterfall(session, now), turnstile.passage(recovery=session.recoveries > 0)
         await passage.wait()
         waterfall.mark("passed")
-        from worker.call.call import Call  # loaded before the fork; the worker's parent never needs it
+        from worker.call.call import RoomCall  # loaded before the fork; the worker's parent never needs it
 
-        self._call = Call(
+        self._call = RoomCall(
             self._ctx,
             store,
             session,
@@ -176,7 +178,7 @@ class Running:
                     await self._call.abandon()
                 elif self._store is not None:
                     store, settings = self._store, self._ctx.proc.userdata["settings"]
-                    await insist(lambda: give_up(store, self._ctx.job, settings), ABANDON_SECONDS)
+                    await retry(lambda: give_up(store, self._ctx.job, settings), ABANDON_SECONDS, on=StoreUnavailable)
         logger.error("room=%s event=worker_died", self._ctx.job.room.name)
 
     def _waterfall(self, session: Session, now: float) -> Waterfall:
@@ -264,7 +266,7 @@ async def _adopt(store: RedisStore, job: Job, worker: str, settings: WorkerSetti
         job=job.id,
         worker=worker,
         progress_at=now,
-        deadline=now + STEP_SECONDS[Step.CLAIMED],
+        deadline=now + STEP_SECONDS[AttemptStep.CLAIMED],
         adopted=True,
     )
     stands = (await store.start(session, max_seats=settings.max_bots, op=job.id)).session

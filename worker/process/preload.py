@@ -8,35 +8,22 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pipeline import providers
-from pipeline.agents.definition import Agent, load_agents
+from pipeline.agents.definition import load_agents
 from pipeline.local import tts as hibari
 from pipeline.providers import Provider
 from pipeline.settings import PipelineSettings
-from pipeline.talk.build import Analyzers, make_analyzers
+from pipeline.talk.build import make_analyzers
 from pipeline.talk.conversation import Conversation
-from runtime import log as logs
+from runtime import log
 from session.store.redis import store as redis_store
 from worker.call import call
 from worker.process import job
+from worker.process.warm import Warm
 from worker.settings import WorkerSettings
 
 APOLOGY = "Sorry, something went wrong on my side. Please call again."
-
-
-@dataclass(frozen=True, slots=True)
-class Warm:
-    """Everything a call finds loaded. `pid` is the process that loaded it: the forkserver, where there is one."""
-
-    pid: int
-    agents: Mapping[str, Agent]
-    settings: PipelineSettings
-    worker: WorkerSettings
-    analyzers: Analyzers
-    apology: bytes
 
 
 def load() -> Warm:
@@ -45,7 +32,7 @@ def load() -> Warm:
     Raises:
         PipelineError: an agent's file or a provider cannot be used; the worker checks for that before it starts.
     """
-    logs.bridge_loguru()
+    log.bridge_loguru()
     settings = PipelineSettings()
     agents = load_agents(settings.agents)
     chosen = [agent.resolve(settings) for agent in agents.values()]

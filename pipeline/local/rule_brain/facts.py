@@ -50,7 +50,7 @@ _ABOUT_YOU |= {"am": "are", "were": "you are", "mine": "yours", "myself": "yours
 
 
 @dataclass
-class Memory:
+class CallerFacts:
     """A caller's name, the facts by their name, the list, and everything else worth keeping, oldest first."""
 
     name: str = ""
@@ -69,9 +69,9 @@ class Learnt:
     items: tuple[str, ...] = ()
 
 
-def recalled(texts: Iterable[str]) -> Memory:
+def recalled(texts: Iterable[str]) -> CallerFacts:
     """All that is known after the caller said these things, in this order."""
-    memory = Memory()
+    memory = CallerFacts()
     for text in texts:
         for sentence in words.sentences(text):
             learnt = learn(sentence)
@@ -80,7 +80,7 @@ def recalled(texts: Iterable[str]) -> Memory:
     return memory
 
 
-def _keep(memory: Memory, learnt: Learnt) -> None:
+def _keep(memory: CallerFacts, learnt: Learnt) -> None:
     if learnt.kind == "name":
         memory.name = learnt.value
     elif learnt.kind == "fact":

@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
-from pipeline.local.rule_brain import facts as memory
-from pipeline.local.rule_brain import words
-from pipeline.local.rule_brain.tool_use import Call, Tool, chosen, result_text
+from pipeline.local.rule_brain import facts, words
+from pipeline.local.rule_brain.tool_use import ToolRequest, ToolSpec, chosen, result_text
 from pipeline.local.rule_brain.words import plain, sentences
 
 Message = Mapping[str, Any]
@@ -71,24 +70,24 @@ class Reply:
     """What to say and, after it, which tool to call; both may be missing."""
 
     text: str = ""
-    call: Call | None = None
+    call: ToolRequest | None = None
 
 
 @dataclass(frozen=True)
-class Turn:
+class RuleTurn:
     """All that a rule may look at: one sentence of the caller's, and what was before it."""
 
     sentence: str
     said: str
-    known: memory.Memory
+    known: facts.CallerFacts
     spoken: str  # the last thing we said
     prompt: str
-    tools: Mapping[str, Tool]
+    tools: Mapping[str, ToolSpec]
     now: datetime
-    learnt: memory.Learnt | None
+    learnt: facts.Learnt | None
 
 
-def reply(messages: Sequence[Message], tools: Sequence[Tool], now: datetime, prompt: str = "") -> Reply:
+def reply(messages: Sequence[Message], tools: Sequence[ToolSpec], now: datetime, prompt: str = "") -> Reply:
     """What to answer to a conversation.
 
     Args:
@@ -115,9 +114,9 @@ def reply(messages: Sequence[Message], tools: Sequence[Tool], now: datetime, pro
     answers = list[Reply]()
     heard = sentences(told[-1])
     for at, sentence in enumerate(heard):
-        known = memory.recalled([*told[:-1], *heard[: at + 1]])
-        learnt = memory.learn(sentence)
-        turn = Turn(sentence, plain(sentence), known, spoken, f"{prompt} {system}", offered, now, learnt)
+        known = facts.recalled([*told[:-1], *heard[: at + 1]])
+        learnt = facts.learn(sentence)
+        turn = RuleTurn(sentence, plain(sentence), known, spoken, f"{prompt} {system}", offered, now, learnt)
         answers.append(_answer(turn))
     return _together(answers, told[-1])
 
@@ -140,7 +139,7 @@ def _of_tools(messages: Sequence[Message], told: Sequence[str]) -> str:
         if message.get("role") not in ("tool", "developer") and not message.get("tool_calls"):
             break
         if name == END_TOOL and result:
-            return _farewell(memory.recalled(told).name)
+            return _farewell(facts.recalled(told).name)
         if result:
             said.insert(0, _the_time(result, plain(told[-1] if told else "")) if name == TIME_TOOL else result)
     return " ".join(said)
@@ -162,14 +161,14 @@ def _together(answers: Sequence[Reply], heard: str) -> Reply:
         shown = heard.strip().rstrip(".!?").split()
         if not shown:
             return Reply("Sorry, I didn't hear that.")
-        more = f"I don't know that. {MORE}" if memory.is_question(plain(heard)) else MORE
+        more = f"I don't know that. {MORE}" if facts.is_question(plain(heard)) else MORE
         return Reply(f"I heard: {' '.join(shown[:ECHOED_WORDS])}. {more}")
     if len(texts) > 1:
         texts = [text for text in texts if text not in (GREETING, MORE)] or texts[:1]
     return Reply(" ".join(texts), call)
 
 
-def _answer(turn: Turn) -> Reply:
+def _answer(turn: RuleTurn) -> Reply:
     for rule in RULES:
         found = rule(turn)
         if found is not None:
@@ -177,29 +176,29 @@ def _answer(turn: Turn) -> Reply:
     return Reply()
 
 
-def _goodbye(turn: Turn) -> Reply | None:
+def _goodbye(turn: RuleTurn) -> Reply | None:
     if not _BYE.search(turn.said) or len(turn.said.split()) > 10:
         return None
     # A call ends after the words that follow the tool, so the goodbye comes with its result.
-    return Reply(call=Call(END_TOOL)) if END_TOOL in turn.tools else Reply(_farewell(turn.known.name))
+    return Reply(call=ToolRequest(END_TOOL)) if END_TOOL in turn.tools else Reply(_farewell(turn.known.name))
 
 
 def _farewell(name: str) -> str:
     return f"Goodbye, {name}!" if name else "Goodbye!"
 
 
-def _again(turn: Turn) -> Reply | None:
+def _again(turn: RuleTurn) -> Reply | None:
     if not _REPEAT.search(turn.said) or re.search(r"\brepeat (?:my|the) \w", turn.said):
         return None
     return Reply(turn.spoken or "I haven't said anything yet.")
 
 
-def _clock(turn: Turn) -> Reply | None:
+def _clock(turn: RuleTurn) -> Reply | None:
     if not _TIME.search(turn.said) and not _DATE.search(turn.said):
         return None
     tool = turn.tools.get(TIME_TOOL)
     if tool:
-        return Reply(call=Call(TIME_TOOL, _zone(turn.said) if "timezone" in tool.properties else {}))
+        return Reply(call=ToolRequest(TIME_TOOL, _zone(turn.said) if "timezone" in tool.properties else {}))
     if _TIME.search(turn.said):
         return Reply(f"It is {turn.now.hour % 12 or 12}:{turn.now:%M} {'PM' if turn.now.hour >= 12 else 'AM'}.")
     return Reply(f"Today is {turn.now:%A, %B} {turn.now.day}.")
@@ -214,12 +213,12 @@ def _zone(said: str) -> dict[str, str]:
     return {"timezone": next((zone for zone in sorted(available_timezones()) if zone.endswith(f"/{city}")), city)}
 
 
-def _sum(turn: Turn) -> Reply | None:
+def _sum(turn: RuleTurn) -> Reply | None:
     answer = words.total(turn.said.split())
     return Reply(f"{answer}.") if answer else None
 
 
-def _changed_list(turn: Turn) -> Reply | None:
+def _changed_list(turn: RuleTurn) -> Reply | None:
     if turn.learnt is None or turn.learnt.kind not in ("added", "removed", "cleared"):
         return None
     done = {"added": "I added", "removed": "I removed"}.get(turn.learnt.kind)
@@ -227,7 +226,7 @@ def _changed_list(turn: Turn) -> Reply | None:
     return Reply(f"{begin} {_list_now(turn.known)}" if turn.known.items else begin)
 
 
-def _list_now(known: memory.Memory) -> str:
+def _list_now(known: facts.CallerFacts) -> str:
     return f"Your list has {_series(known.items)}." if known.items else "Your list is empty."
 
 
@@ -235,17 +234,17 @@ def _series(items: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
-def _read_list(turn: Turn) -> Reply | None:
+def _read_list(turn: RuleTurn) -> Reply | None:
     return Reply(_list_now(turn.known)) if _LIST.search(turn.said) else None
 
 
-def _tool(turn: Turn) -> Reply | None:
+def _tool(turn: RuleTurn) -> Reply | None:
     others = [tool for name, tool in turn.tools.items() if name not in (TIME_TOOL, END_TOOL)]
     call, question = chosen(turn.sentence, others)
     return Reply(question, call) if call or question else None
 
 
-def _learnt(turn: Turn) -> Reply | None:
+def _learnt(turn: RuleTurn) -> Reply | None:
     learnt = turn.learnt
     if learnt is None:
         return None
@@ -257,7 +256,7 @@ def _learnt(turn: Turn) -> Reply | None:
     return Reply(f"I'll remember that {learnt.value}.")
 
 
-def _all_known(turn: Turn) -> Reply | None:
+def _all_known(turn: RuleTurn) -> Reply | None:
     if not _ALL.search(turn.said):
         return None
     known = [f"your name is {turn.known.name}"] if turn.known.name else []
@@ -267,19 +266,19 @@ def _all_known(turn: Turn) -> Reply | None:
     return Reply(f"You told me this: {'; '.join(known)}." if known else "You haven't told me anything yet.")
 
 
-def _my_name(turn: Turn) -> Reply | None:
+def _my_name(turn: RuleTurn) -> Reply | None:
     if not _NAME.search(turn.said):
         return None
     return Reply(f"Your name is {turn.known.name}." if turn.known.name else "You haven't told me your name yet.")
 
 
-def _recall(turn: Turn) -> Reply | None:
+def _recall(turn: RuleTurn) -> Reply | None:
     asked = _RECALL.search(turn.said) or _TOLD.search(turn.said)
     mine = bool(asked and asked[1] == "my")
     key = _nearest(asked[asked.lastindex or 1], turn.known.facts) if asked else ""
     if key:
         return Reply(f"{'Your' if mine else 'The'} {key} is {turn.known.facts[key]}.")
-    note = _about(turn.said, turn.known.notes) if memory.is_question(turn.said) else ""
+    note = _about(turn.said, turn.known.notes) if facts.is_question(turn.said) else ""
     if note:
         return Reply(f"You told me that {note}.")
     return Reply(f"You haven't told me your {asked[2]} yet.") if asked and mine else None
@@ -307,7 +306,7 @@ def _stem(word: str) -> str:
     return word[:-1] if word.endswith("s") and len(word) > 3 else word.replace("favorite", "favourite")
 
 
-def _courtesy(turn: Turn) -> Reply | None:
+def _courtesy(turn: RuleTurn) -> Reply | None:
     if _WHO.search(turn.said):
         return Reply(_persona(turn.prompt))
     if _HOW.search(turn.said):
@@ -326,7 +325,7 @@ def _persona(prompt: str) -> str:
     return f"I'm {found[1].strip()}." if found else "I'm a voice agent, and I remember what you tell me."
 
 
-RULES: tuple[Callable[[Turn], Reply | None], ...] = (
+RULES: tuple[Callable[[RuleTurn], Reply | None], ...] = (
     _goodbye,
     _again,
     _clock,

@@ -24,7 +24,7 @@ from pipecat.services.settings import LLMSettings
 from pipecat.utils.types import is_given
 
 from pipeline.local.rule_brain.rules import Reply, reply
-from pipeline.local.rule_brain.tool_use import Tool
+from pipeline.local.rule_brain.tool_use import ToolSpec
 
 
 def local_now() -> datetime:
@@ -32,11 +32,11 @@ def local_now() -> datetime:
     return datetime.now().astimezone()
 
 
-def offered(context: LLMContext) -> list[Tool]:
+def offered(context: LLMContext) -> list[ToolSpec]:
     """The tools that a context offers, in the form the rules know."""
     if not is_given(context.tools):
         return []
-    return [Tool(tool.name, tool.properties, tuple(tool.required)) for tool in context.tools.standard_tools]
+    return [ToolSpec(tool.name, tool.properties, tuple(tool.required)) for tool in context.tools.standard_tools]
 
 
 def fresh_id(context: LLMContext) -> str:

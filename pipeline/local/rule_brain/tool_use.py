@@ -23,7 +23,7 @@ _SAYING = ("result", "text", "message", "answer", "time", "value", "error")  # k
 
 
 @dataclass(frozen=True)
-class Tool:
+class ToolSpec:
     """A function that may be called: its name, its JSON schema's properties, and which of them it needs."""
 
     name: str
@@ -32,14 +32,14 @@ class Tool:
 
 
 @dataclass(frozen=True)
-class Call:
+class ToolRequest:
     """One call of a tool."""
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-def chosen(sentence: str, tools: Sequence[Tool]) -> tuple[Call | None, str]:
+def chosen(sentence: str, tools: Sequence[ToolSpec]) -> tuple[ToolRequest | None, str]:
     """The tool whose name a sentence says.
 
     Args:
@@ -62,10 +62,10 @@ def chosen(sentence: str, tools: Sequence[Tool]) -> tuple[Call | None, str]:
     missing = [name for name in tool.required if name not in arguments]
     if missing:
         return None, f"Which {missing[0].replace('_', ' ')}?"
-    return Call(tool.name, arguments), ""
+    return ToolRequest(tool.name, arguments), ""
 
 
-def _names(tool: Tool) -> list[str]:
+def _names(tool: ToolSpec) -> list[str]:
     return [part for part in re.split(r"[_\W]+", tool.name.lower()) if part and part not in _VERBS]
 
 

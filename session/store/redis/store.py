@@ -32,7 +32,7 @@ from session.errors import (
 )
 from session.record import Session, State
 from session.store.codec import entry_from_json, entry_to_json, from_cursor, from_json, read_session, to_cursor, to_json
-from session.store.ports import Page, Started, Stats, Utterance, Worker
+from session.store.ports import Page, StartResult, Stats, Utterance, Worker
 from session.store.redis import scripts
 from session.store.redis.circuits import RedisCircuit
 from session.store.redis.watch import RedisWatch
@@ -115,14 +115,14 @@ class RedisStore(RedisWatch, RedisCircuit):
             raise SessionNotFound
         return read_session(record, last_active)
 
-    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> Started:
+    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> StartResult:
         """Give back the user's live session or admit this one. Raises NoCapacity, OperationReused."""
         reply = await self._run(scripts.START, fingerprint=fingerprint, **self._facts(session, op, max_seats))
         match reply:
             case ["new"]:
-                return Started(session, reused=False)
+                return StartResult(session, reused=False)
             case ["stands" | "reused" as outcome, str(record), last_active]:
-                return Started(read_session(record, last_active), reused=outcome == "reused")
+                return StartResult(read_session(record, last_active), reused=outcome == "reused")
             case _:
                 raise _REFUSED.get(reply[0], UnreadableRecord)
 

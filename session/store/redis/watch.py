@@ -11,7 +11,7 @@ from session.errors import SessionNotFound, Stale, StoreUnavailable
 from session.record import Session
 from session.store.codec import read_session
 from session.store.ports import SILENT_SECONDS, Event, EventKind
-from session.store.redis import watch_scripts as scripts
+from session.store.redis import watch_scripts
 
 GROUP = "dispatchers"
 EVENTS_AT_ONCE = 50
@@ -20,9 +20,9 @@ EVENTS_AT_ONCE = 50
 class RedisWatch(ABC):
     """What redis_store.py adds the connection to."""
 
-    async def look(self, session_id: str) -> tuple[Session, float]:
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         """The session's record, and the server's time. Raises SessionNotFound, UnreadableRecord."""
-        match await self._run(scripts.LOOK, id=session_id):
+        match await self._run(watch_scripts.LOOK, id=session_id):
             case [record, last_active, now]:
                 return read_session(record, last_active), float(now)
             case _:
@@ -44,7 +44,7 @@ class RedisWatch(ABC):
 
     async def due(self, *, limit: int) -> Sequence[str]:
         """Ids of sessions whose deadline has passed, the oldest deadline first."""
-        return list(await self._run(scripts.DUE, limit=limit))
+        return list(await self._run(watch_scripts.DUE, limit=limit))
 
     async def queue(self) -> Sequence[str]:
         """Ids of the sessions that wait for a slot, the oldest first."""
@@ -52,28 +52,28 @@ class RedisWatch(ABC):
 
     async def alive(self, session_id: str, *, attempt: int, job: str) -> None:
         """Note that the session's agent lives. Raises Stale."""
-        if not await self._run(scripts.ALIVE, id=session_id, attempt=attempt, job=job):
+        if not await self._run(watch_scripts.ALIVE, id=session_id, attempt=attempt, job=job):
             raise Stale
 
     async def silent(self, seconds: float) -> Sequence[str]:
         """Ids of the `ready` sessions whose agent has said nothing for so long."""
-        return list(await self._run(scripts.SILENT, seconds=seconds))
+        return list(await self._run(watch_scripts.SILENT, seconds=seconds))
 
     async def watch(self, *, gap: float, window: float) -> float:
         """Note that somebody watches; gives for how many seconds nothing may be concluded from silence."""
-        return float(await self._run(scripts.WATCH, gap=gap, window=window))
+        return float(await self._run(watch_scripts.WATCH, gap=gap, window=window))
 
     async def gone(self, worker_id: str) -> None:
         """Note that the worker has died."""
-        await self._run(scripts.GONE, id=worker_id, seconds=SILENT_SECONDS)
+        await self._run(watch_scripts.GONE, id=worker_id, seconds=SILENT_SECONDS)
 
     async def mend_seats(self) -> int:
         """Give back the seats that nobody holds; gives how many there were."""
-        return int(await self._run(scripts.MEND_SEATS))
+        return int(await self._run(watch_scripts.MEND_SEATS))
 
     async def keep_checkpoint(self, session_id: str, text: str, *, attempt: int, job: str) -> None:
         """Keep the conversation as it is now. Raises Stale."""
-        if not await self._run(scripts.KEEP_CHECKPOINT, id=session_id, attempt=attempt, job=job, text=text):
+        if not await self._run(watch_scripts.KEEP_CHECKPOINT, id=session_id, attempt=attempt, job=job, text=text):
             raise Stale
 
     async def checkpoint(self, session_id: str) -> str | None:
@@ -83,7 +83,7 @@ class RedisWatch(ABC):
 
     async def set_aside(self, session_id: str) -> None:
         """Keep an unreadable checkpoint where nobody takes it up."""
-        await self._run(scripts.SET_ASIDE, id=session_id, life_ms=self._keep_ms)
+        await self._run(watch_scripts.SET_ASIDE, id=session_id, life_ms=self._keep_ms)
 
     _keep_ms: int
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.load.outcome import Outcome, Said, as_json, counts, faults, passed, rows
+from bench.load.outcome import Outcome, SpokenTurn, as_json, counts, faults, passed, rows
 
 SERVED = Outcome(0.0, session="s", agent=0.4, sound=0.5, attempt=1, agents=1)
 
@@ -44,14 +44,19 @@ def test_a_second_dispatch_that_harmed_nobody_is_counted_but_fails_nothing():
 
 
 def test_turns_and_facts_are_counted():
-    talked = Outcome(0.0, session="s", turns=[Said(0.5, wrong=0.1), Said(None), Said(None, early=True)], recalled=False)
+    talked = Outcome(
+        0.0,
+        session="s",
+        turns=[SpokenTurn(0.5, wrong=0.1), SpokenTurn(None), SpokenTurn(None, early=True)],
+        recalled=False,
+    )
     found = counts([talked, SERVED])
     assert (found["turns"], found["turns without an answer"], found["turns answered before their end"]) == (3, 1, 1)
     assert (found["facts asked for"], found["facts not remembered"]) == (1, 1)
 
 
 def test_figures_are_made_of_what_was_measured_alone():
-    talked = Outcome(0.0, session="s", sound=0.7, turns=[Said(0.5, wrong=0.25), Said(None, early=True)])
+    talked = Outcome(0.0, session="s", sound=0.7, turns=[SpokenTurn(0.5, wrong=0.25), SpokenTurn(None, early=True)])
     found = {row.name: row.values for row in rows([SERVED, talked])}
     assert found["request → agent in the room with its track"] == [0.4]
     assert found["request → first sound heard"] == [0.5, 0.7]
@@ -60,7 +65,7 @@ def test_figures_are_made_of_what_was_measured_alone():
 
 
 def test_the_file_has_every_call_and_its_verdict():
-    (first, second) = as_json([SERVED, Outcome(1.23456, session="s", turns=[Said(0.123456)], failed="gone")])
+    (first, second) = as_json([SERVED, Outcome(1.23456, session="s", turns=[SpokenTurn(0.123456)], failed="gone")])
     assert (first["agent"], first["lost"], first["needless"]) == (0.4, False, False)
     assert (second["at"], second["lost"], second["turns"][0]["answer"]) == (1.2346, True, 0.1235)
     json.dumps([first, second])

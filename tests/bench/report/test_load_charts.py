@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.load.outcome import Outcome, Said
+from bench.load.outcome import Outcome, SpokenTurn
 from bench.report.load_charts import draw
 
 MACHINE = {"cpu": "a processor", "cores": 2, "memoryGB": 8.0, "command": "python -m bench.load"}
@@ -13,7 +13,7 @@ MACHINE = {"cpu": "a processor", "cores": 2, "memoryGB": 8.0, "command": "python
     [
         [Outcome(0.0, session="s", agent=0.4, sound=0.6), Outcome(0.0, session="s", failed="no agent")],
         [
-            Outcome(1.0, session="s", agent=0.4, sound=0.6, turns=[Said(0.7), Said(None)]),
+            Outcome(1.0, session="s", agent=0.4, sound=0.6, turns=[SpokenTurn(0.7), SpokenTurn(None)]),
             Outcome(5.0, session="s", agent=0.5, overlap=3.0),
             Outcome(9.0, refused=True, failed="no"),
         ],

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from bench.restarts.report import Restart, as_json, counts, draw, faults, passed, rows
-from bench.restarts.start import Started
+from bench.restarts.start import StartFate
 
 MACHINE = {"cpu": "a processor", "cores": 2, "memoryGB": 8.0, "command": "python -m bench.restarts"}
-QUIET = Started(around=False, at=1.0, session="a", ready=0.5, attempt=1)
-AROUND = Started(around=True, at=20.0, session="b", refusals=2, queued=True, ready=7.0, attempt=2)
-LOST = Started(around=True, at=21.0, session="c", attempt=3, failed="error: not_claimed")
-DOUBLED = Started(around=True, at=22.0, session="d", ready=3.0, attempt=2, overlap=1.4)
-REFUSED = Started(around=True, at=23.0, refusals=9, refused=True, failed="no worker (no_worker, HTTP 503)")
+QUIET = StartFate(around=False, at=1.0, session="a", ready=0.5, attempt=1)
+AROUND = StartFate(around=True, at=20.0, session="b", refusals=2, queued=True, ready=7.0, attempt=2)
+LOST = StartFate(around=True, at=21.0, session="c", attempt=3, failed="error: not_claimed")
+DOUBLED = StartFate(around=True, at=22.0, session="d", ready=3.0, attempt=2, overlap=1.4)
+REFUSED = StartFate(around=True, at=23.0, refusals=9, refused=True, failed="no worker (no_worker, HTTP 503)")
 RESTARTS = [Restart(20.1, "SIGTERM", 6.5), Restart(60.0, "SIGKILL", None)]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.restarts.start import Follower, Started
+from bench.restarts.start import Follower, StartFate
 from client import api as control
 from client.api import Refused
 
@@ -55,7 +55,7 @@ class Clock:
 
 
 async def followed(dispatcher, room, hold=2.0):
-    started = Started(around=True, at=0.0)
+    started = StartFate(around=True, at=0.0)
     clock = Clock()
     await Follower(dispatcher, room, clock=clock, sleep=clock.sleep).follow(started, hold)
     return started

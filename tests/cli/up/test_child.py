@@ -9,7 +9,7 @@ import pytest
 
 from bench.harness.system import alive, until
 from cli.up.child import Child
-from cli.up.reaper import Keeper
+from cli.up.reaper import Reaper
 
 pytestmark = pytest.mark.anyio
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
@@ -24,7 +24,7 @@ class Lines(list[str]):
 
 @pytest.fixture
 def keeper():
-    keeper = Keeper()
+    keeper = Reaper()
     yield keeper
     keeper.close()
 

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from bench.harness.system import alive, until
-from cli.up.reaper import Keeper
+from cli.up.reaper import Reaper
 
 IGNORES_TERM = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
@@ -23,14 +23,14 @@ def sleeper():
 
 
 def test_a_group_that_was_added_ends_when_the_keeper_is_closed(sleeper):
-    keeper = Keeper()
+    keeper = Reaper()
     keeper.add(sleeper.pid)
     keeper.close()
     assert sleeper.wait(5) == -15
 
 
 def test_a_group_that_was_removed_is_left_alone(sleeper):
-    keeper = Keeper()
+    keeper = Reaper()
     keeper.add(sleeper.pid)
     keeper.add(1_999_999_999)
     keeper.remove(sleeper.pid)
@@ -42,7 +42,7 @@ def test_a_group_that_ignores_the_request_is_killed():
     with subprocess.Popen([sys.executable, "-c", IGNORES_TERM], start_new_session=True, stdout=subprocess.PIPE) as deaf:
         assert deaf.stdout is not None
         deaf.stdout.readline()
-        keeper = Keeper()
+        keeper = Reaper()
         keeper.add(deaf.pid)
         keeper.close()
         assert deaf.wait(5) == -9
@@ -51,7 +51,7 @@ def test_a_group_that_ignores_the_request_is_killed():
 def test_children_of_a_dead_program_are_ended_with_its_group():
     with subprocess.Popen(["sh", "-c", "sleep 61 & sleep 61"], start_new_session=True) as parent:
         children = until(lambda: len(found := psutil.Process(parent.pid).children()) == 2 and found, 5, "two children")
-        keeper = Keeper()
+        keeper = Reaper()
         keeper.add(parent.pid)
         parent.kill()
         parent.wait()
@@ -70,7 +70,7 @@ def test_it_ends_everything_when_whoever_started_it_is_killed(sleeper):
 
 
 def test_a_keeper_that_somebody_killed_holds_nobody_up(sleeper):
-    keeper = Keeper()
+    keeper = Reaper()
     keeper._shell.kill()
     keeper._shell.wait()
     keeper.add(sleeper.pid)

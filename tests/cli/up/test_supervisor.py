@@ -14,7 +14,7 @@ import pytest
 from bench.harness.system import alive
 from cli.up.output import Output
 from cli.up.parts import Part
-from cli.up.reaper import Keeper
+from cli.up.reaper import Reaper
 from cli.up.supervisor import BACKOFF_MOST, GaveUp, Supervisor, backoff, how_it_ended
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,7 @@ class Stage:
         self.stream = io.StringIO()
         self.ready: list[dict[str, int]] = []
         self.stop = asyncio.Event()
-        self.keeper = Keeper()
+        self.keeper = Reaper()
         chosen = parts(self)
         output = Output(self.stream, [part.name for part in chosen], colour=False)
         self.supervisor = Supervisor(chosen, output, self.keeper, on_ready=self.ready.append)

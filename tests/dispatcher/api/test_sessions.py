@@ -11,7 +11,7 @@ from dispatcher.api import errors as refusals
 from dispatcher.api.sessions import SessionRoutes
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.admission import RESTART_SECONDS, TURN_SECONDS
-from dispatcher.starts.start import Dispatch
+from dispatcher.starts.start import Starts
 from session.record import ErrorReason as Error
 from session.record import Session, became_ready, claimed, failed
 from session.store.ports import WORKER_SECONDS, Utterance, update
@@ -57,7 +57,7 @@ async def stage() -> AsyncIterator[Stage]:
     await store.beat(a_worker("worker_a", idle=1, agents={"default": (), "shop": ()}))
     metrics, app = Metrics(CollectorRegistry()), FastAPI()
     refusals.install(app)
-    dispatch = Dispatch(store, FakeRooms(), max_seats=MAX_BOTS)
+    dispatch = Starts(store, FakeRooms(), max_seats=MAX_BOTS)
     app.include_router(SessionRoutes(store, dispatch, a_gate(store), metrics).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
         yield Stage(clock, store, metrics, http)

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 from dispatcher.api import errors as refusals
 from dispatcher.api.sessions import SessionRoutes
 from dispatcher.observe.metrics import Metrics
-from dispatcher.starts.permit import Gate
-from dispatcher.starts.start import Dispatch
+from dispatcher.starts.permit import Permits
+from dispatcher.starts.start import Starts
 from session.record import ErrorReason as Error
 from session.record import Session, State, became_ready, claimed, failed
 from session.store.ports import CIRCUIT_FAILURES, CIRCUIT_SECONDS, update
@@ -35,7 +35,7 @@ class Stage:
     clock: Clock
     store: MemoryStore
     rooms: SlowRooms
-    gate: Gate
+    gate: Permits
     metrics: Metrics
     http: httpx.AsyncClient
 
@@ -73,7 +73,7 @@ async def stage() -> AsyncIterator[Stage]:
     metrics, app, rooms = Metrics(CollectorRegistry()), FastAPI(), SlowRooms()
     refusals.install(app)
     gate = a_gate(store, by_address="9/day", by_user="3/day")
-    dispatch = Dispatch(store, rooms, max_seats=99)
+    dispatch = Starts(store, rooms, max_seats=99)
     app.include_router(SessionRoutes(store, dispatch, gate, metrics, [ip_network(PROXY)]).router())
     transport = httpx.ASGITransport(app, client=(PROXY, 4711))
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as http:

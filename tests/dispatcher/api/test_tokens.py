@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from dispatcher.api import errors as refusals
 from dispatcher.api.tokens import TokenRoutes
-from dispatcher.livekit.port import FrontEnd
-from dispatcher.starts.start import Dispatch
+from dispatcher.livekit.port import ParticipantDetails
+from dispatcher.starts.start import Starts
 from session.record import Session, State
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.session.making import NOON, a_session, a_session_in, a_worker
@@ -23,13 +23,13 @@ class RememberingRooms(FakeRooms):
     """Keeps what its tokens say."""
 
     names: list[str | None] = field(default_factory=list)
-    front_ends: list[FrontEnd] = field(default_factory=list)
+    front_ends: list[ParticipantDetails] = field(default_factory=list)
 
     def token(self, session: Session, *, name: str | None) -> str:
         self.names.append(name)
         return super().token(session, name=name)
 
-    def reserved_token(self, session: Session, front_end: FrontEnd) -> str:
+    def reserved_token(self, session: Session, front_end: ParticipantDetails) -> str:
         self.front_ends.append(front_end)
         return super().reserved_token(session, front_end)
 
@@ -53,7 +53,7 @@ async def stage() -> AsyncIterator[Stage]:
     store, rooms, app = MemoryStore(Clock(NOON)), RememberingRooms(), FastAPI()
     await store.beat(a_worker("worker_a", agents={"default": (), "shop": ()}))
     refusals.install(app)
-    app.include_router(TokenRoutes(Dispatch(store, rooms, max_seats=9), "greenroom").router())
+    app.include_router(TokenRoutes(Starts(store, rooms, max_seats=9), "greenroom").router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
         yield Stage(store, rooms, http)
 
@@ -135,7 +135,7 @@ async def test_what_a_front_end_says_of_its_participant_is_in_the_token(stage: S
         participant_metadata="vip",
         participant_attributes={"from": "page"},
     )
-    assert stage.rooms.front_ends == [FrontEnd(name="Ann", metadata="vip", attributes={"from": "page"})]
+    assert stage.rooms.front_ends == [ParticipantDetails(name="Ann", metadata="vip", attributes={"from": "page"})]
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 from dispatcher.api import errors as refusals
 from dispatcher.api.webhooks import WebhookRoutes
 from dispatcher.errors import BadSignature
-from dispatcher.livekit.port import Hint, HintKind, OpenRoom, Participant
+from dispatcher.livekit.port import OpenRoom, Participant, RoomWebhook, WebhookKind
 from dispatcher.observe.metrics import Metrics
-from dispatcher.upkeep.webhooks import Hints
+from dispatcher.upkeep.webhooks import Webhooks
 from session.fence import caller_identity
-from session.record import Caller
+from session.record import CallerPresence
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.session.making import NOON, a_session
 from tests.session.memory_store import MemoryStore
@@ -26,11 +26,11 @@ RAW = b'{"a":  "body whose spaces count"}'
 class SigningRooms(FakeRooms):
     """Takes one body under one signature, for the caller's join."""
 
-    def read_webhook(self, body: bytes, authorization: str) -> Hint:
+    def read_webhook(self, body: bytes, authorization: str) -> RoomWebhook:
         if (body, authorization) != (RAW, "signed"):
             raise BadSignature
         caller = Participant(caller_identity("session_a"))
-        return Hint("EV_1", HintKind.JOINED, OpenRoom("session_a", "RM_1"), caller)
+        return RoomWebhook("EV_1", WebhookKind.JOINED, OpenRoom("session_a", "RM_1"), caller)
 
 
 @dataclass
@@ -48,7 +48,7 @@ async def stage() -> AsyncIterator[Stage]:
     store, app, registry = MemoryStore(Clock(NOON)), FastAPI(), CollectorRegistry()
     await store.start(a_session(), max_seats=9, op="op")
     refusals.install(app)
-    app.include_router(WebhookRoutes(Hints(store, SigningRooms(), Metrics(registry), "secret")).router())
+    app.include_router(WebhookRoutes(Webhooks(store, SigningRooms(), Metrics(registry), "secret")).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
         yield Stage(store, http, registry)
 
@@ -56,7 +56,7 @@ async def stage() -> AsyncIterator[Stage]:
 async def test_a_signed_webhook_is_applied(stage: Stage) -> None:
     answer = await stage.http.post("/webhooks/livekit", content=RAW, headers={"Authorization": "signed"})
     assert (answer.status_code, answer.json()) == (200, {"success": True})
-    assert (await stage.store.get("session_a")).caller is Caller.PRESENT
+    assert (await stage.store.get("session_a")).caller is CallerPresence.PRESENT
     assert (stage.ignored("forged"), stage.ignored("repeated")) == (0, 0)
 
 

@@ -10,7 +10,7 @@ import pytest
 from dispatcher.attempts.policy import LOOK_AGAIN_SECONDS, RATION, START_PATIENCE_SECONDS
 from dispatcher.errors import LiveKitUnavailable
 from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
-from session.record import FINAL, MOST_TRIES, Caller, EndReason, ErrorReason, Session, State, accepted, claimed
+from session.record import FINAL, MOST_TRIES, CallerPresence, EndReason, ErrorReason, Session, State, accepted, claimed
 from session.store.ports import update
 from tests.dispatcher.house import CALLER, CLAIM_SECONDS, LATE, House, a_house, is_ready, recovering, starting
 from tests.session.making import NOON, a_session, a_session_in, admit
@@ -34,7 +34,7 @@ def house() -> House:
 
 async def test_a_start_that_no_worker_accepted_is_dispatched_again(house: House) -> None:
     await house.has(starting())
-    session = await house.see_to()
+    session = await house.handle_due()
     assert (session.state, session.attempt, session.tries) == (State.STARTING, 2, 2)
     assert (session.progress_at, session.deadline) == (LATE, LATE + CLAIM_SECONDS)
     assert house.rooms.dispatched == [("session_a", 2)]
@@ -46,7 +46,7 @@ async def test_a_start_that_no_worker_accepted_is_dispatched_again(house: House)
 
 async def test_a_lost_agent_is_replaced_at_once(house: House) -> None:
     await house.has(recovering(attempt=4), CALLER)
-    session = await house.see_to(NOON)
+    session = await house.handle_due(NOON)
     assert (session.state, session.attempt, session.tries) == (State.RECOVERING, 5, 1)
     assert house.rooms.dispatched == [("session_a", 5)]
     assert house.counted("dispatches_again", what="recovery") == 1
@@ -56,7 +56,7 @@ async def test_the_worker_with_room_is_asked_by_its_deployment(house: House) -> 
     await house.has(starting(deployment="blue"))
     house.clock.seconds = LATE
     await house.worker(deployment="green")
-    await house.attempts.see_to("session_a")
+    await house.attempts.handle_due("session_a")
     assert (await house.session()).deployment == "green"
 
 
@@ -68,7 +68,7 @@ async def test_the_next_attempt_is_written_before_it_is_dispatched(house: House)
 
     await house.has(starting())
     house.rooms.meanwhile["dispatch"] = look
-    await house.see_to()
+    await house.handle_due()
     assert seen == [2]
 
 
@@ -80,10 +80,10 @@ async def test_what_a_dispatcher_wrote_before_it_died_is_dispatched_by_another(h
 
     house.rooms.meanwhile["dispatch"] = die
     with pytest.raises(KilledError):
-        await house.see_to()
+        await house.handle_due()
     assert house.rooms.dispatched == []
     house._attempts = house.replica()
-    session = await house.see_to(LATE + 10)
+    session = await house.handle_due(LATE + 10)
     assert (session.attempt, session.tries) == (3, 3)
     assert house.rooms.dispatched == [("session_a", 3)]
 
@@ -97,8 +97,8 @@ async def test_of_two_dispatchers_that_see_to_the_same_session_one_dispatches(ho
     """The second one decides, writes and dispatches while the first is still asking for the room."""
     await house.has(session, CALLER)
     other = house.replica()
-    house.rooms.meanwhile["find"] = lambda: other.see_to("session_a")
-    after = await house.see_to()
+    house.rooms.meanwhile["find"] = lambda: other.handle_due("session_a")
+    after = await house.handle_due()
     assert after.attempt == 2
     assert house.rooms.dispatched == [("session_a", 2)]
     assert house.counted("dispatches_again", what="start") + house.counted("dispatches_again", what="recovery") == 1
@@ -109,7 +109,7 @@ async def test_however_many_see_to_a_session_at_once_it_is_dispatched_once(house
     await house.worker()
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
-            tasks.start_soon(house.replica().see_to, "session_a")
+            tasks.start_soon(house.replica().handle_due, "session_a")
     assert house.rooms.dispatched == [("session_a", 2)]
 
 
@@ -127,7 +127,7 @@ async def test_an_attempt_that_makes_progress_at_the_last_moment_is_left_alone(
 ) -> None:
     await house.has(starting())
     house.rooms.meanwhile["find"] = lambda: update(house.store, "session_a", change)
-    session = await house.see_to()
+    session = await house.handle_due()
     assert session.attempt == 1
     assert house.rooms.dispatched == []
 
@@ -139,26 +139,26 @@ async def test_a_session_that_is_stopped_at_the_last_moment_stays_stopped(house:
         await house.attempts.give_up(await house.session(), EndReason.STOPPED)
 
     house.rooms.meanwhile["find"] = stop
-    assert (await house.see_to()).end_reason is EndReason.STOPPED
+    assert (await house.handle_due()).end_reason is EndReason.STOPPED
     assert house.rooms.dispatched == []
 
 
 @pytest.mark.parametrize("state", sorted({State.QUEUED, State.READY, *FINAL}))
 async def test_a_session_that_waits_for_no_agent_is_left_alone(house: House, state: State) -> None:
     before = await house.has(a_session_in(state, deadline=NOON))
-    assert await house.see_to() == before
+    assert await house.handle_due() == before
     assert house.rooms.calls == []
     assert house.timers.set == []
 
 
 async def test_a_reserved_session_is_left_alone_until_its_caller_comes(house: House) -> None:
     before = await house.has(a_session_in(State.RESERVED))
-    assert await house.see_to(NOON + 500) == before
+    assert await house.handle_due(NOON + 500) == before
 
 
 async def test_what_is_early_is_seen_to_when_it_is_due(house: House) -> None:
     before = await house.has(starting())
-    assert await house.see_to(LATE - 0.5) == before
+    assert await house.handle_due(LATE - 0.5) == before
     assert house.timers.set == [("session_a", 0.5)]
 
 
@@ -166,7 +166,7 @@ async def test_what_is_slow_is_seen_to_later(house: House) -> None:
     await house.has(starting())
     for number in range(5):
         await admit(house.store, a_session(f"session_{number}"))
-    session = await house.see_to()
+    session = await house.handle_due()
     assert (session.attempt, session.deadline) == (1, NOON + 2 * CLAIM_SECONDS)
     assert house.timers.set == [("session_a", CLAIM_SECONDS)]
     assert house.rooms.dispatched == []
@@ -177,13 +177,13 @@ async def test_a_session_that_is_not_there_or_cannot_be_read_is_nobodys_business
     kind: type[MemoryStore],
 ) -> None:
     house = a_house(kind)
-    await house.attempts.see_to("session_gone")
+    await house.attempts.handle_due("session_gone")
     assert house.rooms.calls == []
 
 
 async def test_after_the_last_try_the_session_is_over_its_seat_free_and_its_room_closed(house: House) -> None:
     await house.has(starting(tries=MOST_TRIES, attempt=3), CALLER)
-    over = await house.see_to(NOON + 10)
+    over = await house.handle_due(NOON + 10)
     assert (over.state, over.error, over.ended_at) == (State.ERROR, ErrorReason.NOT_CLAIMED, NOON + 10)
     assert await house.store.seats() == 0
     assert house.rooms.deleted == ["session_a"]
@@ -195,10 +195,10 @@ async def test_without_a_worker_a_start_waits_and_then_says_so(house: House) -> 
     await house.has(starting())
     for seconds in (LATE, NOON + START_PATIENCE_SECONDS - 0.1):
         house.clock.seconds = seconds
-        await house.attempts.see_to("session_a")
+        await house.attempts.handle_due("session_a")
         assert (await house.session()).tries == 1
     house.clock.seconds = NOON + START_PATIENCE_SECONDS + 1
-    await house.attempts.see_to("session_a")
+    await house.attempts.handle_due("session_a")
     assert (await house.session()).error is ErrorReason.NO_WORKER
 
 
@@ -228,13 +228,13 @@ async def test_a_good_end_is_noted_as_such(house: House) -> None:
 
 def reserved(**changes: Any) -> Session:
     """Its caller came at noon."""
-    return starting(state=State.RESERVED, caller=Caller.PRESENT, caller_since=NOON, **changes)
+    return starting(state=State.RESERVED, caller=CallerPresence.PRESENT, caller_since=NOON, **changes)
 
 
 async def test_a_reserved_session_takes_its_seat_at_the_next_try(house: House) -> None:
     await house.has(reserved(), CALLER)
     assert await house.store.seats() == 0
-    session = await house.see_to()
+    session = await house.handle_due()
     assert (session.state, session.attempt) == (State.STARTING, 2)
     assert await house.store.seats() == 1
 
@@ -243,7 +243,7 @@ async def test_without_a_seat_it_is_over(house: House) -> None:
     await house.has(reserved(), CALLER)
     for number in range(house.max_seats):
         await admit(house.store, replace(a_session_in(State.READY), id=f"s{number}", room=f"s{number}"))
-    session = await house.see_to()
+    session = await house.handle_due()
     assert session.error is ErrorReason.NO_CAPACITY
     assert house.rooms.dispatched == []
     assert house.rooms.deleted == ["session_a"]
@@ -253,7 +253,7 @@ async def test_a_recovery_needs_no_second_seat(house: House) -> None:
     await house.has(recovering(), CALLER)
     for number in range(house.max_seats - 1):
         await admit(house.store, replace(a_session_in(State.READY), id=f"s{number}", room=f"s{number}"))
-    assert (await house.see_to(NOON)).attempt == 2
+    assert (await house.handle_due(NOON)).attempt == 2
 
 
 async def test_recoveries_are_rationed_also_when_they_are_all_due_at_once(house: House) -> None:
@@ -263,7 +263,7 @@ async def test_recoveries_are_rationed_also_when_they_are_all_due_at_once(house:
     await house.worker(slots=9)
     async with anyio.create_task_group() as tasks:
         for name in names:
-            tasks.start_soon(house.attempts.see_to, name)
+            tasks.start_soon(house.attempts.handle_due, name)
     assert len(house.rooms.dispatched) == RATION
     waiting = [each for each in [await house.session(name) for name in names] if each.attempt == 1]
     assert len(waiting) == len(names) - RATION
@@ -275,13 +275,13 @@ async def test_when_one_is_through_the_next_may_begin(house: House) -> None:
     for name in names:
         await house.has(replace(recovering(), id=name, room=name))
         await house.worker(slots=9)
-        await house.attempts.see_to(name)
+        await house.attempts.handle_due(name)
     assert [room for room, _ in house.rooms.dispatched] == names[:-1]
 
     await update(house.store, names[0], is_ready)
     house.clock.seconds += 1
     await house.worker(slots=9)
-    await house.attempts.see_to(names[-1])
+    await house.attempts.handle_due(names[-1])
     assert house.rooms.dispatched[-1] == (names[-1], 2)
 
 
@@ -317,7 +317,7 @@ async def test_without_livekit_it_has_begun_all_the_same_and_is_tried_again(hous
     with pytest.raises(LiveKitUnavailable):
         await house.attempts.begin(queued, "", NOON, max_seats=9)
     house.rooms.away = False
-    assert (await house.see_to()).attempt == 2
+    assert (await house.handle_due()).attempt == 2
     assert house.rooms.dispatched == [("session_a", 2)]
 
 

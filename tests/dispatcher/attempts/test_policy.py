@@ -15,10 +15,10 @@ from dispatcher.attempts.policy import (
     RECOVERY_PATIENCE_SECONDS,
     SLOWER_BY,
     START_PATIENCE_SECONDS,
+    Decision,
     Facts,
     GiveUp,
     Redispatch,
-    Verdict,
     Wait,
     chosen,
     stretch,
@@ -29,22 +29,22 @@ from session.record import (
     MOST_LOSSES,
     MOST_TRIES,
     STEP_SECONDS,
+    AttemptStep,
     ErrorReason,
     Session,
     State,
-    Step,
     lost,
 )
 from session.store.ports import Worker
 from tests.session.making import NOON, a_session, a_session_in, a_worker
 
 CLAIM_SECONDS = 2.0
-ACCEPT_SECONDS = STEP_SECONDS[Step.ACCEPTED]
-READY_SECONDS = STEP_SECONDS[Step.CLAIMED]
-STEPS: dict[Step, dict[str, Any]] = {
-    Step.DISPATCHED: {},
-    Step.ACCEPTED: {"accepted": "job_a"},
-    Step.CLAIMED: {"accepted": "job_a", "job": "job_a"},
+ACCEPT_SECONDS = STEP_SECONDS[AttemptStep.ACCEPTED]
+READY_SECONDS = STEP_SECONDS[AttemptStep.CLAIMED]
+STEPS: dict[AttemptStep, dict[str, Any]] = {
+    AttemptStep.DISPATCHED: {},
+    AttemptStep.ACCEPTED: {"accepted": "job_a"},
+    AttemptStep.CLAIMED: {"accepted": "job_a", "job": "job_a"},
 }
 
 
@@ -56,7 +56,7 @@ def able(worker_id: str = "worker_a", *, seen: float = 0.0, **changes: Any) -> W
 FULL: dict[str, Any] = {"active": 4, "slots": 4}
 
 
-def judge(session: Session, seconds: float, workers: Sequence[Worker] = (able(),), **changes: Any) -> Verdict:
+def judge(session: Session, seconds: float, workers: Sequence[Worker] = (able(),), **changes: Any) -> Decision:
     """The verdict so many seconds after noon."""
     now = NOON + seconds
     heard_of = [replace(each, seen_at=now + each.seen_at) for each in workers]
@@ -64,7 +64,9 @@ def judge(session: Session, seconds: float, workers: Sequence[Worker] = (able(),
     return verdict(session, Facts(now=now, workers=heard_of, **facts))
 
 
-def dispatched_at_noon(state: State = State.STARTING, step: Step = Step.DISPATCHED, **changes: Any) -> Session:
+def dispatched_at_noon(
+    state: State = State.STARTING, step: AttemptStep = AttemptStep.DISPATCHED, **changes: Any
+) -> Session:
     facts: dict[str, Any] = {"progress_at": NOON, "tries": 1, **STEPS[step], **changes}
     return a_session(state=state, **facts)
 
@@ -77,17 +79,21 @@ def dead_at_noon(state: State = State.STARTING, **changes: Any) -> Session:
 AGAIN = "another attempt"
 
 
-def said(found: Verdict) -> Verdict | str:
+def said(found: Decision) -> Decision | str:
     return AGAIN if isinstance(found, Redispatch) and not found.farewell else found
 
 
 @pytest.mark.parametrize("state", [State.RESERVED, State.STARTING, State.RECOVERING])
 @pytest.mark.parametrize(
     ("step", "seconds"),
-    [(Step.DISPATCHED, CLAIM_SECONDS), (Step.ACCEPTED, ACCEPT_SECONDS), (Step.CLAIMED, READY_SECONDS)],
+    [
+        (AttemptStep.DISPATCHED, CLAIM_SECONDS),
+        (AttemptStep.ACCEPTED, ACCEPT_SECONDS),
+        (AttemptStep.CLAIMED, READY_SECONDS),
+    ],
 )
 def test_an_attempt_has_its_time_at_each_step_and_then_another_is_made(
-    state: State, step: Step, seconds: float
+    state: State, step: AttemptStep, seconds: float
 ) -> None:
     session = dispatched_at_noon(state, step)
     assert judge(session, seconds - 0.001) == Wait(NOON + seconds)
@@ -106,7 +112,7 @@ def test_how_long_a_worker_may_take_to_accept_can_be_set() -> None:
             dispatched_at_noon(tries=3), CLAIM_SECONDS * LONGER_EACH_TRY**2, id="the third try, and still longer"
         ),
         pytest.param(
-            dispatched_at_noon(step=Step.CLAIMED, tries=2),
+            dispatched_at_noon(step=AttemptStep.CLAIMED, tries=2),
             READY_SECONDS * LONGER_EACH_TRY,
             id="the second try's agent on its way",
         ),
@@ -127,7 +133,9 @@ def test_each_try_has_longer_and_not_all_of_them_equally_long(session: Session, 
             id="of a reserved session from its caller's coming",
         ),
         pytest.param(
-            a_session(state=State.RESERVED, caller_since=NOON + 90, progress_at=NOON + 91, **STEPS[Step.DISPATCHED]),
+            a_session(
+                state=State.RESERVED, caller_since=NOON + 90, progress_at=NOON + 91, **STEPS[AttemptStep.DISPATCHED]
+            ),
             NOON + 91,
             id="from the last progress where there was some",
         ),
@@ -182,13 +190,17 @@ LONG = 60.0
     ("session", "reason"),
     [
         pytest.param(dispatched_at_noon(), ErrorReason.NOT_CLAIMED, id="no worker accepted"),
-        pytest.param(dispatched_at_noon(step=Step.ACCEPTED), ErrorReason.NOT_CLAIMED, id="accepted and never claimed"),
-        pytest.param(dispatched_at_noon(step=Step.CLAIMED), ErrorReason.CONNECT_FAILED, id="claimed and never there"),
+        pytest.param(
+            dispatched_at_noon(step=AttemptStep.ACCEPTED), ErrorReason.NOT_CLAIMED, id="accepted and never claimed"
+        ),
+        pytest.param(
+            dispatched_at_noon(step=AttemptStep.CLAIMED), ErrorReason.CONNECT_FAILED, id="claimed and never there"
+        ),
         pytest.param(dead_at_noon(), ErrorReason.LOST, id="every agent died"),
         pytest.param(dispatched_at_noon(State.RESERVED), ErrorReason.NOT_CLAIMED, id="nobody came to who had a token"),
         *(
             pytest.param(dispatched_at_noon(State.RECOVERING, step), ErrorReason.LOST, id=f"a recovery {step} in vain")
-            for step in Step
+            for step in AttemptStep
         ),
         pytest.param(dead_at_noon(State.RECOVERING), ErrorReason.LOST, id="every replacement died"),
     ],

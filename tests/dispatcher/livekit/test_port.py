@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from livekit.protocol.webhook import WebhookEvent
 
-from dispatcher.livekit.port import FrontEnd, Hint, HintKind, OpenRoom, Participant, Rooms
+from dispatcher.livekit.port import OpenRoom, Participant, ParticipantDetails, Rooms, RoomWebhook, WebhookKind
 from dispatcher.livekit.rooms import LiveKitRooms
 from tests.dispatcher.fakes import FakeRooms
 
@@ -26,15 +26,15 @@ def test_every_kind_of_rooms_answers_what_the_port_asks(rooms: type, name: str) 
     ]
 
 
-@pytest.mark.parametrize("kind", HintKind)
-def test_a_hint_is_named_as_livekit_names_its_webhook(kind: HintKind) -> None:
-    assert HintKind(WebhookEvent(event=kind).event) is kind
+@pytest.mark.parametrize("kind", WebhookKind)
+def test_a_hint_is_named_as_livekit_names_its_webhook(kind: WebhookKind) -> None:
+    assert WebhookKind(WebhookEvent(event=kind).event) is kind
     assert kind in ("participant_joined", "participant_left", "room_finished")
 
 
 @pytest.mark.parametrize(
     "value",
-    [OpenRoom("a", "RM_a"), Participant("a"), Hint("EV_a", None, OpenRoom("a", "RM_a")), FrontEnd()],
+    [OpenRoom("a", "RM_a"), Participant("a"), RoomWebhook("EV_a", None, OpenRoom("a", "RM_a")), ParticipantDetails()],
     ids=lambda value: type(value).__name__,
 )
 def test_what_passes_the_port_cannot_be_changed(value: object) -> None:

@@ -15,7 +15,7 @@ import pytest
 from livekit import api, rtc
 
 from dispatcher.errors import BadSignature, LiveKitUnavailable
-from dispatcher.livekit.port import FrontEnd, HintKind, OpenRoom, Participant
+from dispatcher.livekit.port import OpenRoom, Participant, ParticipantDetails, WebhookKind
 from dispatcher.livekit.rooms import LiveKitRooms, open_rooms
 from session.fence import Ticket, caller_identity, read_ticket
 from session.record import Session, State, new_session_id
@@ -163,7 +163,7 @@ async def test_a_page_is_told_by_an_attribute_of_its_own_participant(rooms: Live
     room.on("participant_attributes_changed", lambda changed, _: changes.put_nowait(changed))
     await room.connect(livekit.url, rooms.token(session, name=None))
     for state in ("recovering", "ready"):
-        await rooms.tell(session.room, caller_identity(session.id), state)
+        await rooms.set_caller_state(session.room, caller_identity(session.id), state)
         with anyio.fail_after(5):
             assert await changes.get() == {"greenroom.state": state}
     await room.disconnect()
@@ -172,9 +172,9 @@ async def test_a_page_is_told_by_an_attribute_of_its_own_participant(rooms: Live
 @pytest.mark.anyio
 async def test_a_page_that_is_gone_need_not_be_told(rooms: LiveKitRooms) -> None:
     session = own()
-    await rooms.tell(session.room, caller_identity(session.id), "ready")
+    await rooms.set_caller_state(session.room, caller_identity(session.id), "ready")
     await rooms.create(session)
-    await rooms.tell(session.room, caller_identity(session.id), "ready")
+    await rooms.set_caller_state(session.room, caller_identity(session.id), "ready")
 
 
 @pytest.mark.anyio
@@ -219,7 +219,9 @@ async def test_a_reserved_token_brings_its_dispatch_along(
     session = own(state=State.RESERVED, attempt=1)
     assert session.room not in [each.name for each in await rooms.open_rooms()]
     room = rtc.Room()
-    await room.connect(livekit.url, rooms.reserved_token(session, FrontEnd(name="Ann", attributes={"from": "page"})))
+    await room.connect(
+        livekit.url, rooms.reserved_token(session, ParticipantDetails(name="Ann", attributes={"from": "page"}))
+    )
     assert room.local_participant.attributes["from"] == "page"
     found = await server.agent_dispatch.list_dispatch(session.room)
     assert [(each.agent_name, read_ticket(each.metadata)) for each in found] == [("greenroom", Ticket(session.id, 1))]
@@ -316,7 +318,7 @@ async def test_a_token_lasts_two_hours_and_opens_one_room(offline: LiveKitRooms)
 @pytest.mark.anyio
 async def test_a_reserved_token_lasts_ten_minutes_and_says_what_its_front_end_wants(offline: LiveKitRooms) -> None:
     session = a_session_in(State.RESERVED)
-    front_end = FrontEnd(name="Ann", metadata="vip", attributes={"from": "page"})
+    front_end = ParticipantDetails(name="Ann", metadata="vip", attributes={"from": "page"})
     read = claims(offline.reserved_token(session, front_end))
     assert read["exp"] - read["nbf"] == 600
     assert (read["sub"], read["name"], read["metadata"]) == (caller_identity(session.id), "Ann", "vip")
@@ -329,14 +331,14 @@ async def test_a_reserved_token_lasts_ten_minutes_and_says_what_its_front_end_wa
 @pytest.mark.parametrize(
     ("event", "kind"),
     [
-        ("participant_joined", HintKind.JOINED),
-        ("participant_left", HintKind.LEFT),
-        ("room_finished", HintKind.ROOM_FINISHED),
+        ("participant_joined", WebhookKind.JOINED),
+        ("participant_left", WebhookKind.LEFT),
+        ("room_finished", WebhookKind.ROOM_FINISHED),
         ("track_published", None),
         ("something_new", None),
     ],
 )
-async def test_a_signed_webhook_is_read(offline: LiveKitRooms, event: str, kind: HintKind | None) -> None:
+async def test_a_signed_webhook_is_read(offline: LiveKitRooms, event: str, kind: WebhookKind | None) -> None:
     who = {"identity": "caller-a", "kind": "AGENT", "disconnectReason": "DUPLICATE_IDENTITY"}
     body = {"event": event, "id": "EV_1", "room": {"name": "r", "sid": "RM_1"}, "participant": who, "newField": 1}
     hint = offline.read_webhook(*webhook(body))

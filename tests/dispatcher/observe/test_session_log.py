@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from dispatcher.observe.session_log import note
+from dispatcher.observe.session_log import log_event
 from session.errors import StoreUnavailable
 from tests.dispatcher.fakes import Clock
 from tests.session.making import NOON, a_session, admit
@@ -21,7 +21,7 @@ async def test_a_note_is_told_in_the_log_and_kept_with_its_session(caplog: pytes
     store = MemoryStore(Clock(NOON))
     await admit(store, a_session())
     with caplog.at_level(logging.DEBUG, "dispatcher"):
-        await note(store, "session_a", "ended", reason="idle", attempt=2)
+        await log_event(store, "session_a", "ended", reason="idle", attempt=2)
     assert caplog.record_tuples == [
         ("dispatcher", logging.INFO, "session=session_a event=ended reason=idle attempt=2"),
     ]
@@ -40,7 +40,7 @@ async def test_a_note_has_the_same_level_in_both_places(
     store = MemoryStore(Clock(NOON))
     await admit(store, a_session())
     with caplog.at_level(logging.DEBUG, "dispatcher"):
-        await note(store, "session_a", "ended", level=level)
+        await log_event(store, "session_a", "ended", level=level)
     assert [record.levelno for record in caplog.records] == [number]
     assert [line["level"] for line in await store.logs("session_a", limit=10)] == [level]
 
@@ -48,5 +48,5 @@ async def test_a_note_has_the_same_level_in_both_places(
 @pytest.mark.anyio
 async def test_a_store_that_is_away_costs_the_sessions_entry_only(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "dispatcher"):
-        await note(LostStore(Clock(NOON)), "session_a", "ended")
+        await log_event(LostStore(Clock(NOON)), "session_a", "ended")
     assert [record.getMessage() for record in caplog.records] == ["session=session_a event=ended"]

@@ -6,7 +6,7 @@ from limits.aio.storage import MemoryStorage
 from dispatcher.errors import RateLimited, StartsFailing
 from dispatcher.starts.circuit import StartCircuit
 from dispatcher.starts.limits import RateLimits, Taken, read_rate
-from dispatcher.starts.permit import Gate, Permit
+from dispatcher.starts.permit import Permit, Permits
 from session.errors import SessionError, StoreUnavailable
 from session.record import ErrorReason, State
 from session.store.ports import CIRCUIT_FAILURES, CIRCUIT_SECONDS
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 @dataclass
 class Stage:
     clock: Clock
-    gate: Gate
+    gate: Permits
 
     def permit(self) -> Permit:
         return self.gate.permit("203.0.113.9", owner="", user_id="ann")
@@ -89,6 +89,6 @@ async def test_what_is_given_back_is_there_for_the_next_and_only_once(stage: Sta
 
 async def test_a_store_that_went_away_meanwhile_keeps_what_was_taken() -> None:
     limits = LimitsWhoseStoreWentAway(MemoryStorage(), by_address=read_rate("2/day"), by_user=None)
-    permit = Gate(limits, StartCircuit(MemoryStore(Clock(NOON)))).permit("203.0.113.9", owner="", user_id=None)
+    permit = Permits(limits, StartCircuit(MemoryStore(Clock(NOON)))).permit("203.0.113.9", owner="", user_id=None)
     assert await take(permit) is None
     await permit.give_back()

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from dispatcher.attempts.policy import FRESH_SECONDS
-from dispatcher.starts.queue import Line
+from dispatcher.starts.queue import StartQueue
 from session.errors import UnreadableRecord
 from session.record import EndReason, ErrorReason, Session, State, ended
 from session.store.ports import SILENT_SECONDS, update
@@ -49,8 +49,8 @@ def house() -> House:
     return a_house()
 
 
-def line(house: House, max_seats: int = 9) -> Line:
-    return Line(house.store, house.attempts, max_seats)
+def line(house: House, max_seats: int = 9) -> StartQueue:
+    return StartQueue(house.store, house.attempts, max_seats)
 
 
 async def queue(house: House, *names: str, **changes: Any) -> None:
@@ -179,7 +179,7 @@ async def test_however_many_see_to_the_line_at_once_each_is_let_in_once(house: H
     await house.worker(slots=3)
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
-            tasks.start_soon(Line(house.store, house.replica(), 9).advance)
+            tasks.start_soon(StartQueue(house.store, house.replica(), 9).advance)
     assert sorted(house.rooms.dispatched) == [(A, 1), (B, 1), (C, 1)]
 
 

@@ -6,8 +6,8 @@ import anyio
 import pytest
 
 from dispatcher.errors import LiveKitUnavailable, NotJoinable, NotTheirs, UnknownAgent
-from dispatcher.livekit.port import FrontEnd
-from dispatcher.starts.start import Dispatch, Wish
+from dispatcher.livekit.port import ParticipantDetails
+from dispatcher.starts.start import StartRequest, Starts
 from session.errors import NoCapacity, NoWorker, SessionNotFound
 from session.record import EndReason, ErrorReason, Session, State, became_ready, claimed
 from session.store.ports import SILENT_SECONDS, WORKER_SECONDS, update
@@ -42,7 +42,7 @@ class Stage:
     store: MemoryStore
     rooms: RacingRooms
     timers: Timers
-    dispatch: Dispatch
+    dispatch: Starts
 
     async def worker(self, **changes: Any) -> None:
         await self.store.beat(a_worker("worker_a", **{"agents": {"default": ("prompt",)}, "idle": 0, **changes}))
@@ -61,14 +61,16 @@ def _ready(session: Session, now: float) -> Session:
 async def stage() -> Stage:
     clock, rooms, timers = Clock(NOON), RacingRooms(), Timers()
     store = MemoryStore(clock)
-    dispatch = Dispatch(store, rooms, MAX_BOTS, claim_seconds=CLAIM_SECONDS, queue_seconds=QUEUE_SECONDS, timers=timers)
+    dispatch = Starts(store, rooms, MAX_BOTS, claim_seconds=CLAIM_SECONDS, queue_seconds=QUEUE_SECONDS, timers=timers)
     made = Stage(clock, store, rooms, timers, dispatch)
     await made.worker()
     return made
 
 
 async def test_a_start_takes_a_seat_and_makes_a_room_with_the_first_attempt(stage: Stage) -> None:
-    begun = await stage.dispatch.start(Wish(user_name="Ann", metadata={"a": 1}, config={"prompt": "Hi"}), wait_ms=0)
+    begun = await stage.dispatch.start(
+        StartRequest(user_name="Ann", metadata={"a": 1}, config={"prompt": "Hi"}), wait_ms=0
+    )
     session = await stage.store.get(begun.session.id)
     assert stage.rooms.calls == [("create", session.room)]
     assert stage.rooms.dispatched == [(session.room, 1)]
@@ -83,12 +85,12 @@ async def test_a_start_takes_a_seat_and_makes_a_room_with_the_first_attempt(stag
 
 async def test_a_start_asks_the_deployment_that_was_chosen(stage: Stage) -> None:
     await stage.worker(deployment="blue")
-    begun = await stage.dispatch.start(Wish(), wait_ms=0)
+    begun = await stage.dispatch.start(StartRequest(), wait_ms=0)
     assert begun.session.deployment == "blue"
 
 
 async def test_the_waterfall_begins_with_the_request_and_its_room(stage: Stage) -> None:
-    begun = await stage.dispatch.start(Wish(), wait_ms=0)
+    begun = await stage.dispatch.start(StartRequest(), wait_ms=0)
     steps = (await stage.store.get(begun.session.id)).steps
     assert list(steps) == ["request", "room"]
     assert 0 == steps["request"] <= steps["room"]
@@ -96,7 +98,7 @@ async def test_the_waterfall_begins_with_the_request_and_its_room(stage: Stage) 
 
 async def test_an_agent_faster_than_its_rooms_answer_is_not_disturbed(stage: Stage) -> None:
     stage.rooms.meanwhile = stage.agent
-    begun = await stage.dispatch.start(Wish(), wait_ms=0)
+    begun = await stage.dispatch.start(StartRequest(), wait_ms=0)
     session = await stage.store.get(begun.session.id)
     assert (session.state, session.job) == (State.READY, "job_a")
     assert set(session.steps) == {"request", "room", "ready"}
@@ -108,7 +110,7 @@ async def test_a_session_stopped_while_its_room_is_made_stays_stopped(stage: Sta
         await stage.dispatch.stop(session.id)
 
     stage.rooms.meanwhile = stop
-    begun = await stage.dispatch.start(Wish(), wait_ms=100)
+    begun = await stage.dispatch.start(StartRequest(), wait_ms=100)
     assert begun.session.end_reason is EndReason.STOPPED
     assert await stage.store.seats() == 0
 
@@ -116,17 +118,17 @@ async def test_a_session_stopped_while_its_room_is_made_stays_stopped(stage: Sta
 async def test_without_livekit_a_start_fails_and_gives_its_seat_back(stage: Stage) -> None:
     stage.rooms.away = True
     with pytest.raises(LiveKitUnavailable):
-        await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)
+        await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)
     (failed,) = (await stage.store.page({State.ERROR}, limit=5)).sessions
     assert failed.error is ErrorReason.SERVER_LOST
     assert await stage.store.seats() == 0
     stage.rooms.away = False
-    assert not (await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)).reused
+    assert not (await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)).reused
 
 
 async def test_a_user_gets_the_live_session_back_with_a_new_token(stage: Stage) -> None:
-    first = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)
-    again = await stage.dispatch.start(Wish(user_id="ann", user_name="Ann"), wait_ms=0)
+    first = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)
+    again = await stage.dispatch.start(StartRequest(user_id="ann", user_name="Ann"), wait_ms=0)
     assert (again.reused, again.session.id, again.task) == (True, first.session.id, first.task)
     assert again.token
     assert await stage.store.seats() == 1
@@ -134,8 +136,8 @@ async def test_a_user_gets_the_live_session_back_with_a_new_token(stage: Stage) 
 
 
 async def test_nobody_is_given_an_anonymous_session_back(stage: Stage) -> None:
-    first = await stage.dispatch.start(Wish(), wait_ms=0)
-    second = await stage.dispatch.start(Wish(), wait_ms=0)
+    first = await stage.dispatch.start(StartRequest(), wait_ms=0)
+    second = await stage.dispatch.start(StartRequest(), wait_ms=0)
     assert first.session.id != second.session.id
 
 
@@ -148,22 +150,24 @@ async def test_nobody_is_given_an_anonymous_session_back(stage: Stage) -> None:
     ],
 )
 async def test_a_live_session_is_given_back_also_when(stage: Stage, changes: dict[str, Any], seconds: float) -> None:
-    first = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)
+    first = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)
     await stage.worker(**changes)
     stage.clock.seconds += seconds
-    again = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)
+    again = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)
     assert (again.session.id, again.reused) == (first.session.id, True)
 
 
 @pytest.mark.parametrize(
     ("seconds", "wish", "error"),
     [
-        pytest.param(WORKER_SECONDS + 1, Wish(user_id="ann"), NoWorker, id="no worker was seen for five minutes"),
-        pytest.param(0, Wish(agent="unknown"), UnknownAgent, id="no such agent"),
+        pytest.param(
+            WORKER_SECONDS + 1, StartRequest(user_id="ann"), NoWorker, id="no worker was seen for five minutes"
+        ),
+        pytest.param(0, StartRequest(agent="unknown"), UnknownAgent, id="no such agent"),
     ],
 )
 async def test_a_start_that_nobody_can_serve_leaves_nothing_behind(
-    stage: Stage, seconds: float, wish: Wish, error: type[Exception]
+    stage: Stage, seconds: float, wish: StartRequest, error: type[Exception]
 ) -> None:
     stage.clock.seconds += seconds
     with pytest.raises(error):
@@ -174,17 +178,17 @@ async def test_a_start_that_nobody_can_serve_leaves_nothing_behind(
 
 async def test_no_start_goes_beyond_the_seats(stage: Stage) -> None:
     for _ in range(MAX_BOTS):
-        await stage.dispatch.start(Wish(), wait_ms=0)
+        await stage.dispatch.start(StartRequest(), wait_ms=0)
     with pytest.raises(NoCapacity):
-        await stage.dispatch.start(Wish(), wait_ms=0)
+        await stage.dispatch.start(StartRequest(), wait_ms=0)
     assert (await stage.store.counts())[State.QUEUED] == 0
 
 
 async def test_with_every_seat_taken_a_live_session_is_given_back(stage: Stage) -> None:
-    first = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)
+    first = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)
     for _ in range(MAX_BOTS - 1):
-        await stage.dispatch.start(Wish(), wait_ms=0)
-    assert (await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)).session.id == first.session.id
+        await stage.dispatch.start(StartRequest(), wait_ms=0)
+    assert (await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)).session.id == first.session.id
 
 
 @pytest.mark.parametrize(
@@ -201,7 +205,7 @@ async def test_a_start_is_queued_with_a_room_and_without_a_seat_when(
 ) -> None:
     await stage.worker(**changes)
     stage.clock.seconds += seconds
-    begun = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=None)
+    begun = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=None)
     session = await stage.store.get(begun.session.id)
     assert (session.state, session.attempt, session.tries) == (State.QUEUED, 0, 0)
     assert session.deadline == stage.clock.seconds + QUEUE_SECONDS
@@ -223,59 +227,59 @@ async def test_a_start_does_not_wait_for_the_calls_that(stage: Stage, others: di
     await stage.store.beat(a_worker("worker_b", slots=1, active=1, **others))
     await stage.store.start(a_session_in(State.READY, worker="worker_b"), max_seats=9, op="op")
     await stage.worker(slots=1)
-    assert (await stage.dispatch.start(Wish(), wait_ms=0)).session.state is State.STARTING
+    assert (await stage.dispatch.start(StartRequest(), wait_ms=0)).session.state is State.STARTING
 
 
 async def test_starts_at_once_take_the_slots_there_are_and_the_others_wait(stage: Stage) -> None:
     await stage.worker(slots=1)
-    first = await stage.dispatch.start(Wish(), wait_ms=0)
-    second = await stage.dispatch.start(Wish(), wait_ms=0)
+    first = await stage.dispatch.start(StartRequest(), wait_ms=0)
+    second = await stage.dispatch.start(StartRequest(), wait_ms=0)
     stage.clock.seconds += 0.01
-    third = await stage.dispatch.start(Wish(), wait_ms=0)
+    third = await stage.dispatch.start(StartRequest(), wait_ms=0)
     assert [each.session.state for each in (first, second, third)] == [State.STARTING, State.QUEUED, State.QUEUED]
     assert [each.position for each in (first, second, third)] == [None, 1, 2]
 
 
 async def test_nobody_passes_those_who_wait_already(stage: Stage) -> None:
     await stage.worker(**FULL)
-    await stage.dispatch.start(Wish(), wait_ms=0)
+    await stage.dispatch.start(StartRequest(), wait_ms=0)
     stage.clock.seconds += 0.01
     await stage.worker()
-    assert (await stage.dispatch.start(Wish(), wait_ms=0)).position == 2
+    assert (await stage.dispatch.start(StartRequest(), wait_ms=0)).position == 2
 
 
 async def test_no_more_wait_than_there_are_seats(stage: Stage) -> None:
     await stage.worker(**FULL)
     for _ in range(MAX_BOTS):
-        await stage.dispatch.start(Wish(), wait_ms=0)
+        await stage.dispatch.start(StartRequest(), wait_ms=0)
     with pytest.raises(NoCapacity):
-        await stage.dispatch.start(Wish(), wait_ms=0)
+        await stage.dispatch.start(StartRequest(), wait_ms=0)
 
 
 async def test_a_user_who_waits_is_given_his_place_again(stage: Stage) -> None:
     await stage.worker(**FULL)
-    first = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)
+    first = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)
     stage.clock.seconds += 0.01
-    await stage.dispatch.start(Wish(user_id="bob"), wait_ms=0)
-    again = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)
+    await stage.dispatch.start(StartRequest(user_id="bob"), wait_ms=0)
+    again = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)
     assert (again.session.id, again.reused, again.position) == (first.session.id, True, 1)
     assert len(await stage.store.queue()) == 2
 
 
 async def test_who_stops_waiting_leaves_the_queue_and_his_room(stage: Stage) -> None:
     await stage.worker(**FULL)
-    begun = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)
+    begun = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)
     assert (await stage.dispatch.stop(begun.session.id)).end_reason is EndReason.STOPPED
     assert await stage.store.queue() == []
     assert stage.rooms.opened == []
-    assert not (await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)).reused
+    assert not (await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)).reused
 
 
 async def test_without_livekit_nobody_is_queued(stage: Stage) -> None:
     await stage.worker(**FULL)
     stage.rooms.away = True
     with pytest.raises(LiveKitUnavailable):
-        await stage.dispatch.start(Wish(), wait_ms=0)
+        await stage.dispatch.start(StartRequest(), wait_ms=0)
     assert await stage.store.queue() == []
 
 
@@ -284,7 +288,7 @@ async def test_a_warm_start_is_waited_for_until_it_is_ready(stage: Stage) -> Non
     begun: list[Any] = []
 
     async def start() -> None:
-        begun.append(await stage.dispatch.start(Wish(), wait_ms=None))
+        begun.append(await stage.dispatch.start(StartRequest(), wait_ms=None))
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
@@ -298,18 +302,18 @@ async def test_a_warm_start_is_waited_for_until_it_is_ready(stage: Stage) -> Non
 
 async def test_a_cold_start_is_answered_at_once(stage: Stage) -> None:
     with anyio.fail_after(0.4):
-        begun = await stage.dispatch.start(Wish(), wait_ms=None)
+        begun = await stage.dispatch.start(StartRequest(), wait_ms=None)
     assert (begun.session.state, begun.session.prewarmed) == (State.STARTING, False)
 
 
 async def test_waiting_ends_with_its_time(stage: Stage) -> None:
     with anyio.fail_after(2):
-        begun = await stage.dispatch.start(Wish(), wait_ms=30)
+        begun = await stage.dispatch.start(StartRequest(), wait_ms=30)
     assert begun.session.state is State.STARTING
 
 
 async def test_a_reserved_session_takes_no_seat_and_makes_no_room(stage: Stage) -> None:
-    token = await stage.dispatch.reserve(Wish(metadata={"a": 1}), FrontEnd(name="Ann"))
+    token = await stage.dispatch.reserve(StartRequest(metadata={"a": 1}), ParticipantDetails(name="Ann"))
     (session,) = (await stage.store.page({State.RESERVED}, limit=5)).sessions
     assert token == f"reserved token of {session.id}"
     assert (session.attempt, session.tries, session.metadata) == (1, 1, {"a": 1})
@@ -321,22 +325,22 @@ async def test_a_reserved_session_takes_no_seat_and_makes_no_room(stage: Stage) 
 async def test_nothing_is_reserved_that_could_not_be_served(stage: Stage) -> None:
     await stage.worker(**FULL)
     with pytest.raises(NoCapacity):
-        await stage.dispatch.reserve(Wish(), FrontEnd())
+        await stage.dispatch.reserve(StartRequest(), ParticipantDetails())
     await stage.worker()
     for _ in range(MAX_BOTS):
-        await stage.dispatch.start(Wish(), wait_ms=0)
+        await stage.dispatch.start(StartRequest(), wait_ms=0)
     with pytest.raises(NoCapacity):
-        await stage.dispatch.reserve(Wish(), FrontEnd())
+        await stage.dispatch.reserve(StartRequest(), ParticipantDetails())
     await stage.worker(draining=True)
     with pytest.raises(NoWorker):
-        await stage.dispatch.reserve(Wish(), FrontEnd())
+        await stage.dispatch.reserve(StartRequest(), ParticipantDetails())
     stage.clock.seconds += SILENT_SECONDS
     with pytest.raises(NoWorker):
-        await stage.dispatch.reserve(Wish(), FrontEnd())
+        await stage.dispatch.reserve(StartRequest(), ParticipantDetails())
 
 
 async def test_another_token_is_for_the_sessions_own_user_only(stage: Stage) -> None:
-    begun = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)
+    begun = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)
     session, token = await stage.dispatch.token(begun.session.id, user_id="ann", name=None)
     assert (session.id, token) == (begun.session.id, begun.token)
     assert (await stage.dispatch.token(begun.session.id, user_id=None, name=None))[1] == begun.token
@@ -356,7 +360,7 @@ async def test_a_token_is_given_where_the_state_lets_somebody_join(stage: Stage,
 
 
 async def test_a_stop_ends_the_session_and_then_closes_its_room(stage: Stage) -> None:
-    begun = await stage.dispatch.start(Wish(), wait_ms=0)
+    begun = await stage.dispatch.start(StartRequest(), wait_ms=0)
     first = await stage.dispatch.stop(begun.session.id)
     second = await stage.dispatch.stop(begun.session.id)
     assert first.end_reason is EndReason.STOPPED
@@ -365,7 +369,7 @@ async def test_a_stop_ends_the_session_and_then_closes_its_room(stage: Stage) ->
 
 
 async def test_a_stop_without_livekit_still_ends_the_session(stage: Stage) -> None:
-    begun = await stage.dispatch.start(Wish(), wait_ms=0)
+    begun = await stage.dispatch.start(StartRequest(), wait_ms=0)
     stage.rooms.away = True
     assert (await stage.dispatch.stop(begun.session.id)).state is State.ENDED
 

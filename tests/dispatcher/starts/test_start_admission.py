@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from dispatcher.errors import RateLimited, StartsFailing, UnknownAgent
-from dispatcher.starts.idempotency import Once
-from dispatcher.starts.start import Begun, Dispatch, Wish
+from dispatcher.starts.idempotency import IdempotentStart
+from dispatcher.starts.start import StartedSession, StartRequest, Starts
 from session.errors import NoCapacity, NoWorker, OperationReused
 from session.record import ErrorReason, Session, State, became_ready, claimed
 from session.store.ports import CIRCUIT_FAILURES, WORKER_SECONDS, update
@@ -19,7 +19,7 @@ from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
 
-ONCE = Once("key-a", "fingerprint")
+ONCE = IdempotentStart("key-a", "fingerprint")
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Stage:
     clock: Clock
     store: MemoryStore
     rooms: SlowRooms
-    dispatch: Dispatch
+    dispatch: Starts
 
     async def agent(self, session: Session) -> None:
         """Be its agent: claim, and be in the room."""
@@ -46,11 +46,11 @@ async def stage() -> Stage:
     clock = Clock(NOON)
     store, rooms = MemoryStore(clock), SlowRooms()
     await store.beat(a_worker("worker_a", agents={"default": ()}, idle=0))
-    return Stage(clock, store, rooms, Dispatch(store, rooms, max_seats=2))
+    return Stage(clock, store, rooms, Starts(store, rooms, max_seats=2))
 
 
 async def test_the_same_start_again_has_the_same_session_a_new_token_and_one_room(stage: Stage) -> None:
-    wish = Wish(user_id="ann")
+    wish = StartRequest(user_id="ann")
     first = await stage.dispatch.start(wish, wait_ms=0, once=ONCE)
     await stage.agent(first.session)
     again = await stage.dispatch.start(wish, wait_ms=0, once=ONCE)
@@ -64,11 +64,11 @@ async def test_the_same_start_twice_at_once_makes_one_room_and_both_wait_for_it(
         await anyio.sleep(0.05)
 
     stage.rooms.meanwhile = stumble
-    begun: list[Begun] = []
+    begun: list[StartedSession] = []
     async with anyio.create_task_group() as tasks:
 
         async def start() -> None:
-            begun.append(await stage.dispatch.start(Wish(), wait_ms=0, once=ONCE))
+            begun.append(await stage.dispatch.start(StartRequest(), wait_ms=0, once=ONCE))
 
         for _ in range(2):
             tasks.start_soon(start)
@@ -79,42 +79,44 @@ async def test_the_same_start_twice_at_once_makes_one_room_and_both_wait_for_it(
 
 
 async def test_the_same_start_after_its_end_has_the_session_as_it_is_and_nothing_to_join_it_with(stage: Stage) -> None:
-    first = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0, once=ONCE)
+    first = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0, once=ONCE)
     over = await stage.dispatch.stop(first.session.id)
-    again = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0, once=ONCE)
+    again = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0, once=ONCE)
     assert (again.session, again.token) == (over, "")
     assert await stage.store.seats() == 0
 
 
 async def test_the_same_start_that_asks_for_something_else_is_refused(stage: Stage) -> None:
-    await stage.dispatch.start(Wish(), wait_ms=0, once=ONCE)
+    await stage.dispatch.start(StartRequest(), wait_ms=0, once=ONCE)
     with pytest.raises(OperationReused):
-        await stage.dispatch.start(Wish(), wait_ms=0, once=Once(ONCE.op, "other"))
+        await stage.dispatch.start(StartRequest(), wait_ms=0, once=IdempotentStart(ONCE.op, "other"))
 
 
 async def test_where_the_gate_refuses_only_what_has_begun_is_given_back(stage: Stage) -> None:
     gate = a_gate(stage.store, by_address="1/day")
     await gate.limits.take("203.0.113.9", owner="", user_id=None)
     refused = gate.permit("203.0.113.9", owner="", user_id="ann")
-    mine = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0)
-    keyed = await stage.dispatch.start(Wish(), wait_ms=0, once=ONCE)
-    assert (await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0, permit=refused)).session.id == mine.session.id
-    again = await stage.dispatch.start(Wish(), wait_ms=0, permit=refused, once=ONCE)
+    mine = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0)
+    keyed = await stage.dispatch.start(StartRequest(), wait_ms=0, once=ONCE)
+    assert (
+        await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0, permit=refused)
+    ).session.id == mine.session.id
+    again = await stage.dispatch.start(StartRequest(), wait_ms=0, permit=refused, once=ONCE)
     assert again.session.id == keyed.session.id
     for end in (mine, keyed):
         await stage.dispatch.stop(end.session.id)
     with pytest.raises(RateLimited):
-        await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0, permit=refused)
+        await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0, permit=refused)
     assert len(stage.rooms.opened) == 0
 
 
 async def test_a_permit_is_used_by_a_new_session_and_given_back_before_a_known_one_is_waited_for(stage: Stage) -> None:
     gate = a_gate(stage.store, by_address="9/day")
     used, unused = (gate.permit("203.0.113.9", owner="", user_id="ann") for _ in range(2))
-    begun = await stage.dispatch.start(Wish(user_id="ann"), wait_ms=0, permit=used)
+    begun = await stage.dispatch.start(StartRequest(user_id="ann"), wait_ms=0, permit=used)
     assert used.taken
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(stage.dispatch.start, Wish(user_id="ann"), wait_ms=10_000, permit=unused))
+        tasks.start_soon(partial(stage.dispatch.start, StartRequest(user_id="ann"), wait_ms=10_000, permit=unused))
 
         async def given_back() -> bool:
             return "reused" in [line["event"] for line in await stage.store.logs(begun.session.id, limit=9)]
@@ -126,31 +128,31 @@ async def test_a_permit_is_used_by_a_new_session_and_given_back_before_a_known_o
 
 async def test_the_same_start_while_it_waits_in_the_queue_has_the_same_place(stage: Stage) -> None:
     await stage.store.beat(a_worker("worker_a", agents={"default": ()}, idle=0, active=4, slots=4))
-    first = await stage.dispatch.start(Wish(), wait_ms=0, once=ONCE)
+    first = await stage.dispatch.start(StartRequest(), wait_ms=0, once=ONCE)
     stage.clock.seconds += 1
-    await stage.dispatch.start(Wish(), wait_ms=0)
-    again = await stage.dispatch.start(Wish(), wait_ms=0, once=ONCE)
+    await stage.dispatch.start(StartRequest(), wait_ms=0)
+    again = await stage.dispatch.start(StartRequest(), wait_ms=0, once=ONCE)
     assert (again.session.id, again.session.state, again.position) == (first.session.id, State.QUEUED, 1)
     assert len(await stage.store.queue()) == 2
 
 
 @pytest.mark.parametrize("left", [True, False])
 async def test_the_same_start_is_given_back_also_when_no_other_could_begin(stage: Stage, left: bool) -> None:
-    first = await stage.dispatch.start(Wish(), wait_ms=0, once=ONCE)
+    first = await stage.dispatch.start(StartRequest(), wait_ms=0, once=ONCE)
     if left:
         stage.clock.seconds += WORKER_SECONDS + 1
     else:
-        await stage.dispatch.start(Wish(), wait_ms=0)
-    again = await stage.dispatch.start(Wish(), wait_ms=0, once=ONCE)
+        await stage.dispatch.start(StartRequest(), wait_ms=0)
+    again = await stage.dispatch.start(StartRequest(), wait_ms=0, once=ONCE)
     assert again.session.id == first.session.id
     with pytest.raises(NoWorker if left else NoCapacity):
-        await stage.dispatch.start(Wish(), wait_ms=0, once=Once("key-b", "fingerprint"))
+        await stage.dispatch.start(StartRequest(), wait_ms=0, once=IdempotentStart("key-b", "fingerprint"))
 
 
 async def test_nothing_is_taken_for_a_start_that_no_worker_could_serve(stage: Stage) -> None:
     permit = a_gate(stage.store, by_address="1/day").permit("203.0.113.9", owner="", user_id=None)
     with pytest.raises(UnknownAgent):
-        await stage.dispatch.start(Wish(agent="unknown"), wait_ms=0, permit=permit)
+        await stage.dispatch.start(StartRequest(agent="unknown"), wait_ms=0, permit=permit)
     assert not permit.taken
 
 
@@ -160,7 +162,7 @@ async def test_the_circuit_is_that_of_the_deployment_that_is_asked(stage: Stage)
         facts = {"state": State.ERROR, "error": ErrorReason.NOT_CLAIMED, "deployment": "blue"}
         await gate.circuit.failed(a_session(f"session_{each}", **facts))
     permit = gate.permit("203.0.113.9", owner="", user_id=None)
-    await stage.dispatch.start(Wish(), wait_ms=0, permit=permit)
+    await stage.dispatch.start(StartRequest(), wait_ms=0, permit=permit)
     await stage.store.beat(a_worker("worker_a", agents={"default": ()}, idle=0, deployment="blue"))
     with pytest.raises(StartsFailing):
-        await stage.dispatch.start(Wish(), wait_ms=0, permit=permit)
+        await stage.dispatch.start(StartRequest(), wait_ms=0, permit=permit)

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from dispatcher.livekit.port import RESERVED_TOKEN_SECONDS
-from dispatcher.upkeep.expiry import SLACK_SECONDS, Verdict, verdict
-from session.record import FINAL, Caller, EndReason, ErrorReason, Session, State
+from dispatcher.upkeep.expiry import SLACK_SECONDS, Expired, verdict
+from session.record import FINAL, CallerPresence, EndReason, ErrorReason, Session, State
 from session.settings import CallLimits
 from tests.session.making import NOON, a_session, a_session_in
 
@@ -22,7 +22,7 @@ def limits(**changes: Any) -> CallLimits:
     return CallLimits(_env_file=None, **{**LIMITS, **changes})
 
 
-def ready(caller: Caller, **changes: Any) -> Session:
+def ready(caller: CallerPresence, **changes: Any) -> Session:
     return a_session_in(State.READY, caller=caller, **{**READY, **changes})
 
 
@@ -32,63 +32,63 @@ TABLE = [
         a_session_in(State.RESERVED),
         {},
         RESERVED_TOKEN_SECONDS + SLACK_SECONDS,
-        Verdict(EndReason.NOT_JOINED),
+        Expired(EndReason.NOT_JOINED),
         id="a reserved session ends with its token",
     ),
     pytest.param(
-        ready(Caller.ABSENT),
+        ready(CallerPresence.ABSENT),
         {},
         300.0 + SLACK_SECONDS,
-        Verdict(EndReason.NOT_JOINED, absent=True),
+        Expired(EndReason.NOT_JOINED, absent=True),
         id="a caller who never joins ends it",
     ),
     pytest.param(
-        ready(Caller.AWAY, caller_since=NOON + 100),
+        ready(CallerPresence.AWAY, caller_since=NOON + 100),
         {},
         130.0 + SLACK_SECONDS,
-        Verdict(EndReason.CALLER_LEFT, absent=True),
+        Expired(EndReason.CALLER_LEFT, absent=True),
         id="a caller who does not come back ends it",
     ),
     pytest.param(
-        ready(Caller.AWAY, caller_since=NOON + 100),
+        ready(CallerPresence.AWAY, caller_since=NOON + 100),
         {"hangup_grace": 90.0},
         190.0 + SLACK_SECONDS,
-        Verdict(EndReason.CALLER_LEFT, absent=True),
+        Expired(EndReason.CALLER_LEFT, absent=True),
         id="the longer of the two graces counts",
     ),
     pytest.param(
-        a_session_in(State.RECOVERING, caller=Caller.AWAY, caller_since=NOON + 100, **READY),
+        a_session_in(State.RECOVERING, caller=CallerPresence.AWAY, caller_since=NOON + 100, **READY),
         {},
         130.0 + SLACK_SECONDS,
-        Verdict(EndReason.CALLER_LEFT, absent=True),
+        Expired(EndReason.CALLER_LEFT, absent=True),
         id="also while it recovers",
     ),
     pytest.param(
-        ready(Caller.ABSENT, last_active=NOON + 50),
+        ready(CallerPresence.ABSENT, last_active=NOON + 50),
         {"idle_seconds": 60.0},
         110.0,
-        Verdict(EndReason.IDLE, absent=True),
+        Expired(EndReason.IDLE, absent=True),
         id="nobody there and no request ends it",
     ),
     pytest.param(
-        ready(Caller.AWAY, caller_since=NOON + 100),
+        ready(CallerPresence.AWAY, caller_since=NOON + 100),
         {"idle_seconds": 5.0},
         105.0,
-        Verdict(EndReason.IDLE, absent=True),
+        Expired(EndReason.IDLE, absent=True),
         id="a caller's absence is not counted from before it began",
     ),
     pytest.param(
-        ready(Caller.PRESENT),
+        ready(CallerPresence.PRESENT),
         LONG,
         601.0 + SLACK_SECONDS,
-        Verdict(EndReason.MAX_DURATION),
+        Expired(EndReason.MAX_DURATION),
         id="the longest length ends it with its caller there",
     ),
     pytest.param(
-        ready(Caller.AWAY, caller_since=NOON + 590),
+        ready(CallerPresence.AWAY, caller_since=NOON + 590),
         LONG,
         601.0 + SLACK_SECONDS,
-        Verdict(EndReason.MAX_DURATION),
+        Expired(EndReason.MAX_DURATION),
         id="of two rules the earlier decides",
     ),
 ]
@@ -96,14 +96,14 @@ TABLE = [
 
 @pytest.mark.parametrize(("session", "changes", "seconds", "expected"), TABLE)
 def test_a_session_is_over_when_its_time_has_come(
-    session: Session, changes: dict[str, Any], seconds: float, expected: Verdict
+    session: Session, changes: dict[str, Any], seconds: float, expected: Expired
 ) -> None:
     assert verdict(session, limits(**changes), NOON + seconds) == expected
 
 
 @pytest.mark.parametrize(("session", "changes", "seconds", "expected"), TABLE)
 def test_a_session_goes_on_until_then(
-    session: Session, changes: dict[str, Any], seconds: float, expected: Verdict
+    session: Session, changes: dict[str, Any], seconds: float, expected: Expired
 ) -> None:
     assert verdict(session, limits(**changes), NOON + seconds - 0.001) is None
 
@@ -111,10 +111,10 @@ def test_a_session_goes_on_until_then(
 @pytest.mark.parametrize(
     ("session", "changes"),
     [
-        pytest.param(ready(Caller.PRESENT), {}, id="a caller who is there may talk for ever"),
+        pytest.param(ready(CallerPresence.PRESENT), {}, id="a caller who is there may talk for ever"),
         pytest.param(a_session_in(State.QUEUED), LONG, id="what is queued has its own deadline"),
         pytest.param(
-            a_session_in(State.RESERVED, caller=Caller.PRESENT, deadline=NOON + 599),
+            a_session_in(State.RESERVED, caller=CallerPresence.PRESENT, deadline=NOON + 599),
             LONG,
             id="so has what was reserved, once its caller has come",
         ),
@@ -128,17 +128,17 @@ def test_some_sessions_never_end_by_themselves(session: Session, changes: dict[s
 
 
 def test_of_two_rules_that_are_both_long_due_the_first_is_the_reason() -> None:
-    session = ready(Caller.AWAY, caller_since=NOON + 100)
-    assert verdict(session, limits(**LONG), NOON + 1e6) == Verdict(EndReason.CALLER_LEFT, absent=True)
+    session = ready(CallerPresence.AWAY, caller_since=NOON + 100)
+    assert verdict(session, limits(**LONG), NOON + 1e6) == Expired(EndReason.CALLER_LEFT, absent=True)
 
 
 @pytest.mark.parametrize("reason", EndReason)
 def test_a_verdict_with_an_end_reason_ends_the_session(reason: EndReason) -> None:
-    over = Verdict(reason).applied(a_session_in(State.READY), NOON + 9)
+    over = Expired(reason).applied(a_session_in(State.READY), NOON + 9)
     assert (over.state, over.end_reason, over.error, over.ended_at) == (State.ENDED, reason, None, NOON + 9)
 
 
 @pytest.mark.parametrize("reason", ErrorReason)
 def test_a_verdict_with_an_error_fails_the_session(reason: ErrorReason) -> None:
-    over = Verdict(reason).applied(a_session_in(State.READY), NOON + 9)
+    over = Expired(reason).applied(a_session_in(State.READY), NOON + 9)
     assert (over.state, over.end_reason, over.error, over.ended_at) == (State.ERROR, None, reason, NOON + 9)

@@ -17,7 +17,7 @@ from dispatcher.upkeep.reconcile import (
     repairs,
     worth_a_look,
 )
-from session.record import Caller, Session, State
+from session.record import CallerPresence, Session, State
 from tests.session.making import NOON, a_session_in
 
 LATER = NOON + SETTLED_SECONDS
@@ -29,7 +29,7 @@ STRANGER = Participant("agent-recorder", agent=True)
 
 
 def ready(**changes: Any) -> Session:
-    return a_session_in(State.READY, **{"attempt": 2, "caller": Caller.PRESENT, **changes})
+    return a_session_in(State.READY, **{"attempt": 2, "caller": CallerPresence.PRESENT, **changes})
 
 
 def room(**changes: Any) -> dict[str, OpenRoom]:
@@ -56,21 +56,21 @@ FOUND: list[tuple[str, Session, list[Participant], list[Repair]]] = [
     ),
     ("an agent that took over since the record was read", ready(), [SUCCESSOR, AGENT, CALLER], []),
     ("no agent", ready(), [CALLER], [Lose("session_a", "job_a")]),
-    ("no agent yet", a_session_in(State.STARTING, attempt=2, caller=Caller.PRESENT), [CALLER], []),
-    ("a recovery", a_session_in(State.RECOVERING, job=None, attempt=2, caller=Caller.PRESENT), [CALLER], []),
-    ("the caller's leaving was not told", ready(), [AGENT], [CallerIs("session_a", Caller.AWAY)]),
+    ("no agent yet", a_session_in(State.STARTING, attempt=2, caller=CallerPresence.PRESENT), [CALLER], []),
+    ("a recovery", a_session_in(State.RECOVERING, job=None, attempt=2, caller=CallerPresence.PRESENT), [CALLER], []),
+    ("the caller's leaving was not told", ready(), [AGENT], [CallerIs("session_a", CallerPresence.AWAY)]),
     (
         "the caller's coming was not told",
-        ready(caller=Caller.ABSENT),
+        ready(caller=CallerPresence.ABSENT),
         [AGENT, CALLER],
-        [CallerIs("session_a", Caller.PRESENT)],
+        [CallerIs("session_a", CallerPresence.PRESENT)],
     ),
-    ("the caller is away and the record says so", ready(caller=Caller.AWAY), [AGENT], []),
+    ("the caller is away and the record says so", ready(caller=CallerPresence.AWAY), [AGENT], []),
     (
         "a reserved session whose caller has come",
         a_session_in(State.RESERVED),
         [CALLER],
-        [CallerIs("session_a", Caller.PRESENT)],
+        [CallerIs("session_a", CallerPresence.PRESENT)],
     ),
 ]  # fmt: skip
 
@@ -139,7 +139,8 @@ def test_a_room_whose_counts_fit_is_looked_into_once_a_round(publishers: int) ->
 
 def test_the_rooms_that_fit_take_turns() -> None:
     sessions = [
-        a_session_in(State.READY, session_id=f"session_{n}", attempt=2, caller=Caller.PRESENT) for n in range(30)
+        a_session_in(State.READY, session_id=f"session_{n}", attempt=2, caller=CallerPresence.PRESENT)
+        for n in range(30)
     ]
     rooms = {each.room: OpenRoom(each.room, "RM", people=1, publishers=2) for each in sessions}
     turns = [worth_a_look(sessions, rooms, {}, turn=turn, now=LATER) for turn in range(ROUNDS)]

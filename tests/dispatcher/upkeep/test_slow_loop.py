@@ -9,10 +9,10 @@ from dispatcher.livekit.port import OpenRoom, Participant
 from dispatcher.observe.metrics import Metrics
 from dispatcher.upkeep.expiry import SLACK_SECONDS
 from dispatcher.upkeep.reconcile import ABSENT_SECONDS, ROUNDS, SETTLED_SECONDS
-from dispatcher.upkeep.slow_loop import FOREIGN_SECONDS, GOODBYE_SECONDS, LOOKS_AT_ONCE, PAGE, Sweep
+from dispatcher.upkeep.slow_loop import FOREIGN_SECONDS, GOODBYE_SECONDS, LOOKS_AT_ONCE, PAGE, SlowLoop
 from session.errors import StoreUnavailable
 from session.fence import adopted_session_id, agent_identity, caller_identity
-from session.record import LIVE, Caller, EndReason, Session, State, ended
+from session.record import LIVE, CallerPresence, EndReason, Session, State, ended
 from session.settings import CallLimits
 from session.store.ports import Page, update
 from tests.dispatcher.fakes import Clock, FakeRooms
@@ -36,7 +36,7 @@ class CrowdedRooms(FakeRooms):
     store: MemoryStore
 
     async def participants(self, room: str) -> Collection[Participant]:
-        await update(self.store, room, lambda each, now: replace(each, caller=Caller.PRESENT, caller_since=now))
+        await update(self.store, room, lambda each, now: replace(each, caller=CallerPresence.PRESENT, caller_since=now))
         return await super().participants(room)
 
 
@@ -66,7 +66,7 @@ class House:
 
     def __post_init__(self) -> None:
         limits = CallLimits(_env_file=None, join_seconds=JOIN_SECONDS, max_session_seconds=LONGEST_SECONDS)
-        self._sweep = Sweep(self.store, self.rooms, limits, Metrics(self.registry), SECRET, max_seats=3)
+        self._sweep = SlowLoop(self.store, self.rooms, limits, Metrics(self.registry), SECRET, max_seats=3)
 
     async def sweep(self) -> None:
         await self._sweep.run()
@@ -77,7 +77,7 @@ class House:
         agent = Participant(agent_identity(session.id, session.attempt), agent=True)
         caller = Participant(caller_identity(session.id))
         there = [agent] if session.state is State.READY else []
-        self.rooms.people[session.room] = [*there, caller] if session.caller is Caller.PRESENT else there
+        self.rooms.people[session.room] = [*there, caller] if session.caller is CallerPresence.PRESENT else there
         return await admit(self.store, session, max_seats=10_000)
 
     async def session(self, session_id: str = "session_a") -> Session:
@@ -140,7 +140,7 @@ async def test_a_second_sweep_finds_nothing_to_do(house: House) -> None:
 async def test_a_call_that_has_lasted_long_enough_ends_with_its_caller_there_and_gives_its_seat_back(
     house: House,
 ) -> None:
-    await house.has(ready(caller=Caller.PRESENT))
+    await house.has(ready(caller=CallerPresence.PRESENT))
     house.clock.seconds = LATEST
     await house.sweep()
     session = await house.session()
@@ -163,7 +163,7 @@ async def test_a_caller_who_is_there_after_all_is_written_down(house: House) -> 
     house.clock.seconds = TOO_LATE
     await house.sweep()
     session = await house.session()
-    assert (session.state, session.caller, session.caller_since) == (State.READY, Caller.PRESENT, TOO_LATE)
+    assert (session.state, session.caller, session.caller_since) == (State.READY, CallerPresence.PRESENT, TOO_LATE)
     assert house.rooms.deleted == []
 
 
@@ -198,7 +198,7 @@ async def test_while_livekit_is_away_nobody_is_called_absent(house: House) -> No
 
 
 async def test_a_call_ends_on_time_while_livekit_is_away_and_its_room_is_closed_later(house: House) -> None:
-    await house.has(ready(caller=Caller.PRESENT))
+    await house.has(ready(caller=CallerPresence.PRESENT))
     house.rooms.away = True
     house.clock.seconds = LATEST
     await house.sweep()
@@ -211,7 +211,7 @@ async def test_a_call_ends_on_time_while_livekit_is_away_and_its_room_is_closed_
 
 async def test_one_session_that_cannot_be_judged_holds_up_no_other(house: House) -> None:
     await house.has(ready())
-    await house.has(ready(id="session_b", caller=Caller.PRESENT, ready_at=NOON - LONGEST_SECONDS))
+    await house.has(ready(id="session_b", caller=CallerPresence.PRESENT, ready_at=NOON - LONGEST_SECONDS))
     house.rooms.away = True
     house.clock.seconds = TOO_LATE
     await house.sweep()
@@ -235,7 +235,7 @@ async def test_a_room_that_outlives_its_session(house: House, seconds: float, cl
 
 
 async def test_rooms_of_others_and_of_live_sessions_are_left_alone(house: House) -> None:
-    await house.has(ready(caller=Caller.PRESENT, caller_since=NOON))
+    await house.has(ready(caller=CallerPresence.PRESENT, caller_since=NOON))
     house.rooms.opened += [OpenRoom("meeting", "RM_x"), OpenRoom("session_of_another_deployment", "RM_y")]
     for _ in range(3):
         house.clock.seconds += GOODBYE_SECONDS
@@ -267,7 +267,7 @@ async def test_more_sessions_than_one_page_holds_are_all_seen(house: House) -> N
 
 @pytest.mark.parametrize("there", [[CALLER], []], ids=["with its caller in the room", "with nobody in the room"])
 async def test_an_agent_that_is_not_in_its_room_is_lost(house: House, there: list[Participant]) -> None:
-    await house.has(ready(caller=Caller.PRESENT))
+    await house.has(ready(caller=CallerPresence.PRESENT))
     house.rooms.people["session_a"] = there
     house.clock.seconds = NOON + SETTLED_SECONDS
     for _ in range(ROUNDS):  # a caller's microphone looks like an agent from afar
@@ -280,7 +280,7 @@ async def test_an_agent_that_is_not_in_its_room_is_lost(house: House, there: lis
 
 
 async def test_an_agent_whose_room_is_gone_is_lost(house: House) -> None:
-    await house.has(ready(caller=Caller.PRESENT))
+    await house.has(ready(caller=CallerPresence.PRESENT))
     house.rooms.opened.clear()
     house.clock.seconds = NOON + SETTLED_SECONDS
     await house.sweep()
@@ -291,7 +291,7 @@ async def test_an_agent_whose_room_is_gone_is_lost(house: House) -> None:
 
 
 async def test_a_ghost_is_sent_out_and_the_agent_stays(house: House) -> None:
-    await house.has(ready(attempt=2, caller=Caller.PRESENT))
+    await house.has(ready(attempt=2, caller=CallerPresence.PRESENT))
     house.rooms.people["session_a"].append(AGENT)
     house.clock.seconds = NOON + SETTLED_SECONDS
     await house.sweep()
@@ -308,7 +308,7 @@ async def test_a_reserved_session_whose_caller_has_come_without_a_word_is_seen_t
     house.clock.seconds = NOON + SETTLED_SECONDS
     await house.sweep()
     session = await house.session()
-    assert session.caller is Caller.PRESENT
+    assert session.caller is CallerPresence.PRESENT
     assert session.deadline is not None
 
 
@@ -324,7 +324,7 @@ async def test_a_room_of_ours_that_nobody_records_is_closed_when_it_is_seen_agai
 async def test_however_many_rooms_look_wrong_each_is_looked_into_in_its_turn(house: House) -> None:
     names = [f"session_{number}" for number in range(3 * LOOKS_AT_ONCE)]
     for name in names:
-        await house.has(ready(id=name, caller=Caller.PRESENT))
+        await house.has(ready(id=name, caller=CallerPresence.PRESENT))
         house.rooms.people[name].append(Participant("somebody else"))
     house.clock.seconds = NOON + SETTLED_SECONDS
     house.rooms.calls.clear()
@@ -345,7 +345,7 @@ async def test_somebody_elses_room_that_waits_for_our_agent_in_vain_is_taken_up(
     await house.sweep()
     session = await house.session(FOREIGN_ID)
     assert (session.state, session.room, session.agent, session.adopted) == (State.STARTING, FOREIGN.name, "shop", True)
-    assert (session.caller, session.claimable) == (Caller.PRESENT, False)
+    assert (session.caller, session.claimable) == (CallerPresence.PRESENT, False)
     assert await house.store.due(limit=9) == [FOREIGN_ID]
     assert house.repaired("adopted") == 1
 

@@ -5,11 +5,19 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from dispatcher.livekit.port import Hint, HintKind, OpenRoom, Participant
+from dispatcher.livekit.port import OpenRoom, Participant, RoomWebhook, WebhookKind
 from dispatcher.observe.metrics import Metrics
-from dispatcher.upkeep.webhooks import REMEMBER_SECONDS, Hints, is_caller, is_ghost, room_gone, session_of, with_caller
+from dispatcher.upkeep.webhooks import (
+    REMEMBER_SECONDS,
+    Webhooks,
+    is_caller,
+    is_ghost,
+    room_gone,
+    session_of,
+    with_caller,
+)
 from session.fence import adopted_session_id, agent_identity, caller_identity
-from session.record import FINAL, STEP_SECONDS, Caller, EndReason, Session, State, Step
+from session.record import FINAL, STEP_SECONDS, AttemptStep, CallerPresence, EndReason, Session, State
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.session.making import NOON, a_session, a_session_in, admit
 from tests.session.memory_store import MemoryStore
@@ -28,13 +36,13 @@ class House:
     store: MemoryStore
     rooms: FakeRooms
     registry: CollectorRegistry
-    hints: Hints
+    hints: Webhooks
     count: int = 0
 
-    async def hear(self, kind: HintKind | None, who: Participant | None = None, **changes: Any) -> None:
+    async def hear(self, kind: WebhookKind | None, who: Participant | None = None, **changes: Any) -> None:
         self.count += 1
         facts = {"id": f"EV_{self.count}", "kind": kind, "room": ROOM, "participant": who}
-        await self.hints.apply(Hint(**{**facts, **changes}))
+        await self.hints.apply(RoomWebhook(**{**facts, **changes}))
 
     async def session(self) -> Session:
         return await self.store.get("session_a")
@@ -51,16 +59,16 @@ class House:
 def house() -> House:
     clock, rooms, registry = Clock(NOON), FakeRooms(), CollectorRegistry()
     store = MemoryStore(clock)
-    return House(clock, store, rooms, registry, Hints(store, rooms, Metrics(registry), SECRET))
+    return House(clock, store, rooms, registry, Webhooks(store, rooms, Metrics(registry), SECRET))
 
 
 @pytest.mark.anyio
 async def test_a_caller_who_joins_is_there(house: House) -> None:
     await admit(house.store, a_session_in(State.READY))
     house.clock.seconds = NOON + 3
-    await house.hear(HintKind.JOINED, CALLER)
+    await house.hear(WebhookKind.JOINED, CALLER)
     session = await house.session()
-    assert (session.caller, session.caller_since, session.last_active) == (Caller.PRESENT, NOON + 3, NOON + 3)
+    assert (session.caller, session.caller_since, session.last_active) == (CallerPresence.PRESENT, NOON + 3, NOON + 3)
     assert await house.events() == [{"event": "caller", "caller": "present"}]
 
 
@@ -78,7 +86,7 @@ async def test_a_page_that_joins_anew_is_told_how_its_session_stands(
     house: House, session: Session, told: list[str]
 ) -> None:
     await admit(house.store, session)
-    await house.hear(HintKind.JOINED, CALLER)
+    await house.hear(WebhookKind.JOINED, CALLER)
     assert [state for _, _, state in house.rooms.told] == told
 
 
@@ -86,8 +94,8 @@ async def test_a_page_that_joins_anew_is_told_how_its_session_stands(
 async def test_a_page_that_cannot_be_told_is_there_all_the_same(house: House) -> None:
     await admit(house.store, a_session_in(State.READY, recoveries=1))
     house.rooms.away = True
-    await house.hear(HintKind.JOINED, CALLER)
-    assert (await house.session()).caller is Caller.PRESENT
+    await house.hear(WebhookKind.JOINED, CALLER)
+    assert (await house.session()).caller is CallerPresence.PRESENT
 
 
 @pytest.mark.anyio
@@ -102,25 +110,25 @@ async def test_a_page_that_cannot_be_told_is_there_all_the_same(house: House) ->
 async def test_nobody_else_is_taken_for_the_caller(house: House, who: Participant | None) -> None:
     before = await admit(house.store, a_session_in(State.READY))
     house.rooms.people["session_a"] = [AGENT]
-    await house.hear(HintKind.JOINED, who)
-    await house.hear(HintKind.LEFT, who)
+    await house.hear(WebhookKind.JOINED, who)
+    await house.hear(WebhookKind.LEFT, who)
     assert await house.session() == before
 
 
 @pytest.mark.anyio
 async def test_a_caller_who_leaves_is_away(house: House) -> None:
-    await admit(house.store, a_session_in(State.READY, caller=Caller.PRESENT, caller_since=NOON))
+    await admit(house.store, a_session_in(State.READY, caller=CallerPresence.PRESENT, caller_since=NOON))
     house.clock.seconds = NOON + 3
-    await house.hear(HintKind.LEFT, CALLER)
+    await house.hear(WebhookKind.LEFT, CALLER)
     session = await house.session()
-    assert (session.caller, session.caller_since) == (Caller.AWAY, NOON + 3)
+    assert (session.caller, session.caller_since) == (CallerPresence.AWAY, NOON + 3)
 
 
 @pytest.mark.anyio
 async def test_a_caller_whom_the_server_still_sees_has_not_left(house: House) -> None:
-    before = await admit(house.store, a_session_in(State.READY, caller=Caller.PRESENT))
+    before = await admit(house.store, a_session_in(State.READY, caller=CallerPresence.PRESENT))
     house.rooms.people["session_a"] = [AGENT, CALLER]
-    await house.hear(HintKind.LEFT, CALLER)
+    await house.hear(WebhookKind.LEFT, CALLER)
     assert await house.session() == before
 
 
@@ -128,23 +136,25 @@ async def test_a_caller_whom_the_server_still_sees_has_not_left(house: House) ->
 @pytest.mark.parametrize(
     ("replaced", "caller"),
     [
-        pytest.param(False, Caller.AWAY, id="a hang-up is believed"),
-        pytest.param(True, Caller.PRESENT, id="a caller who took his own call over is still there"),
+        pytest.param(False, CallerPresence.AWAY, id="a hang-up is believed"),
+        pytest.param(True, CallerPresence.PRESENT, id="a caller who took his own call over is still there"),
     ],
 )
-async def test_while_livekit_is_away_the_webhook_is_all_there_is(house: House, replaced: bool, caller: Caller) -> None:
-    await admit(house.store, a_session_in(State.READY, caller=Caller.PRESENT))
+async def test_while_livekit_is_away_the_webhook_is_all_there_is(
+    house: House, replaced: bool, caller: CallerPresence
+) -> None:
+    await admit(house.store, a_session_in(State.READY, caller=CallerPresence.PRESENT))
     house.rooms.away = True
-    await house.hear(HintKind.LEFT, CALLER, replaced=replaced)
+    await house.hear(WebhookKind.LEFT, CALLER, replaced=replaced)
     assert (await house.session()).caller is caller
 
 
 @pytest.mark.anyio
 async def test_an_agent_that_leaves_without_an_end_is_lost(house: House) -> None:
-    await admit(house.store, a_session_in(State.READY, caller=Caller.PRESENT))
+    await admit(house.store, a_session_in(State.READY, caller=CallerPresence.PRESENT))
     house.rooms.people["session_a"] = [CALLER]
     house.clock.seconds = NOON + 3
-    await house.hear(HintKind.LEFT, AGENT)
+    await house.hear(WebhookKind.LEFT, AGENT)
     session = await house.session()
     assert (session.state, session.job, session.deadline) == (State.RECOVERING, None, NOON + 3)
     assert await house.events() == [{"event": "agent_left", "attempt": 1}]
@@ -164,7 +174,7 @@ async def test_an_agent_that_leaves_without_an_end_is_lost(house: House) -> None
 async def test_an_agents_leaving_means_nothing_where_it_is(house: House, session: Session, away: bool) -> None:
     before = await admit(house.store, session)
     house.rooms.away = away
-    await house.hear(HintKind.LEFT, AGENT)
+    await house.hear(WebhookKind.LEFT, AGENT)
     assert await house.session() == before
 
 
@@ -172,10 +182,10 @@ async def test_an_agents_leaving_means_nothing_where_it_is(house: House, session
 async def test_from_its_callers_coming_on_an_agent_is_due_for_a_reserved_session(house: House) -> None:
     await admit(house.store, a_session_in(State.RESERVED))
     house.clock.seconds = NOON + 90
-    await house.hear(HintKind.JOINED, CALLER)
+    await house.hear(WebhookKind.JOINED, CALLER)
     session = await house.session()
     assert session.progress_at == NOON + 90
-    assert session.deadline == NOON + 90 + STEP_SECONDS[Step.DISPATCHED]
+    assert session.deadline == NOON + 90 + STEP_SECONDS[AttemptStep.DISPATCHED]
 
 
 @pytest.mark.anyio
@@ -183,24 +193,24 @@ async def test_from_its_callers_coming_on_an_agent_is_due_for_a_reserved_session
 async def test_the_callers_coming_moves_no_other_deadline(house: House, state: State) -> None:
     await admit(house.store, a_session_in(state, deadline=NOON + 7))
     house.clock.seconds = NOON + 3
-    await house.hear(HintKind.JOINED, CALLER)
+    await house.hear(WebhookKind.JOINED, CALLER)
     session = await house.session()
-    assert (session.caller, session.deadline) == (Caller.PRESENT, NOON + 7)
+    assert (session.caller, session.deadline) == (CallerPresence.PRESENT, NOON + 7)
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("caller", "reason"),
     [
-        pytest.param(Caller.ABSENT, EndReason.NOT_JOINED, id="to which nobody came"),
-        pytest.param(Caller.PRESENT, EndReason.CALLER_LEFT, id="in which the caller was"),
-        pytest.param(Caller.AWAY, EndReason.CALLER_LEFT, id="that the caller had left"),
+        pytest.param(CallerPresence.ABSENT, EndReason.NOT_JOINED, id="to which nobody came"),
+        pytest.param(CallerPresence.PRESENT, EndReason.CALLER_LEFT, id="in which the caller was"),
+        pytest.param(CallerPresence.AWAY, EndReason.CALLER_LEFT, id="that the caller had left"),
     ],
 )
-async def test_a_room_that_is_gone_ends_its_session(house: House, caller: Caller, reason: EndReason) -> None:
+async def test_a_room_that_is_gone_ends_its_session(house: House, caller: CallerPresence, reason: EndReason) -> None:
     await admit(house.store, a_session_in(State.READY, caller=caller))
     house.clock.seconds = NOON + 3
-    await house.hear(HintKind.ROOM_FINISHED)
+    await house.hear(WebhookKind.ROOM_FINISHED)
     session = await house.session()
     assert (session.state, session.end_reason, session.ended_at) == (State.ENDED, reason, NOON + 3)
     assert house.ends(reason) == 1
@@ -210,9 +220,9 @@ async def test_a_room_that_is_gone_ends_its_session(house: House, caller: Caller
 @pytest.mark.anyio
 async def test_a_room_that_is_gone_after_its_session_ended_is_not_counted_again(house: House) -> None:
     await admit(house.store, a_session_in(State.READY))
-    await house.hear(HintKind.ROOM_FINISHED)
+    await house.hear(WebhookKind.ROOM_FINISHED)
     before = await house.session()
-    await house.hear(HintKind.ROOM_FINISHED)
+    await house.hear(WebhookKind.ROOM_FINISHED)
     assert await house.session() == before
     assert house.ends("not_joined") == 1
 
@@ -221,38 +231,38 @@ async def test_a_room_that_is_gone_after_its_session_ended_is_not_counted_again(
 @pytest.mark.parametrize("who", [CALLER, AGENT], ids=["its caller", "an agent"])
 async def test_who_joins_a_session_that_is_over_is_sent_out(house: House, who: Participant) -> None:
     await admit(house.store, a_session_in(State.READY))
-    await house.hear(HintKind.ROOM_FINISHED)
-    await house.hear(HintKind.JOINED, who)
+    await house.hear(WebhookKind.ROOM_FINISHED)
+    await house.hear(WebhookKind.JOINED, who)
     assert house.rooms.deleted == ["session_a"]
 
 
 @pytest.mark.anyio
 async def test_a_join_after_the_end_while_livekit_is_away_is_left_to_the_sweep(house: House) -> None:
     await admit(house.store, a_session_in(State.READY))
-    await house.hear(HintKind.ROOM_FINISHED)
+    await house.hear(WebhookKind.ROOM_FINISHED)
     house.rooms.away = True
-    await house.hear(HintKind.JOINED, CALLER)
+    await house.hear(WebhookKind.JOINED, CALLER)
     assert (await house.session()).state is State.ENDED
 
 
 @pytest.mark.anyio
 async def test_a_hint_that_comes_twice_counts_once(house: House) -> None:
     await admit(house.store, a_session_in(State.READY))
-    await house.hear(HintKind.JOINED, CALLER, id="EV_same")
-    await house.hear(HintKind.LEFT, CALLER)
-    await house.hear(HintKind.JOINED, CALLER, id="EV_same")
-    assert (await house.session()).caller is Caller.AWAY
+    await house.hear(WebhookKind.JOINED, CALLER, id="EV_same")
+    await house.hear(WebhookKind.LEFT, CALLER)
+    await house.hear(WebhookKind.JOINED, CALLER, id="EV_same")
+    assert (await house.session()).caller is CallerPresence.AWAY
     house.clock.seconds += REMEMBER_SECONDS
-    await house.hear(HintKind.JOINED, CALLER, id="EV_same")
-    assert (await house.session()).caller is Caller.PRESENT
+    await house.hear(WebhookKind.JOINED, CALLER, id="EV_same")
+    assert (await house.session()).caller is CallerPresence.PRESENT
 
 
 @pytest.mark.anyio
 async def test_hints_without_an_id_are_all_heard(house: House) -> None:
     await admit(house.store, a_session_in(State.READY))
-    await house.hear(HintKind.JOINED, CALLER, id="")
-    await house.hear(HintKind.LEFT, CALLER, id="")
-    assert (await house.session()).caller is Caller.AWAY
+    await house.hear(WebhookKind.JOINED, CALLER, id="")
+    await house.hear(WebhookKind.LEFT, CALLER, id="")
+    assert (await house.session()).caller is CallerPresence.AWAY
 
 
 @pytest.mark.anyio
@@ -260,11 +270,11 @@ async def test_hints_without_an_id_are_all_heard(house: House) -> None:
     ("kind", "room"),
     [
         pytest.param(None, ROOM, id="a webhook that means nothing here"),
-        pytest.param(HintKind.ROOM_FINISHED, OpenRoom("meeting", "RM_x"), id="a room that is none of ours"),
-        pytest.param(HintKind.ROOM_FINISHED, OpenRoom("session_gone", "RM_x"), id="a session that nobody knows"),
+        pytest.param(WebhookKind.ROOM_FINISHED, OpenRoom("meeting", "RM_x"), id="a room that is none of ours"),
+        pytest.param(WebhookKind.ROOM_FINISHED, OpenRoom("session_gone", "RM_x"), id="a session that nobody knows"),
     ],
 )
-async def test_some_hints_change_nothing(house: House, kind: HintKind | None, room: OpenRoom) -> None:
+async def test_some_hints_change_nothing(house: House, kind: WebhookKind | None, room: OpenRoom) -> None:
     before = await admit(house.store, a_session_in(State.READY))
     await house.hear(kind, CALLER, room=room)
     assert await house.session() == before
@@ -311,13 +321,13 @@ def test_who_a_ghost_is(identity: str, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("session", "caller"),
     [
-        pytest.param(a_session(caller=Caller.PRESENT), Caller.PRESENT, id="who is there joins"),
-        pytest.param(a_session(caller=Caller.AWAY), Caller.AWAY, id="who is away leaves"),
-        pytest.param(a_session(), Caller.AWAY, id="who never came leaves"),
-        *(pytest.param(a_session_in(state), Caller.PRESENT, id=f"it is {state}") for state in sorted(FINAL)),
+        pytest.param(a_session(caller=CallerPresence.PRESENT), CallerPresence.PRESENT, id="who is there joins"),
+        pytest.param(a_session(caller=CallerPresence.AWAY), CallerPresence.AWAY, id="who is away leaves"),
+        pytest.param(a_session(), CallerPresence.AWAY, id="who never came leaves"),
+        *(pytest.param(a_session_in(state), CallerPresence.PRESENT, id=f"it is {state}") for state in sorted(FINAL)),
     ],
 )
-def test_nothing_is_written_where_nothing_changes(session: Session, caller: Caller) -> None:
+def test_nothing_is_written_where_nothing_changes(session: Session, caller: CallerPresence) -> None:
     assert with_caller(session, caller, NOON + 1) is session
 
 

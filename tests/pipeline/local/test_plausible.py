@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.local.plausible import Heard, believed, centred, has_sound, loops
+from pipeline.local.plausible import Transcription, believed, centred, has_sound, loops
 
 RATE = 16_000
 
@@ -44,7 +44,7 @@ def test_a_number_with_many_zeros_is_no_loop(tokens):
      ("Thank you.", -0.4), ("So", -0.5), ("I'm going to show you how.", -1.2), ("", 0.0), ("...", -0.1)],
 )  # fmt: skip
 def test_what_models_say_to_sound_without_words_is_not_believed(text, confidence):
-    assert believed(Heard(text, confidence)) == ""
+    assert believed(Transcription(text, confidence)) == ""
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_what_models_say_to_sound_without_words_is_not_believed(text, confidence
      ("Fail again, fail better.", -0.8)],
 )  # fmt: skip
 def test_what_callers_say_is_believed(text, confidence):
-    assert believed(Heard(text, confidence)) == text
+    assert believed(Transcription(text, confidence)) == text

@@ -15,7 +15,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 
-from pipeline.talk.audio_ends import CHUNK_10MS, IN_RATE, OUT_RATE, HeardFrame, Microphone, Speaker, audio_params
+from pipeline.talk.audio_ends import CHUNK_10MS, IN_RATE, OUT_RATE, AudioInput, AudioOutput, HeardFrame, audio_params
 from tests.pipeline.stage import FakeSink, running, sentence, until
 
 pytestmark = pytest.mark.anyio
@@ -23,14 +23,14 @@ pytestmark = pytest.mark.anyio
 SAID = "One two six ten"  # 15 characters
 
 
-def a_speaker(sink: FakeSink) -> tuple[Speaker, list[str]]:
+def a_speaker(sink: FakeSink) -> tuple[AudioOutput, list[str]]:
     begun: list[str] = []
-    return Speaker(sink, begun.append, lambda _, __: None), begun
+    return AudioOutput(sink, begun.append, lambda _, __: None), begun
 
 
-def a_speaker_of_asides(sink: FakeSink) -> tuple[Speaker, list[tuple[str, bool]]]:
+def a_speaker_of_asides(sink: FakeSink) -> tuple[AudioOutput, list[tuple[str, bool]]]:
     told: list[tuple[str, bool]] = []
-    return Speaker(sink, lambda _: None, lambda words, cut_off: told.append((words, cut_off))), told
+    return AudioOutput(sink, lambda _: None, lambda words, cut_off: told.append((words, cut_off))), told
 
 
 async def test_a_sentence_goes_on_only_when_it_has_been_played() -> None:
@@ -227,7 +227,7 @@ async def test_sound_is_written_in_pieces_of_40_ms() -> None:
 
 
 async def test_what_is_heard_before_the_pipeline_runs_comes_first() -> None:
-    microphone = Microphone()
+    microphone = AudioInput()
     await microphone.hear(b"\1\0" * 160)
     await microphone.hear(b"\2\0" * 160)
     async with running(microphone) as stage:

@@ -14,7 +14,7 @@ from pipecat.processors.filters.function_filter import FunctionFilter
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy, TurnAnalyzerUserTurnStopStrategy
 
 from pipeline.settings import PipelineSettings
-from pipeline.talk.audio_ends import IN_RATE, Microphone, Speaker
+from pipeline.talk.audio_ends import IN_RATE, AudioInput, AudioOutput
 from pipeline.talk.build import NO_TRANSCRIPT_SECONDS, Built, Parts, build, end_of_sound, make_analyzers
 from tests.pipeline.local.sounds import without_words
 from tests.pipeline.stage import FakeSink, Tail, running, until
@@ -49,14 +49,14 @@ BEFORE = {"role": "user", "content": "Hello."}
 
 def built(settings: PipelineSettings) -> Built:
     parts = Parts(
-        microphone=Microphone(),
+        microphone=AudioInput(),
         stt=Ears(),  # type: ignore[arg-type]
         ears=[Guard()],
         before_brain=Before(),
         llm=Brain(),  # type: ignore[arg-type]
         voice=[Filter()],
         tts=Voice(),  # type: ignore[arg-type]
-        speaker=Speaker(FakeSink(), lambda _: None, lambda _, __: None),
+        speaker=AudioOutput(FakeSink(), lambda _: None, lambda _, __: None),
     )
     return build(parts, make_analyzers(settings), settings, messages=[BEFORE], tools=None, observers=[])
 
@@ -70,8 +70,8 @@ async def test_sound_and_words_go_through_the_parts_in_order() -> None:
     outer = built(silence()).worker._pipeline
     (inner,) = [processor for processor in outer.processors if isinstance(processor, Pipeline)]
     order = [type(processor) for processor in inner.processors]
-    heard = [Microphone, Ears, Guard, LLMUserAggregator, FunctionFilter]
-    expected = [*heard, Before, Brain, Filter, Voice, Speaker, LLMAssistantAggregator]
+    heard = [AudioInput, Ears, Guard, LLMUserAggregator, FunctionFilter]
+    expected = [*heard, Before, Brain, Filter, Voice, AudioOutput, LLMAssistantAggregator]
     assert [kind for kind in order if kind in expected] == expected
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.talk.heard import SECONDS_PER_CHARACTER, Heard, Sentence, whole_words
+from pipeline.talk.heard import SECONDS_PER_CHARACTER, HeardText, Sentence, whole_words
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ def test_half_a_word_that_stands_alone_was_not_heard() -> None:
 
 
 def test_nothing_was_heard_of_a_sentence_that_was_not_played() -> None:
-    heard = Heard()
+    heard = HeardText()
     heard.announce(1, "One two six")
     heard.made(1.0)
     assert heard.cut() == ({1}, "")
 
 
 def test_a_cut_leaves_the_share_of_words_that_was_played() -> None:
-    heard = Heard()
+    heard = HeardText()
     heard.announce(1, "One two six")
     heard.made(2.2)
     heard.complete(1)
@@ -48,7 +48,7 @@ def test_a_cut_leaves_the_share_of_words_that_was_played() -> None:
 
 
 def test_the_words_heard_by_now_leave_everything_as_it_is() -> None:
-    heard = Heard()
+    heard = HeardText()
     heard.announce(1, "One two six")
     heard.made(2.2)
     heard.complete(1)
@@ -60,7 +60,7 @@ def test_the_words_heard_by_now_leave_everything_as_it_is() -> None:
 
 
 def test_an_aside_is_no_part_of_what_was_said() -> None:
-    heard = Heard()
+    heard = HeardText()
     heard.announce(1, "One two six", aside=True)
     heard.made(1.0)
     heard.complete(1)
@@ -74,7 +74,7 @@ def test_an_aside_is_no_part_of_what_was_said() -> None:
 
 
 def test_audio_that_was_discarded_unplayed_is_taken_back() -> None:
-    heard = Heard()
+    heard = HeardText()
     heard.announce(1, "One two six")
     heard.made(2.2)
     heard.complete(1)
@@ -84,7 +84,7 @@ def test_audio_that_was_discarded_unplayed_is_taken_back() -> None:
 
 
 def test_what_is_taken_back_comes_off_the_last_sentence_first() -> None:
-    heard = Heard()
+    heard = HeardText()
     for key, text in ((1, "One two"), (2, "Six ten")):
         heard.announce(key, text)
         heard.made(1.0)
@@ -95,7 +95,7 @@ def test_what_is_taken_back_comes_off_the_last_sentence_first() -> None:
 
 
 def test_more_cannot_be_taken_back_than_was_played() -> None:
-    heard = Heard()
+    heard = HeardText()
     heard.announce(1, "One two")
     heard.made(1.0)
     heard.complete(1)
@@ -106,7 +106,7 @@ def test_more_cannot_be_taken_back_than_was_played() -> None:
 
 
 def test_sound_runs_on_from_one_sentence_into_the_next() -> None:
-    heard = Heard()
+    heard = HeardText()
     for key, text in ((1, "One two"), (2, "Six ten")):
         heard.announce(key, text)
         heard.made(1.0)
@@ -116,7 +116,7 @@ def test_sound_runs_on_from_one_sentence_into_the_next() -> None:
 
 
 def test_no_sentence_is_played_for_longer_than_it_was_made() -> None:
-    heard = Heard()
+    heard = HeardText()
     heard.announce(1, "One two")
     heard.made(1.0)
     heard.complete(1)
@@ -129,7 +129,7 @@ def test_no_sentence_is_played_for_longer_than_it_was_made() -> None:
 
 def test_a_first_chunk_is_not_taken_for_the_whole_of_a_sentence_still_being_made() -> None:
     text = "This sentence is long and only its first chunk has been synthesised so far"
-    heard = Heard()
+    heard = HeardText()
     heard.announce(1, text)
     heard.made(10 * SECONDS_PER_CHARACTER)
     heard.play(10 * SECONDS_PER_CHARACTER)
@@ -143,7 +143,7 @@ def test_a_slow_voice_is_measured_by_what_it_made() -> None:
 
 
 def test_a_complete_sentence_is_heard_to_its_end_however_fast_the_voice() -> None:
-    heard = Heard()
+    heard = HeardText()
     heard.announce(1, "One two six")
     heard.made(0.1)
     heard.play(0.1)
@@ -152,7 +152,7 @@ def test_a_complete_sentence_is_heard_to_its_end_however_fast_the_voice() -> Non
 
 
 def test_a_finished_sentence_is_not_reported_again() -> None:
-    heard = Heard()
+    heard = HeardText()
     for key, text in ((1, "One two"), (2, "Six ten")):
         heard.announce(key, text)
         heard.made(1.0)
@@ -163,7 +163,7 @@ def test_a_finished_sentence_is_not_reported_again() -> None:
 
 
 def test_sound_of_nothing_announced_is_of_no_account() -> None:
-    heard = Heard()
+    heard = HeardText()
     heard.made(1.0)
     heard.play(1.0)
     heard.complete(1)
@@ -172,7 +172,7 @@ def test_sound_of_nothing_announced_is_of_no_account() -> None:
 
 
 def test_a_cut_is_accounted_for_once() -> None:
-    heard = Heard()
+    heard = HeardText()
     heard.announce(1, "One two")
     heard.made(1.0)
     heard.complete(1)

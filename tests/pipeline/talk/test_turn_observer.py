@@ -11,16 +11,16 @@ from pipecat.frames.frames import (
 from pipecat.observers.base_observer import FramePushed
 from pipecat.processors.frame_processor import FrameDirection
 
-from pipeline.talk.audio_ends import Speaker
+from pipeline.talk.audio_ends import AudioOutput
 from pipeline.talk.turn_observer import TurnObserver
 from tests.pipeline.stage import FakeSink, Notes, Tail, running, sentence, until
 
 pytestmark = pytest.mark.anyio
 
 
-def a_speaker() -> Speaker:
+def a_speaker() -> AudioOutput:
     sink = FakeSink(instant=True)
-    return Speaker(sink, lambda _: None, lambda _, __: None)
+    return AudioOutput(sink, lambda _: None, lambda _, __: None)
 
 
 async def test_a_frame_that_is_broadcast_over_many_hops_counts_once() -> None:
@@ -50,7 +50,7 @@ async def test_an_answer_is_told_with_its_gap() -> None:
 async def test_speaking_over_the_agent_is_told_with_the_next_turn() -> None:
     notes = Notes()
     sink = FakeSink()
-    async with running(Speaker(sink, lambda _: None, lambda _, __: None), observers=[TurnObserver(notes)]) as stage:
+    async with running(AudioOutput(sink, lambda _: None, lambda _, __: None), observers=[TurnObserver(notes)]) as stage:
         await stage.send(*sentence("Hello.", 0.2))
         await until(lambda: sink.draining and notes.turns, "the agent speaks")
         await stage.send(UserStartedSpeakingFrame())

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from session.errors import UnreadableRecord
-from session.record import Caller, EndReason, ErrorReason, Session, State
+from session.record import CallerPresence, EndReason, ErrorReason, Session, State
 from session.store.codec import entry_from_json, entry_to_json, from_dict, from_json, to_dict, to_json
 from session.store.ports import Utterance, Worker
 from tests.session.making import NOON, a_session, a_worker
@@ -31,7 +31,7 @@ FULL = Session(
     config={"voice": "low"},
     prewarmed=True,
     adopted=True,
-    caller=Caller.AWAY,
+    caller=CallerPresence.AWAY,
     caller_since=NOON + 1,
     last_active=NOON + 2,
     deadline=NOON + 3,

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import pytest
 from redis.asyncio import Redis
 
-from session.store.ports import CIRCUIT_FAILURES, CIRCUIT_KEPT_SECONDS, CIRCUIT_SECONDS, CircuitStore, Passage, Report
+from session.store.ports import (
+    CIRCUIT_FAILURES,
+    CIRCUIT_KEPT_SECONDS,
+    CIRCUIT_SECONDS,
+    CircuitPass,
+    CircuitStore,
+    StartReport,
+)
 from session.store.redis.store import open_store
 from tests.session.making import NOON
 from tests.session.memory_store import MemoryStore
@@ -15,7 +22,7 @@ from tests.session.memory_store import MemoryStore
 pytestmark = pytest.mark.anyio
 
 OPEN = CIRCUIT_SECONDS
-PROBE = Passage(probe=True)
+PROBE = CircuitPass(probe=True)
 
 
 @dataclass
@@ -33,15 +40,15 @@ class Circuit:
     store: CircuitStore
     later: Callable[[float], Awaitable[None]]
 
-    async def passage(self, session_id: str = "next") -> Passage:
-        return await self.store.pass_circuit("a", session_id=session_id)
+    async def passage(self, session_id: str = "next") -> CircuitPass:
+        return await self.store.enter_circuit("a", session_id=session_id)
 
-    async def report(self, session_id: str, report: Report) -> None:
+    async def report(self, session_id: str, report: StartReport) -> None:
         await self.store.report_circuit("a", report, session_id=session_id)
 
     async def fail(self, *sessions: str) -> None:
         for each in sessions:
-            await self.report(each, Report.FAILED)
+            await self.report(each, StartReport.FAILED)
 
     async def opened(self) -> None:
         await self.fail(*map(str, range(CIRCUIT_FAILURES)))
@@ -81,7 +88,7 @@ async def circuit(request: pytest.FixtureRequest, valkey_url: str, namespace: st
 
 async def test_a_closed_circuit_lets_every_start_pass(circuit: Circuit) -> None:
     await circuit.fail(*map(str, range(CIRCUIT_FAILURES - 1)))
-    assert [await circuit.passage() for _ in range(3)] == [Passage()] * 3
+    assert [await circuit.passage() for _ in range(3)] == [CircuitPass()] * 3
 
 
 async def test_enough_failures_open_it_for_its_time(circuit: Circuit) -> None:
@@ -93,14 +100,14 @@ async def test_enough_failures_open_it_for_its_time(circuit: Circuit) -> None:
 
 async def test_a_session_counts_once_however_often_it_is_reported(circuit: Circuit) -> None:
     await circuit.fail(*["same"] * (2 * CIRCUIT_FAILURES))
-    assert await circuit.passage() == Passage()
+    assert await circuit.passage() == CircuitPass()
 
 
 async def test_failures_that_are_long_ago_do_not_count(circuit: Circuit) -> None:
     await circuit.fail(*map(str, range(CIRCUIT_FAILURES - 1)))
     await circuit.later(CIRCUIT_SECONDS + 1)
     await circuit.fail("late")
-    assert await circuit.passage() == Passage()
+    assert await circuit.passage() == CircuitPass()
 
 
 async def test_failures_spread_over_most_of_the_time_do(circuit: Circuit) -> None:
@@ -112,7 +119,7 @@ async def test_failures_spread_over_most_of_the_time_do(circuit: Circuit) -> Non
 
 async def test_another_circuit_is_another(circuit: Circuit) -> None:
     await circuit.opened()
-    assert await circuit.store.pass_circuit("b", session_id="next") == Passage()
+    assert await circuit.store.enter_circuit("b", session_id="next") == CircuitPass()
 
 
 async def test_exactly_one_of_many_is_let_through_after_its_time(circuit: Circuit) -> None:
@@ -125,10 +132,10 @@ async def test_exactly_one_of_many_is_let_through_after_its_time(circuit: Circui
 
 async def test_the_probes_success_closes_it(circuit: Circuit) -> None:
     await circuit.probe()
-    await circuit.report("probe", Report.READY)
-    assert await circuit.passage() == Passage()
+    await circuit.report("probe", StartReport.READY)
+    assert await circuit.passage() == CircuitPass()
     await circuit.fail(*map(str, range(CIRCUIT_FAILURES - 1)))
-    assert await circuit.passage() == Passage()
+    assert await circuit.passage() == CircuitPass()
 
 
 async def test_the_probes_failure_opens_it_for_its_time_again(circuit: Circuit) -> None:
@@ -141,8 +148,8 @@ async def test_the_probes_failure_opens_it_for_its_time_again(circuit: Circuit) 
     assert await circuit.passage() == PROBE
 
 
-@pytest.mark.parametrize("report", Report)
-async def test_while_a_probe_is_under_way_nobody_else_changes_anything(circuit: Circuit, report: Report) -> None:
+@pytest.mark.parametrize("report", StartReport)
+async def test_while_a_probe_is_under_way_nobody_else_changes_anything(circuit: Circuit, report: StartReport) -> None:
     await circuit.probe()
     for each in ("0", "other"):
         await circuit.report(each, report)
@@ -150,8 +157,8 @@ async def test_while_a_probe_is_under_way_nobody_else_changes_anything(circuit: 
     assert 5 < (await circuit.passage()).wait <= 10
 
 
-@pytest.mark.parametrize("report", [Report.READY, Report.FAILED])
-async def test_while_it_is_open_nothing_changes_it(circuit: Circuit, report: Report) -> None:
+@pytest.mark.parametrize("report", [StartReport.READY, StartReport.FAILED])
+async def test_while_it_is_open_nothing_changes_it(circuit: Circuit, report: StartReport) -> None:
     await circuit.opened()
     await circuit.later(OPEN - 10)
     await circuit.report("late", report)
@@ -164,17 +171,17 @@ async def test_a_probe_that_says_nothing_makes_way_after_its_time_and_is_no_long
     assert (await circuit.passage()).wait > 0
     await circuit.later(11)
     assert await circuit.passage("second") == PROBE
-    await circuit.report("probe", Report.READY)
+    await circuit.report("probe", StartReport.READY)
     assert (await circuit.passage()).wait > 0
-    await circuit.report("second", Report.READY)
-    assert await circuit.passage() == Passage()
+    await circuit.report("second", StartReport.READY)
+    assert await circuit.passage() == CircuitPass()
 
 
 async def test_a_probe_that_was_not_used_makes_way_at_once(circuit: Circuit) -> None:
     await circuit.probe()
-    await circuit.report("other", Report.UNUSED)
+    await circuit.report("other", StartReport.UNUSED)
     assert (await circuit.passage()).wait > 0
-    await circuit.report("probe", Report.UNUSED)
+    await circuit.report("probe", StartReport.UNUSED)
     assert await circuit.passage() == PROBE
 
 
@@ -184,8 +191,8 @@ async def test_a_clock_that_was_put_back_holds_no_start_up(circuit: Circuit) -> 
     assert await circuit.passage() == PROBE
 
 
-@pytest.mark.parametrize("report", [Report.READY, Report.UNUSED])
-async def test_a_success_of_a_closed_circuit_forgives_nothing(circuit: Circuit, report: Report) -> None:
+@pytest.mark.parametrize("report", [StartReport.READY, StartReport.UNUSED])
+async def test_a_success_of_a_closed_circuit_forgives_nothing(circuit: Circuit, report: StartReport) -> None:
     await circuit.fail(*map(str, range(CIRCUIT_FAILURES - 1)))
     await circuit.report("0", report)
     await circuit.fail("last")
@@ -198,6 +205,6 @@ async def test_an_open_circuit_outlives_its_time_in_the_store(valkey_url: str, n
         Redis.from_url(valkey_url, decode_responses=True) as client,
     ):
         for each in range(CIRCUIT_FAILURES):
-            await store.report_circuit("a", Report.FAILED, session_id=str(each))
+            await store.report_circuit("a", StartReport.FAILED, session_id=str(each))
         left = await client.ttl(f"greenroom:{namespace}:circuit:a")
         assert CIRCUIT_KEPT_SECONDS - 10 < left <= CIRCUIT_KEPT_SECONDS

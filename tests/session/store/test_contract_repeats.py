@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from session.errors import NoCapacity, OperationReused, SessionNotFound
 from session.record import EndReason, State, ended
-from session.store.ports import KEYED_SECONDS, OP_SECONDS, Started
+from session.store.ports import KEYED_SECONDS, OP_SECONDS, StartResult
 from session.store.redis.store import open_store
 from tests.session.making import NOON, Opener, Store, a_session, admit, eventually
 from tests.session.memory_store import MemoryStore
@@ -15,7 +15,9 @@ from tests.session.memory_store import MemoryStore
 pytestmark = pytest.mark.anyio
 
 
-async def start(store: Store, session_id: str, *, asked: str = "f", seats: int = 9, user: str | None = None) -> Started:
+async def start(
+    store: Store, session_id: str, *, asked: str = "f", seats: int = 9, user: str | None = None
+) -> StartResult:
     return await store.start(a_session(session_id, user_id=user), max_seats=seats, op="k", fingerprint=asked)
 
 

@@ -25,11 +25,11 @@ async def ready(store: Store, session_id: str = "session_a") -> Session:
 
 async def test_a_look_gives_the_record_and_the_stores_time(store: Store) -> None:
     session = await admit(store, a_session())
-    looked, now = await store.look(session.id)
+    looked, now = await store.get_with_time(session.id)
     assert looked == session
     assert abs(now - time.time()) < 5
     with pytest.raises(SessionNotFound):
-        await store.look("session_none")
+        await store.get_with_time("session_none")
 
 
 async def test_what_is_due_comes_by_its_deadline_until_the_deadline_is_gone(store: Store) -> None:

@@ -18,7 +18,7 @@ class Contended(MemoryStore):
         super().__init__(lambda: NOON)
         self.left = times
 
-    async def look(self, session_id: str) -> tuple[Session, float]:
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         session, now = await super().look(session_id)
         if self.left > 0:
             self.left -= 1

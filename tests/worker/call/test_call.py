@@ -9,7 +9,7 @@ from livekit import rtc
 from livekit.agents.types import TOPIC_CHAT
 from livekit.rtc.participant import PublishTrackError
 
-from session.record import Caller, EndReason, ErrorReason, State, ended
+from session.record import CallerPresence, EndReason, ErrorReason, State, ended
 from session.store.ports import update
 from tests.pipeline.stage import until
 from tests.worker.calls import CALLER, GREETING, Context, a_call
@@ -29,7 +29,7 @@ async def test_a_caller_is_greeted_and_answered_and_all_of_it_is_kept() -> None:
         assert "Ada" in said[2][1]
         session = await scene.session()
         assert session.state is State.READY
-        assert session.caller is Caller.PRESENT
+        assert session.caller is CallerPresence.PRESENT
         steps = session.steps
         assert steps["connected"] <= steps["published"] <= steps["ready"] <= steps["first_audio"]
         await until(lambda: scene.states.count("listening") >= 2, "the page is told")
@@ -41,7 +41,7 @@ async def test_the_greeting_waits_until_the_caller_can_hear_it() -> None:
     async with a_call() as scene:
         scene.caller_comes(can_hear=False)
         await until(lambda: "listening" in scene.states, "the pipeline runs", seconds=20)
-        await scene.until_kept("the caller is not seen", lambda session: session.caller is Caller.PRESENT)
+        await scene.until_kept("the caller is not seen", lambda session: session.caller is CallerPresence.PRESENT)
         assert "first_audio" not in (await scene.session()).steps
         scene.room.local_participant.publication.heard.set()
         assert await scene.until_said(1) == [("agent", GREETING)]
@@ -68,7 +68,7 @@ async def test_a_caller_who_hangs_up_ends_the_call_after_the_grace() -> None:
         caller = scene.caller_comes()
         await scene.until_said(1)
         scene.room.leave(caller, rtc.DisconnectReason.CLIENT_INITIATED)
-        await scene.until_kept("it is not away", lambda session: session.caller is Caller.AWAY)
+        await scene.until_kept("it is not away", lambda session: session.caller is CallerPresence.AWAY)
         await until(lambda: scene.context.shutdowns, "the call ends")
         await scene.close()
         session = await scene.session()
@@ -80,9 +80,9 @@ async def test_a_caller_who_comes_back_in_time_goes_on_without_a_second_greeting
         caller = scene.caller_comes()
         await scene.until_said(1)
         scene.room.leave(caller, rtc.DisconnectReason.CLIENT_INITIATED)
-        await scene.until_kept("it is not away", lambda session: session.caller is Caller.AWAY)
+        await scene.until_kept("it is not away", lambda session: session.caller is CallerPresence.AWAY)
         scene.caller_comes("PA_2")
-        await scene.until_kept("it is not back", lambda session: session.caller is Caller.PRESENT)
+        await scene.until_kept("it is not back", lambda session: session.caller is CallerPresence.PRESENT)
         scene.room.streams[TOPIC_CHAT](Letter("My name is Ada."), CALLER)
         said = await scene.until_said(3)
         assert [speaker for speaker, _ in said] == ["agent", "user", "agent"]

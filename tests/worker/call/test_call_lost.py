@@ -8,7 +8,7 @@ import time
 import pytest
 from livekit import rtc
 
-from session.record import Caller, EndReason, Session, State, dispatched
+from session.record import CallerPresence, EndReason, Session, State, dispatched
 from session.store.ports import SILENT_SECONDS, update
 from tests.pipeline.stage import until
 from tests.session.making import NOON, a_worker
@@ -66,7 +66,7 @@ async def test_a_call_that_is_closed_before_its_end_is_handed_over_while_its_age
         assert not scene.room.left
     assert (session.state, session.job, session.worker) == (State.RECOVERING, None, None)
     assert (session.deadline, session.recoveries) == (NOON, 1)
-    assert session.caller is Caller.PRESENT
+    assert session.caller is CallerPresence.PRESENT
 
 
 async def test_a_start_that_is_closed_before_it_is_ready_is_begun_again_at_once() -> None:

@@ -2,19 +2,19 @@
 
 import pytest
 
-from session.record import Caller, EndReason
-from worker.call.caller_patience import Patience, Presence
+from session.record import CallerPresence, EndReason
+from worker.call.caller_patience import CallerPatience, Patience
 
 PATIENCE = Patience(join=300, dropped=30, hung_up=10)
 
 
-def presence(patience: Patience = PATIENCE, *, started: float = 1000.0) -> Presence:
-    return Presence(patience, started)
+def presence(patience: Patience = PATIENCE, *, started: float = 1000.0) -> CallerPatience:
+    return CallerPatience(patience, started)
 
 
 def test_nobody_joins() -> None:
     nobody = presence()
-    assert nobody.caller is Caller.ABSENT
+    assert nobody.caller is CallerPresence.ABSENT
     assert nobody.deadline == 1300
     assert nobody.verdict(1299.9) is None
     assert nobody.verdict(1300) is EndReason.NOT_JOINED
@@ -23,7 +23,7 @@ def test_nobody_joins() -> None:
 def test_a_caller_who_is_there_may_stay_for_ever() -> None:
     there = presence()
     there.joined("PA_1")
-    assert there.caller is Caller.PRESENT
+    assert there.caller is CallerPresence.PRESENT
     assert there.deadline is None
     assert there.verdict(1e9) is None
 
@@ -33,7 +33,7 @@ def test_a_hang_up_is_waited_for_shorter_than_a_drop(by_itself: bool, grace: flo
     away = presence()
     away.joined("PA_1")
     assert away.left("PA_1", 1500, by_itself=by_itself) is True
-    assert away.caller is Caller.AWAY
+    assert away.caller is CallerPresence.AWAY
     assert away.deadline == 1500 + grace
     assert away.verdict(1500 + grace - 0.1) is None
     assert away.verdict(1500 + grace) is EndReason.CALLER_LEFT
@@ -44,7 +44,7 @@ def test_a_caller_who_comes_back_within_the_grace_goes_on() -> None:
     back.joined("PA_1")
     back.left("PA_1", 1500, by_itself=True)
     back.joined("PA_2")
-    assert back.caller is Caller.PRESENT
+    assert back.caller is CallerPresence.PRESENT
     assert back.verdict(1600) is None
 
 
@@ -53,7 +53,7 @@ def test_a_takeover_whose_new_join_comes_first_is_no_leaving() -> None:
     taken_over.joined("PA_1")
     taken_over.joined("PA_2")
     assert taken_over.left("PA_1", 1500, by_itself=False) is False
-    assert taken_over.caller is Caller.PRESENT
+    assert taken_over.caller is CallerPresence.PRESENT
     assert taken_over.deadline is None
 
 
@@ -85,7 +85,7 @@ def test_a_leave_that_is_told_twice_does_not_prolong_the_grace() -> None:
 def test_a_leave_before_any_join_changes_nothing() -> None:
     early = presence()
     assert early.left("PA_1", 1001, by_itself=True) is False
-    assert early.caller is Caller.ABSENT
+    assert early.caller is CallerPresence.ABSENT
     assert early.verdict(1300) is EndReason.NOT_JOINED
 
 

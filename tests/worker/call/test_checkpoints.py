@@ -18,7 +18,7 @@ from session.store.ports import Utterance, update
 from tests.pipeline.stage import until
 from tests.session.making import NOON, a_session
 from tests.session.memory_store import MemoryStore
-from worker.call.checkpoints import BEFORE_BRAIN_SECONDS, SHOWN_SECONDS, Memory, recall, unwritten
+from worker.call.checkpoints import BEFORE_BRAIN_SECONDS, SHOWN_SECONDS, Checkpoints, recall, unwritten
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ class Scene:
 
     def __init__(self, store: Store) -> None:
         self.store, self.now, self.stale = store, words("Hello."), 0
-        self.memory = Memory(store, a_session(job="job_a"), "job_a", self._supersede)
+        self.memory = Checkpoints(store, a_session(job="job_a"), "job_a", self._supersede)
 
     def changes(self, text: str) -> None:
         self.now = words(text)

@@ -9,7 +9,7 @@ import pytest
 
 from session.errors import Conflict, SessionError, SessionNotFound, Stale, StoreUnavailable
 from tests.session.making import eventually
-from worker.call.outbox import KEPT, Recorder, Write
+from worker.call.outbox import KEPT, Outbox, Write
 
 pytestmark = pytest.mark.anyio
 
@@ -47,8 +47,8 @@ class DeadStore(Ledger):
         return run
 
 
-def recorder(ledger: Ledger, *what: str) -> Recorder:
-    made = Recorder(ledger.superseded)
+def recorder(ledger: Ledger, *what: str) -> Outbox:
+    made = Outbox(ledger.superseded)
     for each in what:
         made.record(ledger.write(each))
     return made

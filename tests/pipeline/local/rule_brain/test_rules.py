@@ -3,16 +3,16 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.local.rule_brain.rules import GREETING, Reply, reply
-from pipeline.local.rule_brain.tool_use import Call, Tool
+from pipeline.local.rule_brain.tool_use import ToolRequest, ToolSpec
 
 NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 SYSTEM = {"role": "system", "content": "You are Greenroom, a friendly assistant. Be brief."}
 HELLO = {"role": "assistant", "content": "Hello, how can I help you today?"}
-CLOCK = Tool("current_time", {"timezone": {"type": "string"}})
-END = Tool("end_call")
+CLOCK = ToolSpec("current_time", {"timezone": {"type": "string"}})
+END = ToolSpec("end_call")
 
 
-def talk(*said: str, tools: list[Tool] | None = None) -> list[dict]:
+def talk(*said: str, tools: list[ToolSpec] | None = None) -> list[dict]:
     """The messages of a call in which the caller said these things."""
     messages = [SYSTEM, HELLO]
     for text in said:
@@ -21,7 +21,7 @@ def talk(*said: str, tools: list[Tool] | None = None) -> list[dict]:
     return messages
 
 
-def answer(*said: str, tools: list[Tool] | None = None) -> str:
+def answer(*said: str, tools: list[ToolSpec] | None = None) -> str:
     return talk(*said, tools=tools)[-1]["content"]
 
 
@@ -106,13 +106,13 @@ def test_the_date_is_told_without_a_tool():
 
 def test_the_time_is_asked_of_the_tool_that_knows_it():
     asked = {"role": "user", "content": "What time is it?"}
-    assert reply([asked], [CLOCK], NOW) == Reply(call=Call("current_time"))
-    assert reply([asked], [Tool("current_time")], NOW) == Reply(call=Call("current_time"))
+    assert reply([asked], [CLOCK], NOW) == Reply(call=ToolRequest("current_time"))
+    assert reply([asked], [ToolSpec("current_time")], NOW) == Reply(call=ToolRequest("current_time"))
 
 
 def test_the_time_of_a_place_is_asked_for_by_its_zone():
     asked = {"role": "user", "content": "What time is it in New York?"}
-    assert reply([asked], [CLOCK], NOW).call == Call("current_time", {"timezone": "America/New_York"})
+    assert reply([asked], [CLOCK], NOW).call == ToolRequest("current_time", {"timezone": "America/New_York"})
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_any_tools_result_is_spoken():
 )
 def test_a_goodbye_is_returned_and_ends_the_call_where_a_tool_can(said):
     assert answer("My name is Ada.", said) == "Goodbye, Ada!"
-    assert reply([{"role": "user", "content": said}], [END], NOW) == Reply(call=Call("end_call"))
+    assert reply([{"role": "user", "content": said}], [END], NOW) == Reply(call=ToolRequest("end_call"))
 
 
 @pytest.mark.parametrize(
@@ -191,9 +191,9 @@ def test_each_of_several_sentences_is_answered():
 
 
 def test_a_tool_named_in_a_sentence_is_called():
-    weather = Tool("get_weather", {"city": {"type": "string"}}, ["city"])
+    weather = ToolSpec("get_weather", {"city": {"type": "string"}}, ["city"])
     asked = {"role": "user", "content": "What's the weather in Paris?"}
-    assert reply([asked], [weather, CLOCK], NOW).call == Call("get_weather", {"city": "Paris"})
+    assert reply([asked], [weather, CLOCK], NOW).call == ToolRequest("get_weather", {"city": "Paris"})
 
 
 def test_restored_messages_are_a_restored_memory():

@@ -2,27 +2,27 @@ import json
 
 import pytest
 
-from pipeline.local.rule_brain.tool_use import Call, Tool, chosen, result_text
+from pipeline.local.rule_brain.tool_use import ToolRequest, ToolSpec, chosen, result_text
 
-WEATHER = Tool("get_weather", {"city": {"type": "string"}}, ["city"])
+WEATHER = ToolSpec("get_weather", {"city": {"type": "string"}}, ["city"])
 TOOLS = [
     WEATHER,
-    Tool("set_volume", {"level": {"type": "integer"}}, ["level"]),
-    Tool("order_status", {"order_number": {"type": "string"}}),
-    Tool("switch_lights", {"state": {"type": "string", "enum": ["on", "off"]}}, ["state"]),
+    ToolSpec("set_volume", {"level": {"type": "integer"}}, ["level"]),
+    ToolSpec("order_status", {"order_number": {"type": "string"}}),
+    ToolSpec("switch_lights", {"state": {"type": "string", "enum": ["on", "off"]}}, ["state"]),
 ]
 
 
 @pytest.mark.parametrize(
     ("sentence", "call"),
     [
-        ("What's the weather in Paris?", Call("get_weather", {"city": "Paris"})),
-        ("weather for New York please", Call("get_weather", {"city": "New York"})),
-        ("What's the weather in a small town?", Call("get_weather", {"city": "small town"})),
-        ("What's the weather in The Hague?", Call("get_weather", {"city": "The Hague"})),
-        ("Set the volume to eleven.", Call("set_volume", {"level": 11})),
-        ("Switch the lights off.", Call("switch_lights", {"state": "off"})),
-        ("What is the status of my order?", Call("order_status")),
+        ("What's the weather in Paris?", ToolRequest("get_weather", {"city": "Paris"})),
+        ("weather for New York please", ToolRequest("get_weather", {"city": "New York"})),
+        ("What's the weather in a small town?", ToolRequest("get_weather", {"city": "small town"})),
+        ("What's the weather in The Hague?", ToolRequest("get_weather", {"city": "The Hague"})),
+        ("Set the volume to eleven.", ToolRequest("set_volume", {"level": 11})),
+        ("Switch the lights off.", ToolRequest("switch_lights", {"state": "off"})),
+        ("What is the status of my order?", ToolRequest("order_status")),
         ("What's your favourite colour?", None),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from session.record import EndReason, State, became_ready, claimed, ended
-from session.store.ports import CIRCUIT_SECONDS, OP_SECONDS, WORKER_SECONDS, Report, Utterance
+from session.store.ports import CIRCUIT_SECONDS, OP_SECONDS, WORKER_SECONDS, StartReport, Utterance
 from session.store.redis import scripts
 from session.store.redis.store import RedisStore, open_store
 from tests.session.making import NOON, a_session, a_session_in, a_worker, admit
@@ -62,7 +62,7 @@ async def one_of_everything(store: RedisStore) -> None:
     await admit(store, a_session_in(State.READY, session_id="session_c", deadline=NOON))
     await store.first_time("event", seconds=60)
     await store.beat(a_worker())
-    await store.report_circuit("default", Report.FAILED, session_id="session_a")
+    await store.report_circuit("default", StartReport.FAILED, session_id="session_a")
 
 
 async def test_every_key_is_ours_and_has_the_type_and_life_that_are_written_beside_it(

