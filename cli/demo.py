@@ -30,8 +30,8 @@ def demo(wav: Path | None) -> int:
         print("demo: starting Valkey, livekit-server, dispatcher and worker", flush=True)
         with log_file.open("wb") as log:
             up = _start(ready_file, log)
-        keeper = Reaper()
-        keeper.add(up.pid)
+        reaper = Reaper()
+        reaper.add(up.pid)
         try:
             url = _url(up, ready_file)
             if url is None:
@@ -45,7 +45,7 @@ def demo(wav: Path | None) -> int:
             return 130
         finally:
             _stop(up)
-            keeper.close()
+            reaper.close()
 
 
 def _start(ready_file: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:

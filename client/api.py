@@ -52,7 +52,7 @@ class StartAnswer:
     reused: bool
 
     def __repr__(self) -> str:
-        return f"Started({self.session!r}, {self.status!r})"
+        return f"StartAnswer({self.session!r}, {self.status!r})"
 
 
 class Control:

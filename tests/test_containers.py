@@ -145,7 +145,7 @@ def test_prometheus_reads_what_listens():
 def test_the_image_installs_as_make_setup_does():
     assert "cli/setup/setup.sh python" in instructions("RUN")
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    assert re.search(r"^setup:.*\n\t@cli/setup\.sh$", makefile, re.MULTILINE)
+    assert re.search(r"^setup:.*\n\t@cli/setup/setup\.sh$", makefile, re.MULTILINE)
 
 
 def test_the_image_has_what_the_installation_reads_before_it_runs():

@@ -19,16 +19,16 @@ POLL_SECONDS = 0.05
 class Child:
     """A program in a process group of its own, so that it and its children can be ended together."""
 
-    def __init__(self, process: subprocess.Popen[str], keeper: Reaper) -> None:
+    def __init__(self, process: subprocess.Popen[str], reaper: Reaper) -> None:
         self._process = process
-        self._keeper = keeper
+        self._reaper = reaper
         self.pid = process.pid
         self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """The exit code, once there is one; negative: the signal that ended it."""
 
     @classmethod
     def start(
-        cls, command: Sequence[str], environment: Mapping[str, str], on_line: Callable[[str], None], keeper: Reaper
+        cls, command: Sequence[str], environment: Mapping[str, str], on_line: Callable[[str], None], reaper: Reaper
     ) -> Child:
         """Start `command`; `on_line` is called from a thread with every line it or its children print.
 
@@ -45,8 +45,8 @@ class Child:
             errors="replace",
             start_new_session=True,
         )
-        keeper.add(process.pid)
-        child = cls(process, keeper)
+        reaper.add(process.pid)
+        child = cls(process, reaper)
         # Threads, because the children of a program may hold its output open for longer than it lives; daemons, because
         # that must not hold us up.
         threading.Thread(target=child._read, args=(on_line,), daemon=True).start()
@@ -80,7 +80,7 @@ class Child:
                 break
             await asyncio.sleep(POLL_SECONDS)
         self.kill()
-        self._keeper.remove(self.pid)
+        self._reaper.remove(self.pid)
 
     def _has_group(self) -> bool:
         """Whether any process of the group is left."""

@@ -21,7 +21,7 @@ from cli.up.reaper import Reaper
 from cli.up.settings import SettingError, UpSettings, environment
 from cli.up.supervisor import GaveUp, Supervisor
 
-LOCK_SECONDS = 6.0  # how long the keeper of an `up` that was killed may still be cleaning up (see cli/up/reaper.py)
+LOCK_SECONDS = 6.0  # how long the reaper of an `up` that was killed may still be cleaning up (see cli/up/reaper.py)
 
 
 class AlreadyUp(Exception):
@@ -67,14 +67,14 @@ def _up(settings: UpSettings, state: Path, told: Mapping[str, str], lock: int, r
             announced = True
             output.plain(f"Greenroom is ready: {settings.url}")
 
-    keeper = Reaper(holds=(lock,))
+    reaper = Reaper(holds=(lock,))
     try:
-        asyncio.run(_run(chosen, output, keeper, on_ready))
+        asyncio.run(_run(chosen, output, reaper, on_ready))
     except GaveUp as error:
         output.say(f"{error}; its lines above say why")
         return 1
     finally:
-        keeper.close()
+        reaper.close()
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
     output.say("stopped")
@@ -82,11 +82,11 @@ def _up(settings: UpSettings, state: Path, told: Mapping[str, str], lock: int, r
 
 
 async def _run(
-    chosen: list[parts.Part], output: Output, keeper: Reaper, on_ready: Callable[[dict[str, int]], None]
+    chosen: list[parts.Part], output: Output, reaper: Reaper, on_ready: Callable[[dict[str, int]], None]
 ) -> None:
     """Run the supervisor until a signal asks for the end; a second one doesn't wait for it."""
     stop = asyncio.Event()
-    supervisor = Supervisor(chosen, output, keeper, on_ready=on_ready)
+    supervisor = Supervisor(chosen, output, reaper, on_ready=on_ready)
 
     def on_signal() -> None:
         if stop.is_set():

@@ -44,12 +44,12 @@ class Supervisor:
     """Runs `parts` until it is told to stop."""
 
     def __init__(
-        self, parts: Sequence[Part], output: Output, keeper: Reaper, *, on_ready: Callable[[dict[str, int]], None]
+        self, parts: Sequence[Part], output: Output, reaper: Reaper, *, on_ready: Callable[[dict[str, int]], None]
     ) -> None:
         """`on_ready` is called with the process ids by name whenever all parts are ready, after a restart again."""
         self._parts = parts
         self._output = output
-        self._keeper = keeper
+        self._reaper = reaper
         self._on_ready = on_ready
         self._ready = {part.name: asyncio.Event() for part in parts}
         self._children: dict[str, Child] = {}
@@ -109,7 +109,7 @@ class Supervisor:
                 part.command,
                 {**os.environ, **part.environment},
                 lambda line: self._output.line(part.name, line),
-                self._keeper,
+                self._reaper,
             )
         except OSError as error:
             raise GaveUp(f"{part.name} can't be started: {error}") from error
@@ -150,5 +150,5 @@ class Supervisor:
             child = self._children.get(part.name)
             if child is not None and not child.exited.done() and not await child.stop(part.stop_seconds):
                 self._output.say(f"{part.name} took too long to stop and was killed")
-        for task in tuple(self._sweeps):  # their groups are the keeper's, which ends them when it is closed
+        for task in tuple(self._sweeps):  # their groups are the reaper's, which ends them when it is closed
             task.cancel()

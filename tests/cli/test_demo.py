@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.cli.test_up import stand_ins
 
 from bench.harness.system import FOREIGN, PORTS, alive, free_ports, until
+from tests.cli.up.test_command import stand_ins
 
 # The real demonstration, with the program below in the place of the command `greenroom`: its calls are ours.
 RUN = """

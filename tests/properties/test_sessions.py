@@ -57,8 +57,8 @@ class Shifted(RedisStore):
     async def now(self) -> float:
         return await super().now() + self.offset
 
-    async def look(self, session_id: str) -> tuple[Session, float]:
-        session, now = await super().look(session_id)
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
+        session, now = await super().get_with_time(session_id)
         return session, now + self.offset
 
     async def workers(self, *, seen_within: float) -> Any:

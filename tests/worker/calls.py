@@ -79,9 +79,9 @@ class Store(MemoryStore):
         await self._answers()
         await super().alive(session_id, attempt=attempt, job=job)
 
-    async def look(self, session_id: str) -> tuple[Session, float]:
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         await self._answers()
-        return await super().look(session_id)
+        return await super().get_with_time(session_id)
 
     async def gone(self, worker_id: str) -> None:
         await self._answers()

@@ -21,7 +21,7 @@ class Dispatcher:
         if self._refusals:
             self._refusals -= 1
             raise Refused(503, "no_worker", "no worker", self._retry_after)
-        return control.Started("s", "ws://", "token", self._first, prewarmed=False, reused=False)
+        return control.StartAnswer("s", "ws://", "token", self._first, prewarmed=False, reused=False)
 
     async def session(self, session):
         status = self._states.pop(0) if len(self._states) > 1 else self._states[0]

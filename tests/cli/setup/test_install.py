@@ -9,7 +9,7 @@ import pytest
 from cli.setup import install
 from cli.setup.steps import StepFailed
 
-SETUP = install.ROOT / "cli" / "setup.sh"
+SETUP = install.ROOT / "cli" / "setup" / "setup.sh"
 # Makes the venv's python when asked for a venv; fails at the command that FAIL names.
 UV = """#!/bin/sh
 PATH=/bin:/usr/bin

@@ -114,6 +114,7 @@ def test_the_setup_needs_only_the_standard_library(module):
     assert tops <= sys.stdlib_module_names | {"cli"}
     assert {name for name in imported if str(name).startswith("cli")} <= {
         "cli",
+        "cli.setup",
         "cli.setup.steps",
         "cli.setup.livekit_binary",
     }

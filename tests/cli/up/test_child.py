@@ -23,53 +23,53 @@ class Lines(list[str]):
 
 
 @pytest.fixture
-def keeper():
-    keeper = Reaper()
-    yield keeper
-    keeper.close()
+def reaper():
+    reaper = Reaper()
+    yield reaper
+    reaper.close()
 
 
-async def test_its_lines_are_handed_on_whatever_bytes_are_in_them(keeper):
+async def test_its_lines_are_handed_on_whatever_bytes_are_in_them(reaper):
     lines = Lines()
-    Child.start(["printf", r"one\n\377two\n" + "x" * 100_000 + r"\nlast"], os.environ, lines.append, keeper)
+    Child.start(["printf", r"one\n\377two\n" + "x" * 100_000 + r"\nlast"], os.environ, lines.append, reaper)
     await lines.wait_for("last")
     assert [line.rstrip() for line in lines] == ["one", "\ufffdtwo", "x" * 100_000, "last"]
 
 
-async def test_its_exit_code_is_told(keeper):
-    child = Child.start(["sh", "-c", "exit 7"], os.environ, print, keeper)
+async def test_its_exit_code_is_told(reaper):
+    child = Child.start(["sh", "-c", "exit 7"], os.environ, print, reaper)
     assert await asyncio.wait_for(child.exited, 5) == 7
 
 
-async def test_a_program_that_is_not_there_is_an_error(keeper):
+async def test_a_program_that_is_not_there_is_an_error(reaper):
     with pytest.raises(OSError, match="no-such-program"):
-        Child.start(["/no-such-program"], os.environ, print, keeper)
+        Child.start(["/no-such-program"], os.environ, print, reaper)
 
 
-async def test_one_that_ends_when_asked_is_not_killed(keeper):
-    child = Child.start(["sleep", "60"], os.environ, print, keeper)
+async def test_one_that_ends_when_asked_is_not_killed(reaper):
+    child = Child.start(["sleep", "60"], os.environ, print, reaper)
     assert await child.stop(5)
     assert child.exited.result() == -15
 
 
-async def test_one_that_ignores_the_request_is_killed(keeper):
+async def test_one_that_ignores_the_request_is_killed(reaper):
     lines = Lines()
-    child = Child.start([sys.executable, "-c", DEAF], os.environ, lines.append, keeper)
+    child = Child.start([sys.executable, "-c", DEAF], os.environ, lines.append, reaper)
     await lines.wait_for("deaf")
     assert not await child.stop(0.2)
     assert child.exited.result() == -9
 
 
-async def test_its_children_end_with_it(keeper):
-    child = Child.start(["sh", "-c", "sleep 61 & sleep 61"], os.environ, print, keeper)
+async def test_its_children_end_with_it(reaper):
+    child = Child.start(["sh", "-c", "sleep 61 & sleep 61"], os.environ, print, reaper)
     children = until(lambda: len(found := psutil.Process(child.pid).children()) == 2 and found, 5, "two children")
     await child.stop(5)
     until(lambda: not any(alive(each.pid) for each in children), 5, "the children are gone")
 
 
-async def test_children_that_it_leaves_behind_get_a_moment_and_are_killed_then(keeper):
+async def test_children_that_it_leaves_behind_get_a_moment_and_are_killed_then(reaper):
     lines = Lines()
-    child = Child.start(["sh", "-c", "sleep 61 & echo $!"], os.environ, lines.append, keeper)
+    child = Child.start(["sh", "-c", "sleep 61 & echo $!"], os.environ, lines.append, reaper)
     await asyncio.wait_for(child.exited, 5)
     await lines.wait_for("\n")
     orphan = int(lines[0])

@@ -71,7 +71,7 @@ def test_it_says_once_that_it_is_ready_and_stops_without_a_trace(system):
     assert system.log().splitlines().count(f"Greenroom is ready: {system.url}") == 1
     assert list(system.pids) == ["up", "valkey", "livekit", "dispatcher", "worker"]
     everything = system.processes()
-    assert len(everything) >= 8  # up, its keeper, four parts, the worker's two children
+    assert len(everything) >= 8  # up, its reaper, four parts, the worker's two children
     began = time.monotonic()
     assert system.stop() == 0
     assert time.monotonic() - began < 10

@@ -40,10 +40,10 @@ class Stage:
         self.stream = io.StringIO()
         self.ready: list[dict[str, int]] = []
         self.stop = asyncio.Event()
-        self.keeper = Reaper()
+        self.reaper = Reaper()
         chosen = parts(self)
         output = Output(self.stream, [part.name for part in chosen], colour=False)
-        self.supervisor = Supervisor(chosen, output, self.keeper, on_ready=self.ready.append)
+        self.supervisor = Supervisor(chosen, output, self.reaper, on_ready=self.ready.append)
         self.task = asyncio.create_task(self.supervisor.run(self.stop))
 
     def part(self, name: str, needs: tuple[str, ...] = (), **more: Any) -> Part:
@@ -85,7 +85,7 @@ async def stage(tmp_path):
     for each in stages:
         each.stop.set()
         await asyncio.gather(each.task, return_exceptions=True)
-        each.keeper.close()
+        each.reaper.close()
 
 
 def two(stage: Stage) -> list[Part]:

@@ -20,7 +20,7 @@ from tests.session.memory_store import MemoryStore
 class UnreadableStore(MemoryStore):
     """Holds a record of a version that is not known here."""
 
-    async def look(self, session_id: str) -> tuple[Session, float]:
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         raise UnreadableRecord
 
 

@@ -267,7 +267,7 @@ async def test_an_absent_server_is_said_at_once_by_all_that_asks_it(offline: Liv
         offline.create(session),
         offline.dispatch(session),
         offline.find(session.room),
-        offline.tell(session.room, "caller", "ready"),
+        offline.set_caller_state(session.room, "caller", "ready"),
         offline.asked_for(session.room),
         offline.delete(session.room),
         offline.remove(session.room, "caller"),

@@ -25,8 +25,8 @@ class RacingStore(MemoryStore):
 
     meanwhile: Callable[[], Awaitable[None]] | None = None
 
-    async def look(self, session_id: str) -> tuple[Session, float]:
-        looked = await super().look(session_id)
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
+        looked = await super().get_with_time(session_id)
         if self.meanwhile is not None:
             happen, self.meanwhile = self.meanwhile, None
             await happen()
@@ -38,10 +38,10 @@ class PatchyStore(MemoryStore):
 
     unreadable = A
 
-    async def look(self, session_id: str) -> tuple[Session, float]:
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         if session_id == self.unreadable:
             raise UnreadableRecord
-        return await super().look(session_id)
+        return await super().get_with_time(session_id)
 
 
 @pytest.fixture

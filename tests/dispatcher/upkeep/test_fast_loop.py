@@ -121,10 +121,10 @@ class PatchyStore(MemoryStore):
 
     unreadable = "session_x"
 
-    async def look(self, session_id: str) -> tuple[Session, float]:
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         if session_id == self.unreadable:
             raise UnreadableRecord
-        return await super().look(session_id)
+        return await super().get_with_time(session_id)
 
     async def get(self, session_id: str) -> Session:
         if session_id == self.unreadable:

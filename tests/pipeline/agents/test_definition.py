@@ -258,7 +258,7 @@ def test_processors_that_are_not_extra_are_refused() -> None:
 
 def test_loading_agents_imports_no_pipecat() -> None:
     code = (
-        "import sys; from pathlib import Path; from greenroom import load_agents;"
+        "import sys; from pathlib import Path; from pipeline.agents.definition import load_agents;"
         "load_agents(Path('agents')); sys.exit('pipecat' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], timeout=60, check=False)

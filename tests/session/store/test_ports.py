@@ -19,7 +19,7 @@ class Contended(MemoryStore):
         self.left = times
 
     async def get_with_time(self, session_id: str) -> tuple[Session, float]:
-        session, now = await super().look(session_id)
+        session, now = await super().get_with_time(session_id)
         if self.left > 0:
             self.left -= 1
             await self.write(replace(session, recoveries=session.recoveries + 1), op=f"theirs {self.left}")

@@ -40,7 +40,7 @@ class DeadStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__(lambda: NOON)
 
-    async def look(self, session_id: str) -> tuple[Session, float]:
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         raise StoreUnavailable
 
 

@@ -13,7 +13,7 @@ LOOK = """
 import asyncio, logging, sys
 
 from livekit import rtc
-from worker import native
+from worker.process import native
 
 class Count(logging.Handler):
     lines = 0

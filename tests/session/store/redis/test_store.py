@@ -42,7 +42,7 @@ CALLS: dict[str, Call] = {  # every method of the ports
     "first_time": lambda store: store.first_time("key", seconds=5),
     "beat": lambda store: store.beat(a_worker()),
     "workers": lambda store: store.workers(seen_within=5),
-    "look": lambda store: store.get_with_time("session_a"),
+    "get_with_time": lambda store: store.get_with_time("session_a"),
     "events": lambda store: store.events("reader", wait=0.1),
     "due": lambda store: store.due(limit=9),
     "queue": lambda store: store.queue(),

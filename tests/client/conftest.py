@@ -1,0 +1,17 @@
+"""What tests of callers share: one livekit-server, and a stand-in that answers."""
+
+import pytest
+
+from tests.support.standin import livekit, standing_in
+
+
+@pytest.fixture(scope="session")
+def livekit_url(tmp_path_factory):
+    with livekit(tmp_path_factory.mktemp("livekit")) as url:
+        yield url
+
+
+@pytest.fixture
+async def standin(livekit_url):
+    async with standing_in(livekit_url) as running:
+        yield running
