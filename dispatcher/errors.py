@@ -7,6 +7,7 @@ SessionError (session/errors.py)
 ├── NotClaimed             this start's agent was asked for, and none came
 ├── ConnectFailed          this start's agent came, and could not join the room
 ├── ProviderFailed         this start's agent lost its speech or its brain
+├── AgentFailed            this start's agent has a fault in its own code
 ├── AgentLost              this start's agent came, and its process died
 ├── ServerLost             this start's room was lost with its server
 ├── UnknownAgent           no worker has an agent of this name
@@ -49,6 +50,10 @@ class ConnectFailed(SessionError):
 
 class ProviderFailed(SessionError):
     """A speech or language provider of the agent failed; try again shortly."""
+
+
+class AgentFailed(SessionError):
+    """The agent has a fault in its own code; the session's log says where."""
 
 
 class AgentLost(SessionError):
@@ -97,6 +102,7 @@ FAILED: Mapping[ErrorReason, type[SessionError]] = {
     ErrorReason.NOT_CLAIMED: NotClaimed,
     ErrorReason.CONNECT_FAILED: ConnectFailed,
     ErrorReason.PROVIDER_FAILED: ProviderFailed,
+    ErrorReason.AGENT_FAILED: AgentFailed,
     ErrorReason.LOST: AgentLost,
     ErrorReason.SERVER_LOST: ServerLost,
 }

@@ -84,6 +84,10 @@ def report(owner: str, name: str, error: BaseException) -> Failure:
     return failure
 
 
+class Finished(Exception):
+    """Raised by a step of `keep_going`: there is nothing more to do."""
+
+
 class Background:
     """The tasks of one owner: a call, a worker, a dispatcher.
 
@@ -151,7 +155,7 @@ async def keep_going(
     pause: float = 0.0,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> None:
-    """Repeat `step` for ever. An unexpected error is logged and counted, and the next try comes after a pause.
+    """Repeat `step` until it raises Finished. An unexpected error is logged and counted; the next try waits.
 
     Args:
         step: done again and again.
@@ -164,6 +168,8 @@ async def keep_going(
     while True:
         try:
             await step()
+        except Finished:
+            return
         except Exception as error:  # noqa: BLE001 - the loop is the task's boundary: it must outlive every step
             report(owner, name, error)
             failures += 1

@@ -1,4 +1,4 @@
-"""One log for a worker and its processes: standard logging, with Pipecat's loguru led into it; knows no call.
+"""One log format for every process: standard logging, into which the worker also leads Pipecat's loguru.
 
 Pipecat quotes what is spoken in brackets; a log must not, so brackets are emptied.
 """
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 # Our entrypoint returns at once, on purpose (see worker/process/job.py), and LiveKit warns of it at each call.
 EXPECTED = "The job task completed without establishing a connection"
 QUOTED = re.compile(r"\[.*\]|'.*'|\".*\"", re.DOTALL)
-FORMAT = "%(levelname)s %(name)s %(message)s"
+FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+# Libraries whose info lines are not about sessions, and whose debug lines may hold keys or words of a call.
+QUIET = ("aiohttp", "docket", "httpx", "livekit", "livekit.agents", "uvicorn")
 
 
 def configure(level: str) -> None:
-    """Log to standard error from `level` (debug, info, warning, error) up; LiveKit's own chatter from warning up."""
+    """Log to standard error from `level` (debug, info, warning, error) up; libraries in QUIET from warning up."""
     logging.basicConfig(level=level.upper(), format=FORMAT, stream=sys.stderr, force=True)
-    logging.getLogger("livekit").setLevel(logging.WARNING)
-    logging.getLogger("livekit.agents").setLevel(logging.WARNING)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def drop_expected() -> None:

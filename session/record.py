@@ -60,6 +60,7 @@ class ErrorReason(StrEnum):
     NOT_CLAIMED = "not_claimed"
     CONNECT_FAILED = "connect_failed"
     PROVIDER_FAILED = "provider_failed"
+    AGENT_FAILED = "agent_failed"
     LOST = "lost"
     SERVER_LOST = "server_lost"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal
 
 from pydantic import Field
 
+from runtime.cpu import cores
 from session.settings import CallLimits, Connections
 
 CORES_PER_CALL = 0.25  # of one CPU core while talking with local speech: slots default to cores / this
@@ -14,7 +14,7 @@ CORES_PER_CALL = 0.25  # of one CPU core while talking with local speech: slots 
 
 def default_slots() -> int:
     """Calls this machine can carry at once."""
-    return max(1, int((os.cpu_count() or 1) / CORES_PER_CALL))
+    return max(1, int(cores() / CORES_PER_CALL))
 
 
 class WorkerSettings(Connections, CallLimits):

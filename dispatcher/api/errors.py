@@ -32,6 +32,7 @@ STATUS: Mapping[type[SessionError], tuple[int, str]] = {
     ours.NotClaimed: (503, "not_claimed"),
     ours.ConnectFailed: (503, "connect_failed"),
     ours.ProviderFailed: (503, "provider_failed"),
+    ours.AgentFailed: (500, "agent_failed"),  # trying again would not help
     ours.AgentLost: (503, "lost"),
     ours.ServerLost: (503, "server_lost"),
     ours.UnknownAgent: (422, "unknown_agent"),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
@@ -21,6 +20,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from pipeline.errors import ToolFault
 from pipeline.resume.journal import Journal
+from runtime.background import report
 
 if TYPE_CHECKING:
     from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
@@ -239,9 +239,7 @@ async def run(tool: Tool, arguments: Mapping[str, Any], call: Call, timeout: flo
         if deadline.expired():
             logger.warning("tool %s took longer than %g s", tool.name, timeout)
             return {"error": f"The tool {tool.name} took too long and was stopped."}
-        # Neither its message nor its arguments: they may hold what the caller said.
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        logger.error("tool %s failed: %s at %s:%s", tool.name, type(error).__name__, at.filename, at.lineno)
+        report(call.session_id, f"tool {tool.name}", error)
         return {"error": f"The tool {tool.name} failed."}
 
 

@@ -45,6 +45,7 @@ from pipeline.talk.audio_ends import ASIDE, OUT_RATE, AudioInput, AudioOutput, S
 from pipeline.talk.before_brain import BeforeBrain
 from pipeline.talk.build import Analyzers, Parts, build
 from pipeline.talk.turn_observer import Listener, TurnObserver
+from runtime.background import report
 
 REPEATED_SECONDS = 30.0  # two errors of a provider within this time are a failure, one alone is a hiccup
 APOLOGY_CHUNK = OUT_RATE * 2 // 25  # bytes of 40 ms
@@ -146,6 +147,7 @@ class Conversation:
             speaker=self.speaker,
         )
         self._llm = llm
+        self._owner, self._own_processors = session_id, (*extra.ears, *extra.voice)
         self._built = build(
             parts,
             analyzers,
@@ -300,8 +302,13 @@ class Conversation:
         source = frame.processor
         permanent = frame.fatal or (source is not None and not source.is_usable)
         name = type(source).__name__ if source is not None else "pipeline"
+        own = source in self._own_processors
+        error = report(self._owner, name, frame.exception) if own and frame.exception is not None else None
         if self._failures.give_up(permanent=permanent, now=time.monotonic()):
-            self._listener.provider_failed(name, permanent=permanent)
+            if own:
+                self._listener.agent_failed(error.where if error is not None else name)
+            else:
+                self._listener.provider_failed(name, permanent=permanent)
         elif source is self._llm:
             await self._built.worker.queue_frame(LLMRunFrame())
 

@@ -41,6 +41,9 @@ class Listener(Protocol):
     def provider_failed(self, provider: str, *, permanent: bool) -> None:
         """A speech or brain service reported an error."""
 
+    def agent_failed(self, where: str) -> None:
+        """The agent's own code failed. `where`: the error's type and place, never its message."""
+
     def conversation_changed(self) -> None:
         """There is something new in the conversation's checkpoint."""
 

@@ -35,7 +35,7 @@ def test_the_tree_names_no_error_that_is_gone() -> None:
 
 def test_every_reason_for_which_a_start_fails_has_an_error_with_its_code() -> None:
     assert {reason: STATUS[error] for reason, error in errors.FAILED.items()} == {
-        reason: (503, reason.value) for reason in ErrorReason
+        reason: (500 if reason is ErrorReason.AGENT_FAILED else 503, reason.value) for reason in ErrorReason
     }
 
 

@@ -159,6 +159,7 @@ class Notes:
         self.agent: list[tuple[str, bool]] = []
         self.turns: list[tuple[float | None, int]] = []
         self.failures: list[tuple[str, bool]] = []
+        self.faults: list[str] = []
         self.goodbyes = 0
         self.changes = 0
 
@@ -182,6 +183,9 @@ class Notes:
 
     def provider_failed(self, provider: str, *, permanent: bool) -> None:
         self.failures.append((provider, permanent))
+
+    def agent_failed(self, where: str) -> None:
+        self.faults.append(where)
 
     def conversation_changed(self) -> None:
         self.changes += 1

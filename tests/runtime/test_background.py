@@ -3,7 +3,17 @@ import logging
 
 import pytest
 
-from runtime.background import LONGEST_PAUSE, Background, Failure, Policy, backoff, describe, keep_going, on_failure
+from runtime.background import (
+    LONGEST_PAUSE,
+    Background,
+    Failure,
+    Finished,
+    Policy,
+    backoff,
+    describe,
+    keep_going,
+    on_failure,
+)
 
 pytestmark = pytest.mark.anyio
 SAID = "the caller's pin is 4711"
@@ -107,7 +117,7 @@ async def test_a_loop_goes_on_after_an_error_with_a_growing_pause_that_a_success
 
     async def step() -> None:
         if not plan:
-            raise asyncio.CancelledError
+            raise Finished
         error = plan.pop(0)
         if error is not None:
             raise error
@@ -115,8 +125,7 @@ async def test_a_loop_goes_on_after_an_error_with_a_growing_pause_that_a_success
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    with pytest.raises(asyncio.CancelledError):
-        await keep_going(step, "beat", owner="worker", pause=1.0, sleep=sleep)
+    await keep_going(step, "beat", owner="worker", pause=1.0, sleep=sleep)
     assert pauses == [backoff(1), backoff(2), 1.0, backoff(1), 1.0]
     assert caplog.text.count("task=beat") == 3
     assert SAID not in caplog.text

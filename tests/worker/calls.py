@@ -73,15 +73,26 @@ class Store(MemoryStore):
         super().__init__(lambda: NOON)
         self.signs = 0
         self.hangs = self.away = False
+        self.breaks: Exception | None = None  # raised by the next line of the log
+        self.breaks_alive: Exception | None = None  # and by the next sign of life
 
     async def alive(self, session_id: str, *, attempt: int, job: str) -> None:
         self.signs += 1
+        if self.breaks_alive is not None:
+            error, self.breaks_alive = self.breaks_alive, None
+            raise error
         await self._answers()
         await super().alive(session_id, attempt=attempt, job=job)
 
     async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         await self._answers()
         return await super().get_with_time(session_id)
+
+    async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
+        if self.breaks is not None:
+            error, self.breaks = self.breaks, None
+            raise error
+        await super().log(session_id, event, level=level, **facts)
 
     async def gone(self, worker_id: str) -> None:
         await self._answers()

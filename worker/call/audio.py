@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from livekit import rtc
 
+from runtime.background import Background
+
 QUEUE_MS = 200  # sound LiveKit may hold: enough for a busy machine's hiccups, little to take back at an interruption
 HEAR_MS = 32  # length of the frames handed to the pipeline: one window of Silero, 512 samples at 16 kHz
 
@@ -67,6 +69,7 @@ class CallerTrack:
     def __init__(self, rate: int, hear: Hear) -> None:
         self._rate = rate
         self._hear = hear
+        self._tasks = Background("caller's track")
         self._task: asyncio.Task[None] | None = None
         self._sid: str | None = None
 
@@ -76,7 +79,7 @@ class CallerTrack:
             return
         self.stop()
         self._sid = track.sid
-        self._task = asyncio.create_task(self._read(track), name=f"hear {track.sid}")
+        self._task = self._tasks.start(self._read(track), f"hear {track.sid}")
 
     def stop(self) -> None:
         """Hear nothing."""

@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.errors import UnreadableCheckpoint
 from pipeline.resume.checkpoint import Checkpoint
 from pipeline.resume.restore import Restored, restored
+from runtime.background import Finished, keep_going
 from runtime.retry import retry
 from session.errors import Stale, StoreUnavailable
 from session.record import Session
@@ -58,23 +59,25 @@ class Checkpoints:
 
     async def run(self, take: Callable[[], Checkpoint]) -> None:
         """Keep what `take` gives whenever it has changed, through every outage of the store; only the newest counts."""
-        while True:
-            await self._due.wait()
-            self._due.clear()
-            try:
-                async with self._writing:
-                    await self.keep(take())
-                    self._away = False
-                if not self._due.is_set():
-                    self._settled.set()
-            except StoreUnavailable:
-                self._away = True
+        await keep_going(lambda: self._keep_newest(take), "checkpoints", owner=self._session.id)
+
+    async def _keep_newest(self, take: Callable[[], Checkpoint]) -> None:
+        await self._due.wait()
+        self._due.clear()
+        try:
+            async with self._writing:
+                await self.keep(take())
+                self._away = False
+            if not self._due.is_set():
                 self._settled.set()
-                self._due.set()
-                await asyncio.sleep(RETRY_SECONDS)
-            except Stale:
-                self._on_stale()
-                return
+        except StoreUnavailable:
+            self._away = True
+            self._settled.set()
+            self._due.set()
+            await asyncio.sleep(RETRY_SECONDS)
+        except Stale:
+            self._on_stale()
+            raise Finished from None
 
     async def keep_first(self, checkpoint: Checkpoint, *, for_tool: bool) -> None:
         """Keep what the brain is about to answer, or the journal of a tool that must not run twice, before it does.

@@ -18,6 +18,8 @@ from livekit.agents.types import (
     TOPIC_TRANSCRIPTION,
 )
 
+from runtime.background import Background, describe
+
 logger = logging.getLogger(__name__)
 
 LAST_WORDS_SECONDS = 1.0  # at the end, for words that are still on their way; the room is left after that
@@ -26,7 +28,7 @@ LAST_WORDS_SECONDS = 1.0  # at the end, for words that are still on their way; t
 class FrontEnd:
     """Sends, in order and without ever holding up the call, what stock LiveKit front ends show.
 
-    Words and states have an outbox each: a state waits for the server's reply, and must not hold up the words.
+    Words and states have a queue each: a state waits for the server's reply, and must not hold up the words.
 
     Args:
         room: the call's.
@@ -41,8 +43,8 @@ class FrontEnd:
         self._agent_segment = _segment()
         self._agent_text = ""
         self._user_segment = _segment()
-        self._words = _Outbox("words")
-        self._states = _Outbox("states")
+        self._words = _SendQueue("words")
+        self._states = _SendQueue("states")
         room.on("local_track_republished", self._republished)
 
     def agent_track(self, sid: str) -> None:
@@ -105,12 +107,13 @@ class FrontEnd:
         await writer.aclose()
 
 
-class _Outbox:
+class _SendQueue:
     """Sends one thing after the other; what cannot be sent is dropped."""
 
     def __init__(self, name: str) -> None:
         self._queue: asyncio.Queue[Coroutine[Any, Any, object]] = asyncio.Queue()
-        self._task = asyncio.create_task(self._run(), name=name)
+        self._tasks = Background("front end")
+        self._task = self._tasks.start(self._run(), name)
 
     def send(self, what: Coroutine[Any, Any, object]) -> None:
         """Send this after all that was given before."""
@@ -124,8 +127,7 @@ class _Outbox:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._queue.join()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.close()
         while not self._queue.empty():
             self._queue.get_nowait().close()
 
@@ -135,7 +137,7 @@ class _Outbox:
             try:
                 await what
             except Exception as error:  # noqa: BLE001 - what a page shows must never cost the call
-                logger.warning("event=front_end_not_told why=%s", type(error).__name__)
+                logger.warning("event=front_end_not_told why=%s", describe(error))
             self._queue.task_done()
 
 

@@ -1,13 +1,13 @@
-"""Writes a call's facts to the store in order, and keeps them while the store is away; knows no room and no media."""
+"""Writes what a call records to the store, in order, and keeps it while the store is away; used by call_record.py."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 from collections.abc import Awaitable, Callable
 
+from runtime.background import Background, keep_going
 from runtime.retry import retry
 from session.errors import SessionError, Stale, StoreUnavailable
 
@@ -20,38 +20,42 @@ Write = Callable[[], Awaitable[object]]
 
 
 class Outbox:
-    """One call's outbox. `on_stale` is called when a write shows that another agent has taken over."""
+    """One call's outbox. A write that fails in a way nobody expected is dropped and logged; the next ones are made.
 
-    def __init__(self, on_stale: Callable[[], None]) -> None:
+    Args:
+        owner: whose writes they are, for the log.
+        on_stale: called when a write shows that another agent has taken over.
+    """
+
+    def __init__(self, owner: str, on_stale: Callable[[], None]) -> None:
         self._queue: asyncio.Queue[Write] = asyncio.Queue(KEPT)
-        self._on_stale = on_stale
-        self._task = asyncio.create_task(self._run(), name="recorder")
+        self._owner, self._on_stale = owner, on_stale
+        self._tasks = Background(owner)
+        self._tasks.start(keep_going(self._write_next, "outbox", owner=owner), "outbox")
 
     def record(self, write: Write) -> None:
         """Write this after all that was recorded before; dropped when KEPT are waiting already."""
         try:
             self._queue.put_nowait(write)
         except asyncio.QueueFull:
-            logger.warning("event=record_dropped kept=%d", KEPT)
+            logger.warning("session=%s event=record_dropped kept=%d", self._owner, KEPT)
 
     async def flush(self, seconds: float) -> None:
-        """Wait until all is written, at most so many seconds, and stop."""
-        with contextlib.suppress(TimeoutError):
+        """Wait until all is written, at most so many seconds, and stop; what is left then is logged."""
+        try:
             async with asyncio.timeout(seconds):
                 await self._queue.join()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        except TimeoutError:
+            logger.error("session=%s event=writes_lost waited_seconds=%g", self._owner, seconds)
+        await self._tasks.close()
 
-    async def _run(self) -> None:
-        while True:
-            write = await self._queue.get()
-            await self._write(write)
-            self._queue.task_done()
-
-    async def _write(self, write: Write) -> None:
+    async def _write_next(self) -> None:
+        write = await self._queue.get()
         try:
             await retry(write, math.inf, on=StoreUnavailable, pause=RETRY_SECONDS)
         except Stale:
             self._on_stale()
         except SessionError as error:
-            logger.warning("event=record_refused why=%s", type(error).__name__)
+            logger.warning("session=%s event=record_refused why=%s", self._owner, type(error).__name__)
+        finally:
+            self._queue.task_done()

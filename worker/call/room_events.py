@@ -12,6 +12,7 @@ from livekit.agents.types import TOPIC_CHAT
 from livekit.protocol.models import AudioTrackFeature
 
 from pipeline.talk.audio_ends import IN_RATE
+from runtime.background import Background
 from session.fence import caller_identity
 from session.record import EndReason, Session
 from worker.call.audio import CallerTrack
@@ -65,7 +66,7 @@ class RoomEvents:
         self._sid: str | None = None
         self._disconnected: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._early: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background(session.id)
         self.present = asyncio.Event()
         room.on("participant_connected", self._joined)
         room.on("participant_disconnected", self._left)
@@ -110,8 +111,7 @@ class RoomEvents:
         """Hear nobody any more."""
         if self._ears is not None:
             self._ears.stop()
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
 
     def _is_caller(self, participant: rtc.RemoteParticipant) -> bool:
         if self._identity is None and participant.kind in CALLER_KINDS:
@@ -144,7 +144,7 @@ class RoomEvents:
     def _published(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
         if self._is_caller(participant) and publication.kind == rtc.TrackKind.KIND_AUDIO:
             publication.set_subscribed(True)
-            self._hold(self._ask_again_for_track(publication, participant))
+            self._tasks.start(self._ask_again_for_track(publication, participant), "ask for the track")
 
     async def _ask_again_for_track(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
@@ -174,7 +174,7 @@ class RoomEvents:
 
     def _chat(self, reader: rtc.TextStreamReader, identity: str) -> None:
         if identity == self._identity:
-            self._hold(self._read_chat(reader))
+            self._tasks.start(self._read_chat(reader), "chat")
 
     async def _read_chat(self, reader: rtc.TextStreamReader) -> None:
         text = (await reader.read_all()).strip()[:MAX_TYPED]
@@ -183,14 +183,9 @@ class RoomEvents:
 
     def _pre_connect(self, reader: rtc.ByteStreamReader, identity: str) -> None:
         if self._identity in (None, identity):
-            self._hold(self._read_early(reader))
+            self._tasks.start(self._read_early(reader), "pre-connect audio")
 
     async def _read_early(self, reader: rtc.ByteStreamReader) -> None:
         pcm = await decode(reader, IN_RATE)
         if not self._early.done():
             self._early.set_result(pcm)
-
-    def _hold(self, run: object) -> None:
-        task = asyncio.ensure_future(run)  # type: ignore[call-overload]
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

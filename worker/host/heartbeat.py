@@ -1,4 +1,4 @@
-"""Tells the store every second that this worker lives and what it could take; knows no call."""
+"""Tells the store every second that this worker lives and what it could take; worker/host/run.py starts it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
+from runtime.background import report
 from session.errors import StoreUnavailable
 from session.store.ports import PoolStore, Worker
 
@@ -50,6 +51,8 @@ class Heartbeat:
                 if not self._away:
                     logger.warning("event=store_away calls go on, new ones must wait")
                 self._away = True
+            except Exception as error:  # noqa: BLE001 - without its heartbeat the whole worker would count as gone
+                report("worker", "heartbeat", error)
             else:
                 if self._away:
                     logger.info("event=store_back")

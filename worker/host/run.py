@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import secrets
 import signal
@@ -22,6 +23,8 @@ from pipeline.agents.definition import Agent, load_agents
 from pipeline.errors import PipelineError
 from pipeline.settings import PipelineSettings
 from runtime import log
+from runtime.background import Background
+from runtime.cpu import cores
 from session.errors import StoreUnavailable
 from session.store.ports import Worker
 from session.store.redis.store import open_store
@@ -45,14 +48,15 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
     url, kept = settings.redis_url.get_secret_value(), settings.keep_seconds
     async with (
         open_store(url, namespace=settings.namespace, keep_seconds=kept) as store,
-        turnstile.keep(os.cpu_count() or 1) as os.environ[turnstile.SOCKET],
+        turnstile.keep(max(1, math.ceil(cores()))) as os.environ[turnstile.SOCKET],
     ):
         slots = Slots(settings.slots)
         acceptor = JobAcceptor(store, slots, settings, worker_id)
         server = make_server(settings, slots, acceptor.accept)
         registered = asyncio.Event()
         server.on("worker_registered", lambda *_: registered.set())
-        running = asyncio.create_task(server.run(), name="agent server")
+        tasks = Background(f"worker {worker_id}")
+        running = tasks.start(server.run(), "agent server")
         told = _told_to_stop()
 
         def job_closed(job: Any, exitcode: int | None) -> None:
@@ -61,29 +65,17 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
 
         pool = await Pool.attach(server, job_closed)
 
-        always = Worker(
-            id=worker_id,
-            host=socket.gethostname(),
-            started_at=time.time(),
-            slots=settings.slots,
-            target=settings.pool_size,
-            idle=0,
-            starting=0,
-            active=0,
-            deployment=os.environ.get("LIVEKIT_AGENT_DEPLOYMENT", ""),
-            agents={name: sorted(agent.overridable) for name, agent in agents.items()},
-            providers={str(kind): names for kind, names in providers.usable(pipeline).items()},
-        )
+        always = _facts(worker_id, settings, pipeline, agents)
 
         def describe() -> Worker:
             known = registered.is_set() and pool.connected
             return replace(_now(always, pool, known=known), draining=told.is_set())
 
         heartbeat = Heartbeat(store, describe, lambda: pool.spawned, settings.heartbeat_seconds)
-        beating = asyncio.create_task(heartbeat.run(), name="heartbeat")
+        beating = tasks.start(heartbeat.run(), "heartbeat")
         logger.info("event=started worker=%s slots=%d pool=%d", worker_id, settings.slots, settings.pool_size)
         try:
-            waiting = asyncio.create_task(told.wait(), name="signal")
+            waiting = tasks.start(told.wait(), "signal")
             await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
             told.set()
@@ -98,6 +90,23 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
             with contextlib.suppress(StoreUnavailable):
                 await store.beat(replace(describe(), left=True, idle=0, starting=0, active=0))
         await running
+
+
+def _facts(worker_id: str, settings: WorkerSettings, pipeline: PipelineSettings, agents: dict[str, Agent]) -> Worker:
+    """What stays as it is for as long as the worker runs."""
+    return Worker(
+        id=worker_id,
+        host=socket.gethostname(),
+        started_at=time.time(),
+        slots=settings.slots,
+        target=settings.pool_size,
+        idle=0,
+        starting=0,
+        active=0,
+        deployment=os.environ.get("LIVEKIT_AGENT_DEPLOYMENT", ""),
+        agents={name: sorted(agent.overridable) for name, agent in agents.items()},
+        providers={str(kind): names for kind, names in providers.usable(pipeline).items()},
+    )
 
 
 def _now(always: Worker, pool: Pool, *, known: bool) -> Worker:

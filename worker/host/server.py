@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any
 
 from livekit.agents import AgentServer, JobRequest
 
+from runtime.background import Background, report
 from runtime.retry import retry
 from session.errors import BadMetadata, SessionError, Stale, StoreUnavailable
 from session.fence import adopted_session_id, agent_identity, check_room, read_ticket
@@ -97,7 +97,7 @@ class JobAcceptor:
 
     def __init__(self, store: SessionStore, slots: Slots, settings: WorkerSettings, worker_id: str) -> None:
         self._store, self._slots, self._settings, self._worker_id = store, slots, settings, worker_id
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background(f"worker {worker_id}")
 
     async def accept(self, request: JobRequest) -> None:
         """Answer LiveKit's question whether this worker takes the job."""
@@ -113,6 +113,11 @@ class JobAcceptor:
             # "terminate" so that the server does not offer what is stale to the next worker
             await request.reject(terminate=isinstance(error, Stale | BadMetadata))
             await refused_claims.count(self._store, error)
+            return
+        except Exception as error:  # noqa: BLE001 - LiveKit would swallow it, and the slot would be taken for ever
+            self._slots.give_back(request.job.id)
+            report(f"worker {self._worker_id}", "accept", error)
+            await request.reject(terminate=False)
             return
         try:
             await request.accept(identity=agent_identity(session_id, attempt), name="Greenroom")
@@ -136,13 +141,11 @@ class JobAcceptor:
     def job_closed(self, job: Any, exitcode: int | None) -> None:
         """This job's process is gone, or there never was one; if its session still counts on it, it is lost."""
         self._slots.give_back(job.id)
-        task = asyncio.create_task(self._report(job, exitcode), name=f"report {job.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._report(job, exitcode), f"report {job.id}")
 
     async def reported(self) -> None:
         """Return when every death so far is written down."""
-        await asyncio.gather(*self._tasks)
+        await self._tasks.settled()
 
     async def _report(self, job: Any, exitcode: int | None) -> None:
         """Write the death down, however long the store is away: the call waits for another agent."""

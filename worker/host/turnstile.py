@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from runtime.background import Background
+
 SOCKET = "GREENROOM_TURNSTILE"  # variable with the socket's path, for the job processes
 PASSAGE_SECONDS = 2.0  # the longest that a start holds it; half a second is what it takes alone on its machine
 WAIT_SECONDS = 20.0  # the longest that a start waits for it
@@ -37,11 +39,10 @@ async def keep(width: int, *, passage_seconds: float = PASSAGE_SECONDS) -> Async
                 await writer.drain()
                 await asyncio.wait_for(reader.read(), passage_seconds)
 
-    visits: set[asyncio.Task[None]] = set()
+    visits = Background("turnstile")
 
     def come(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        visits.add(task := asyncio.create_task(visit(reader, writer), name="passage"))
-        task.add_done_callback(visits.discard)
+        visits.start(visit(reader, writer), "passage")
 
     with tempfile.TemporaryDirectory(prefix="greenroom-") as folder:
         path = str(Path(folder) / "turnstile")
@@ -50,9 +51,7 @@ async def keep(width: int, *, passage_seconds: float = PASSAGE_SECONDS) -> Async
             yield path
         finally:
             server.close()
-            for task in visits:
-                task.cancel()
-            await asyncio.gather(*visits, return_exceptions=True)
+            await visits.close()
 
 
 class TurnstilePass:

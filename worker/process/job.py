@@ -1,4 +1,4 @@
-"""What runs in a job's process: the claim, then the call; the functions LiveKit's job machinery is given.
+"""What runs in a job's process: the claim, then the call; LiveKit's job machinery calls these functions.
 
 They are passed to other processes by name, so they are plain functions of this module.
 """
@@ -19,6 +19,7 @@ from livekit.agents import JobContext, JobProcess
 from livekit.protocol.agent import Job
 
 from runtime import log
+from runtime.background import Background, report
 from runtime.retry import retry
 from session.errors import SessionError, Stale, StoreUnavailable
 from session.fence import adopted_session_id, check_room, read_ticket, requested_agent
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 CLAIM_SECONDS = 8.0  # a claim takes 3 ms; on an overloaded machine the store may miss a few of its own deadlines
 GONE_SECONDS = 4.5  # after its end began, a process that still lives is made to go
 ABANDON_SECONDS = 1.0  # for a call whose worker died to say so
+LOG_SECONDS = 0.1  # for the last line to reach the worker, which a thread of its own sends
+FORCED = 70  # exit code of a process that had to be ended: an internal software error, as sysexits.h has it
 
 
 class NotPreloaded(RuntimeError):
@@ -71,7 +74,7 @@ async def entrypoint(ctx: JobContext) -> None:
     """Start the call as a task that is held, and return: a blocked entrypoint never hears of a shutdown."""
     running = Running(ctx, time.monotonic(), go_within)
     ctx.proc.userdata["running"] = running
-    running.task = asyncio.create_task(running.run(), name="call")
+    running.begin()
 
 
 async def session_end(ctx: JobContext) -> None:
@@ -94,7 +97,11 @@ class Running:
         self._store: RedisStore | None = None
         self._call: RoomCall | None = None
         self._closing = False
-        self.task: asyncio.Task[None] | None = None
+        self._tasks = Background(f"job {ctx.job.id}")
+
+    def begin(self) -> asyncio.Task[None]:
+        """Start `run` as a task that is held."""
+        return self._tasks.start(self.run(), "call")
 
     async def run(self) -> None:
         """Claim the session and take the call; without a claim be silent and leave."""
@@ -104,6 +111,12 @@ class Running:
             if not self._closing:  # LiveKit's machinery cancels everything when the worker's process has died
                 await self._abandon()
             raise
+        except Exception as error:  # noqa: BLE001 - the job ends here, whatever failed
+            if self._call is not None:
+                self._call.failed(error)
+            else:  # the worker reports the loss once this process is gone, and another attempt is made
+                report(f"job {self._ctx.job.id}", "claim", error)
+                self._ctx.shutdown(reason="the claim failed")
 
     async def _take(self) -> None:
         settings: WorkerSettings = self._ctx.proc.userdata["settings"]
@@ -150,9 +163,7 @@ class Running:
         """End the call, if there is one; a start that is still under way goes no further."""
         self._closing = True
         self._go_within(GONE_SECONDS)
-        if self.task is not None:
-            self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+        await self._tasks.close()
         if self._call is not None:
             try:
                 await self._call.close()
@@ -192,8 +203,14 @@ class Running:
 
 
 def go_within(seconds: float) -> None:
-    """Let this process end by itself, or be ended after so many seconds."""
-    watchdog = threading.Timer(seconds, os._exit, args=(0,))
+    """Let this process end by itself, or end it after so many seconds: with a line in the log, and not as a success."""
+
+    def exit_now() -> None:
+        logger.error("event=forced_exit after_seconds=%g", seconds)
+        time.sleep(LOG_SECONDS)
+        os._exit(FORCED)
+
+    watchdog = threading.Timer(seconds, exit_now)
     watchdog.daemon = True
     watchdog.start()
 

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from dispatcher.api import errors as refusals
 from dispatcher.api.sessions import SessionRoutes
+from dispatcher.errors import FAILED
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.permit import Permits
 from dispatcher.starts.start import Starts
@@ -162,7 +163,7 @@ async def test_a_start_whose_agent_fails_while_the_answer_waits_says_why(stage: 
             while not (page := await stage.store.page({State.STARTING}, limit=1)).sessions:
                 await anyio.lowlevel.checkpoint()
         await update(stage.store, page.sessions[0].id, lambda each, now: failed(each, reason, now))
-    await said_no(answers[0], 503, reason.value)
+    await said_no(answers[0], refusals.STATUS[FAILED[reason]][0], reason.value)
 
 
 # The same request again

@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
-from pipecat.frames.frames import InterimTranscriptionFrame, LLMMessagesAppendFrame, TranscriptionFrame
+from pipecat.frames.frames import (
+    Frame,
+    InterimTranscriptionFrame,
+    LLMMessagesAppendFrame,
+    LLMTextFrame,
+    TranscriptionFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from pipeline.agents.definition import Agent
+from pipeline.agents.definition import Agent, Extra
 from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import OUT_RATE
 from pipeline.talk.build import Analyzers
@@ -173,6 +180,29 @@ async def test_a_brain_that_stumbles_again_is_a_failure(analyzers: Analyzers) ->
         await talk.conversation.answer("Are you there?")
         await until(lambda: talk.notes.failures, "the failure is told", seconds=20)
         assert [permanent for _, permanent in talk.notes.failures] == [False]
+
+
+class Faulty(FrameProcessor):
+    """An agent's own processor that fails at each text of the agent."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMTextFrame):
+            raise RuntimeError("the caller's pin is 4711")
+        await self.push_frame(frame, direction)
+
+
+async def test_an_agents_own_processor_that_fails_again_is_the_agents_failure_and_no_providers(
+    analyzers: Analyzers, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with talking(analyzers, processors=lambda _: Extra(voice=[Faulty()])) as talk:
+        await talk.conversation.answer("My name is Ada.")
+        await until(lambda: "task=Faulty" in caplog.text, "the first failure is logged", seconds=20)
+        await talk.conversation.answer("What is my name?")
+        await until(lambda: talk.notes.faults, "the second is the agent's failure", seconds=20)
+    assert talk.notes.failures == []
+    assert re.match(r"RuntimeError at tests/pipeline/talk/test_conversation\.py:\d+ < ", talk.notes.faults[0])
+    assert "4711" not in caplog.text
 
 
 async def test_a_conversation_that_never_ran_can_be_stopped(analyzers: Analyzers) -> None:

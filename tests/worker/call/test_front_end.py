@@ -136,7 +136,8 @@ async def test_what_cannot_be_shown_holds_up_nothing(
         page.state("thinking")
         await until(lambda: room.local_participant.states, "the next is shown")
     assert room.local_participant.states == ["thinking"]
-    assert [record.getMessage() for record in caplog.records] == ["event=front_end_not_told why=ConnectionError"]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("event=front_end_not_told why=ConnectionError at ")
 
 
 async def test_after_its_end_nothing_is_shown(room: FakeRoom, page: FrontEnd) -> None:

@@ -48,7 +48,7 @@ class DeadStore(Ledger):
 
 
 def recorder(ledger: Ledger, *what: str) -> Outbox:
-    made = Outbox(ledger.superseded)
+    made = Outbox("session_a", ledger.superseded)
     for each in what:
         made.record(ledger.write(each))
     return made
@@ -108,7 +108,7 @@ async def test_a_fact_too_many_is_dropped_and_said(caplog: pytest.LogCaptureFixt
             made.record(ledger.write("said"))
         assert caplog.records == []
         made.record(ledger.write("one too many"))
-    assert [record.getMessage() for record in caplog.records] == [f"event=record_dropped kept={KEPT}"]
+    assert [record.getMessage() for record in caplog.records] == [f"session=session_a event=record_dropped kept={KEPT}"]
     await made.flush(0)
 
 

@@ -26,9 +26,13 @@ class ShakyStore(MemoryStore):
         self.beats = 0
         self.away = False
         self.uncountable = False
+        self.breaks: Exception | None = None
 
     async def beat(self, worker: Worker) -> None:
         self.beats += 1
+        if self.breaks is not None:
+            error, self.breaks = self.breaks, None
+            raise error
         if self.away:
             raise StoreUnavailable
         await super().beat(worker)
@@ -159,3 +163,15 @@ async def test_it_beats_on_while_the_store_is_away_and_says_so_once(caplog: pyte
         ("INFO", "event=store_back"),
     ]
     assert len(await store.workers(seen_within=5)) == 1
+
+
+async def test_a_heart_goes_on_after_an_error_that_nobody_expected(caplog: pytest.LogCaptureFixture) -> None:
+    store = ShakyStore()
+    store.breaks = RuntimeError("nobody expects it")
+    async with beating(store):
+        await eventually(lambda: _alive(store))
+    assert "task=heartbeat error=RuntimeError at " in caplog.text
+
+
+async def _alive(store: ShakyStore) -> bool:
+    return bool(await store.workers(seen_within=1.0))

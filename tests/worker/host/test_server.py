@@ -337,3 +337,25 @@ async def test_the_server_is_asked_under_our_name_and_listens_where_it_was_told(
     assert server._load_fnc is not None
     slots.take("job_a")
     assert server._load_fnc(server) == slots.load
+
+
+class BrokenStore(MemoryStore):
+    """Fails in a way that nobody expects."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: NOON)
+
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
+        raise RuntimeError("nobody expects it")
+
+
+async def test_an_unexpected_error_while_a_job_is_accepted_gives_the_slot_back_and_the_job_to_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    door, slots = a_door(BrokenStore())
+    asked = Asked(a_job())
+    await door.accept(asked.request)
+    assert asked.accepted == []
+    assert asked.rejected == [False]
+    assert slots.load == 0
+    assert "task=accept error=RuntimeError at " in caplog.text

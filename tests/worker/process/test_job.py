@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tests.support.valkey import hanging
 from tests.worker.jobs import SECRET, a_job, settings
 from tests.worker.running import a_running_worker, answered
 from worker.call.caller_patience import Patience
-from worker.process.job import GONE_SECONDS, NotPreloaded, Running, claim, patience, setup
+from worker.process.job import FORCED, GONE_SECONDS, NotPreloaded, Running, claim, patience, setup
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -231,6 +232,25 @@ async def test_a_job_that_finds_no_store_leaves() -> None:
     await running.close()
 
 
+async def test_a_claim_that_fails_unexpectedly_is_logged_and_left_to_the_worker_to_report(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    context = Context(a_job(), "redis://127.0.0.1:1/0")
+    del context.proc.userdata["settings"]
+    running = Running(context, 0.0, never)  # type: ignore[arg-type]
+    await running.run()
+    assert context.shutdowns == ["the claim failed"]
+    assert "task=claim error=KeyError at worker/process/job.py:" in caplog.text
+    await running.close()
+
+
+def test_a_process_that_has_to_be_ended_says_so_and_is_no_success() -> None:
+    script = "import time; from worker.process.job import go_within; go_within(0.05); time.sleep(30)"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == FORCED
+    assert "event=forced_exit after_seconds=0.05" in ended.stderr
+
+
 class SlowCall:
     """A call whose end never comes to be written."""
 
@@ -287,10 +307,10 @@ async def test_a_job_that_is_closed_before_its_claim_is_answered_leaves_the_rest
         await store.beat(a_worker())
         running = Running(context, 0.0, never)  # type: ignore[arg-type]
         with hanging(own_valkey):
-            running.task = asyncio.create_task(running.run())
+            task = running.begin()
             await until(lambda: running._store is not None, "it claims")
             await running.close()
-        assert running.task.cancelled()
+        assert task.cancelled()
         assert [worker.id for worker in await store.workers(seen_within=SILENT_SECONDS - 0.1)] == ["worker_a"]
 
 
@@ -298,7 +318,7 @@ async def test_a_job_that_is_closed_before_its_claim_is_answered_leaves_the_rest
 def test_a_process_without_the_preload_refuses_to_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "worker.process.preload", raising=False)
     process = Process()
-    with pytest.raises(NotPreloaded, match=r"import worker\.preload"):
+    with pytest.raises(NotPreloaded, match=r"python -m worker\.process\.preload"):
         setup(process)  # type: ignore[arg-type]
     assert process.userdata == {}
 

@@ -1,0 +1,70 @@
+"""What happens in a conversation reaches the page, the record and the call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from session.record import EndReason, ErrorReason
+from worker.call.listener import CallListener
+
+
+class Written:
+    """Page, record and checkpoints in one: writes down what it is told, and by which method."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *facts, **more: self.told.append((name, *facts, *more.values()))
+
+
+def a_listener() -> tuple[CallListener, Written, list[Any]]:
+    written: Any = Written()
+    ends: list[Any] = []
+    return CallListener(written, written, written, give_up=ends.append, end=ends.append), written, ends
+
+
+def test_words_reach_the_page_and_the_transcript() -> None:
+    listener, written, ends = a_listener()
+    listener.user_words("Hel", final=False)
+    listener.user_said("Hello.")
+    listener.agent_sentence("Good day.")
+    listener.agent_said("Good", interrupted=True)
+    assert written.told == [
+        ("user_words", "Hel", False),
+        ("say", "user", "Hello."),
+        ("agent_sentence", "Good day."),
+        ("agent_said", "Good"),
+        ("say", "agent", "Good", True),
+    ]
+    assert ends == []
+
+
+def test_a_turn_of_which_nothing_was_heard_is_not_written_down() -> None:
+    listener, written, _ = a_listener()
+    listener.agent_said("", interrupted=True)
+    assert written.told == [("agent_said", "")]
+
+
+def test_a_turn_is_logged_with_the_time_the_caller_waited() -> None:
+    listener, written, _ = a_listener()
+    listener.turn_taken(gap=0.6214, barge_ins=1)
+    listener.turn_taken(gap=None, barge_ins=1)
+    assert written.told == [("log", "turn", 621, 1)]
+
+
+def test_what_cannot_go_on_gives_the_call_up_with_its_own_reason() -> None:
+    listener, written, ends = a_listener()
+    listener.provider_failed("GroqLLM", permanent=True)
+    listener.agent_failed("ValueError at agents/pizza.py:12")
+    assert ends == [ErrorReason.PROVIDER_FAILED, ErrorReason.AGENT_FAILED]
+    assert written.told == [
+        ("log", "provider_failed", "error", "GroqLLM", True),
+        ("log", "agent_failed", "error", "ValueError at agents/pizza.py:12"),
+    ]
+
+
+def test_a_goodbye_ends_the_call() -> None:
+    listener, _, ends = a_listener()
+    listener.wants_to_end()
+    assert ends == [EndReason.FINISHED]
