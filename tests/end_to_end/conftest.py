@@ -16,7 +16,7 @@ from client.wav import Sound
 
 BROKEN = '''"""An agent whose brain cannot be reached."""
 
-from pipeline.agents.definition import Agent, Provider
+from greenroom import Agent, Provider
 
 agent = Agent(
     name="broken",
@@ -27,6 +27,18 @@ agent = Agent(
 )
 '''
 
+FAULTY = '''"""An agent whose author made a mistake."""
+
+from greenroom import Agent
+
+
+def processors(call):
+    return {}[call.session_id]
+
+
+agent = Agent(name="faulty", prompt="You never come to it.", greeting="Hello.", processors=processors)
+'''
+
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
@@ -35,6 +47,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     agents.mkdir()
     shutil.copy(ROOT / "agents" / "default.py", agents)
     (agents / "broken.py").write_text(BROKEN)
+    (agents / "faulty.py").write_text(FAULTY)
     environment = {
         "GREENROOM_AGENTS": str(agents),
         "PREWARM_POOL_SIZE": "2",

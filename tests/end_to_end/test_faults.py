@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 
@@ -41,6 +42,20 @@ async def test_a_provider_that_fails_is_apologised_for(system, http):
         path = f"/api/session/{caller.started.session}"
         answer = await until_answer(http, path, lambda each: each["status"] == "error", 20)
         assert answer["error"] == "provider_failed"
+
+
+async def test_a_fault_in_the_agents_own_file_is_said_and_its_author_sees_where(system, http):
+    async with Caller(system.url) as caller:
+        await caller.start(agent="faulty", wait_ms=0)
+        await caller.join()
+        await caller.wait_for_sound(caller.asked_at, timeout=10)
+        path = f"/api/session/{caller.started.session}"
+        answer = await until_answer(http, path, lambda each: each["status"] == "error", 10)
+        assert (answer["error"], answer["attempt"]) == ("agent_failed", 1)
+    logs = (await http.get(f"{path}/logs")).json()["logs"]
+    (where,) = [line["error"] for line in logs if line["event"] == "task_failed"]
+    assert re.match(r"KeyError at \S*agents/faulty\.py:7 < ", where)
+    assert f"task=agent error={where}" in system.log()
 
 
 async def test_while_the_store_is_away_starts_are_refused_and_calls_go_on(system, http, speech):
