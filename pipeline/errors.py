@@ -1,4 +1,4 @@
-"""Every way an agent's file, a session's wishes or a provider can be wrong; knows no call, no room and no media.
+"""Every way an agent's file, a session's config or a provider can be wrong; raised all over this package.
 
 PipelineError
 ├── AgentFileError       a user's agent file cannot be used: says which file, which line and what to change

@@ -1,4 +1,4 @@
-"""Which ears, brain and voice a deployment uses, and their knobs, read from the environment once; knows no call."""
+"""Which providers a deployment uses, and their options, read from the environment once when a worker starts."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PipelineSettings(BaseSettings):
     openai_base_url: str | None = Field(
         None, validation_alias="GREENROOM_OPENAI_BASE_URL", pattern=r"^https?://[^\s/]+\S*$"
     )
-    """Address of a server that speaks OpenAI's protocol, with its /v1, for the brain openai-compatible. Unset: none."""
+    """Address of a server that speaks OpenAI's protocol, with its /v1, for the LLM openai-compatible. Unset: none."""
     openai_server_key: SecretStr | None = Field(None, validation_alias="GREENROOM_OPENAI_SERVER_KEY")
     """Key for that server, if it wants one; OPENAI_API_KEY is never sent to it. Unset: none."""
 

@@ -1,4 +1,4 @@
-"""Counts the claims that are refused because they are stale or forged; knows no job and no answer to LiveKit."""
+"""Counts the claims that are refused as stale or forged; the parent and the job processes call it."""
 
 from __future__ import annotations
 

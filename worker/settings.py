@@ -1,4 +1,4 @@
-"""How a worker runs its calls, read from the environment once; knows nothing of providers."""
+"""What one worker is told: slots, pool, ports, drain; read from the environment once when it starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be true of an agent before it may take a call, field by field; knows no file and no deployment."""
+"""Checks an agent field by field before it may take a call; definition.py calls it when an agent is made."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _overridable(agent: Agent) -> None:
 def _processors(agent: Agent) -> None:
     if agent.processors is not None and not callable(agent.processors):
         raise AgentFault(
-            "processors", "processors must be a function", "Write: def processors(call): return Extra(voice=[...])"
+            "processors", "processors must be a function", "Write: def processors(call): return Extra(before_tts=[...])"
         )
 
 

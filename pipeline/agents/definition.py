@@ -1,4 +1,4 @@
-"""What an agent is, what a session may change of it, and how the users' files become agents; knows no call."""
+"""What an agent is, and what a session may change of it; users' files make one, the worker resolves it for a call."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Extra(NamedTuple):
     """Pipecat processors of an agent's own, made anew for each call.
 
     Attributes:
-        ears: Between speech-to-text and the brain.
-        voice: Between the brain and text-to-speech.
+        before_llm: Between speech-to-text and the LLM.
+        before_tts: Between the LLM and text-to-speech.
     """
 
-    ears: Sequence[FrameProcessor] = ()
-    voice: Sequence[FrameProcessor] = ()
+    before_llm: Sequence[FrameProcessor] = ()
+    before_tts: Sequence[FrameProcessor] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Agent:
 
     Attributes:
         name: By which a session asks for it: lower-case letters, digits, - and _.
-        prompt: What the brain is told to be.
+        prompt: What the LLM is told to be.
         greeting: The first words, spoken as soon as the caller can hear them.
         language: BCP 47 tag of the language spoken, such as "en" or "de-AT".
         stt: Speech to text: a name, or a `Provider` with options; None is the deployment's own.
@@ -185,7 +185,9 @@ class ResolvedAgent:
             return Extra()
         made = self.processors(call)
         if not isinstance(made, Extra):
-            raise AgentFault("processors", f"returned {type(made).__name__}", "Return Extra(ears=[...], voice=[...])")
+            raise AgentFault(
+                "processors", f"returned {type(made).__name__}", "Return Extra(before_llm=[...], before_tts=[...])"
+            )
         return made
 
 

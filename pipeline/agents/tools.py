@@ -1,4 +1,4 @@
-"""What an agent can do besides talking: typed async functions, told to the brain and run for it; knows no provider.
+"""An agent's tools: typed async functions that the LLM is told about and that conversation.py registers with it.
 
 The function's name is the tool's name, its docstring the description (an Args: section describes the arguments), its
 annotations the schema. Pipecat's own direct functions are not used: they know neither Literal nor Enum, check nothing
@@ -35,7 +35,7 @@ _REPEATABLE = "__greenroom_repeatable__"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The call a tool runs in. A tool that takes a parameter annotated with this gets it; the brain never sees it.
+    """The call a tool runs in. A tool that takes a parameter annotated with this gets it; the LLM never sees it.
 
     Attributes:
         session_id: The session's id.
@@ -50,7 +50,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function as the brain knows it.
+    """A function as the LLM knows it.
 
     Attributes:
         name: The function's name.
@@ -149,7 +149,7 @@ def _hints(function: ToolFunction, name: str, line: int | None) -> dict[str, Any
 
 def _check_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], name: str, line: int | None) -> None:
     if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
-        raise ToolFault(name, f"takes *{parameter.name}", "Name each argument, as the brain must know them", line)
+        raise ToolFault(name, f"takes *{parameter.name}", "Name each argument, as the LLM must know them", line)
     if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
         raise ToolFault(name, f"takes {parameter.name!r} by position only", "Remove the /", line)
     if parameter.name not in hints:
@@ -180,7 +180,7 @@ def _model(name: str, fields: dict[str, Any], line: int | None) -> tuple[type[Ba
 
 
 def _plain(node: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
-    """Inline references and drop the titles pydantic adds: several brains take neither."""
+    """Inline references and drop the titles pydantic adds: several LLMs take neither."""
     if isinstance(node, list):
         return [_plain(item, definitions, inside) for item in node]
     if not isinstance(node, dict):
@@ -203,7 +203,7 @@ def _plain(node: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -
 
 
 async def run(tool: Tool, arguments: Mapping[str, Any], call: Call, timeout: float) -> Any:
-    """Run a tool for the brain. Never raises but for cancellation; a failure is a result the brain can speak about.
+    """Run a tool for the LLM. Never raises but for cancellation; a failure is a result the LLM can speak about.
 
     Args:
         tool: The tool.
@@ -245,12 +245,12 @@ async def run(tool: Tool, arguments: Mapping[str, Any], call: Call, timeout: flo
 
 def _sayable(result: object) -> Any:
     value = to_jsonable_python(result)
-    # Pipecat 1.14 tells the brain "COMPLETED" for anything falsy; 0 and [] are answers.
+    # Pipecat 1.14 tells the LLM "COMPLETED" for anything falsy; 0 and [] are answers.
     return {"result": value} if value is not None and not value else value
 
 
 def tools_schema(tools: Sequence[Tool]) -> ToolsSchema | None:
-    """What the brain is told about the tools.
+    """What the LLM is told about the tools.
 
     Args:
         tools: The agent's.
@@ -269,10 +269,10 @@ def tools_schema(tools: Sequence[Tool]) -> ToolsSchema | None:
 
 
 def register_tools(llm: LLMService, tools: Sequence[Tool], call: Call, journal: Journal, *, timeout: float) -> None:
-    """Let a brain run the tools.
+    """Let an LLM run the tools.
 
     Args:
-        llm: The brain of this call.
+        llm: The LLM of this call.
         tools: The agent's.
         call: Handed to the tools that ask for it.
         journal: Where each tool call is written down.

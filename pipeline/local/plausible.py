@@ -1,4 +1,4 @@
-"""Whether sound holds speech and whether a transcript is what was said; knows no model and no pipeline.
+"""Whether sound holds speech, and whether a transcript is what was said; stt.py asks before it believes its model.
 
 Moonshine hears words in anything: "You" in silence, noise and tones, "Thank you." in a jingle, "♪♪♪" in a constant.
 The bounds come from such sounds (log-probability of a token -0.07 to -1.33) against human speech (-0.01 to -0.80).

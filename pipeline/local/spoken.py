@@ -1,4 +1,4 @@
-"""Text as it should be spoken, and speech without the silence around it; knows no voice and no pipeline."""
+"""Makes text fit to be spoken, and cuts the silence around speech; tts.py uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ears without key or network: Moonshine tiny English on onnxruntime, and its Pipecat service; knows no room."""
+"""Speech-to-text without key or network: Moonshine tiny English on onnxruntime, and its Pipecat service."""
 
 from __future__ import annotations
 

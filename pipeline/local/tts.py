@@ -1,4 +1,4 @@
-"""A voice without key or network: hibari-tts on onnxruntime, and its Pipecat service; knows no room.
+"""Text-to-speech without key or network: hibari-tts on onnxruntime, and its Pipecat service.
 
 `python -m pipeline.local.tts TEXT OUT.wav [--voice NAME]` writes speech to a file.
 """

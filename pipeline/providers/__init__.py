@@ -1,4 +1,4 @@
-"""Ears, brains and voices by name: what exists, whether a choice can work, and how to make it; knows no call.
+"""Speech-to-text, LLMs and text-to-speech by name: which exist, whether a choice can work, and how to make one.
 
 A provider's file is imported when it is asked for, and Pipecat's service only when it is made or preloaded.
 """
@@ -198,7 +198,7 @@ def make_stt(choice: Provider, settings: PipelineSettings, *, language: str) -> 
 
 
 def make_llm(choice: Provider, settings: PipelineSettings, *, prompt: str | None = None) -> LLMService:
-    """Make the brain of one call.
+    """Make the LLM of one call.
 
     Args:
         choice: The provider and its options.

@@ -1,4 +1,4 @@
-"""AssemblyAI's streaming ears."""
+"""AssemblyAI's streaming speech-to-text, for the table of providers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.providers.spec import Options, Spec, hosted
 
 
 class AssemblyAIOptions(Options):
-    """Options of AssemblyAI's ears; durations in milliseconds. The end of a turn is Greenroom's to tell, not theirs."""
+    """Options of AssemblyAI's speech-to-text; durations in milliseconds. Greenroom judges the end of a turn itself."""
 
     model: str | None = None
     prompt: str | None = None

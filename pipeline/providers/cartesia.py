@@ -1,4 +1,4 @@
-"""Cartesia's streaming ears and voice."""
+"""Cartesia's streaming speech-to-text and its text-to-speech, for the table of providers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pipeline.providers.spec import Options, Request, Spec, hosted, values
 
 
 class CartesiaSTTOptions(Options):
-    """Options of Cartesia's ears."""
+    """Options of Cartesia's speech-to-text."""
 
     model: str | None = None
     keyterm: list[str] | None = None
 
 
 class CartesiaTTSOptions(Options):
-    """Options of Cartesia's voice."""
+    """options of Cartesia's text-to-speech."""
 
     model: str | None = None
     volume: float | None = Field(None, ge=0.5, le=2)

@@ -1,4 +1,4 @@
-"""Deepgram's streaming ears and voice."""
+"""Deepgram's streaming speech-to-text and its text-to-speech, for the table of providers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pipeline.providers.spec import Options, Spec, hosted
 
 
 class DeepgramSTTOptions(Options):
-    """Options of Deepgram's ears."""
+    """Options of Deepgram's speech-to-text."""
 
     model: str | None = None
     keyterm: list[str] | None = None
@@ -21,7 +21,7 @@ class DeepgramSTTOptions(Options):
 
 
 class DeepgramTTSOptions(Options):
-    """Options of Deepgram's voice; its model is part of the voice's name."""
+    """options of Deepgram's text-to-speech; its model is part of the voice's name."""
 
     speed: float | None = Field(None, ge=0.7, le=1.5)
     mip_opt_out: bool | None = None

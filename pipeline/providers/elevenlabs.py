@@ -1,4 +1,4 @@
-"""ElevenLabs' streaming ears and voice."""
+"""ElevenLabs' streaming speech-to-text and its text-to-speech, for the table of providers."""
 
 from __future__ import annotations
 

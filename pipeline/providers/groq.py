@@ -1,4 +1,4 @@
-"""Groq's brain, ears (Whisper) and voice."""
+"""Groq's LLMs, speech-to-text (Whisper) and text-to-speech, for the table of providers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WhisperOptions(Options):
 
 
 class GroqTTSOptions(Options):
-    """Options of Groq's voice."""
+    """options of Groq's text-to-speech."""
 
     model: str | None = None
     speed: float | None = Field(None, ge=0.5, le=5)

@@ -1,4 +1,4 @@
-"""Inworld's streaming voice."""
+"""Inworld's streaming text-to-speech, for the table of providers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.providers.spec import Options, Spec, hosted
 
 
 class InworldOptions(Options):
-    """Options of Inworld's voice."""
+    """options of Inworld's text-to-speech."""
 
     model: str | None = None
     speaking_rate: float | None = Field(None, ge=0.5, le=1.5)

@@ -1,4 +1,4 @@
-"""The ears, brain and voice that run here with no key and no network: moonshine, rules, hibari."""
+"""The providers that run here with no key and no network: moonshine, rules, hibari."""
 
 from __future__ import annotations
 

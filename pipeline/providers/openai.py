@@ -1,4 +1,4 @@
-"""OpenAI's brain, ears and voice, and any server that speaks its chat completions."""
+"""OpenAI's LLMs, speech-to-text and text-to-speech, and any server that speaks its chat completions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.providers.spec import Options, Request, Spec, impatient, over_http
 
 
 class ChatOptions(Options):
-    """Options of a brain that speaks OpenAI's chat completions."""
+    """Options of an LLM that speaks OpenAI's chat completions."""
 
     model: str | None = None
     temperature: float | None = Field(None, ge=0, le=2)
@@ -38,7 +38,7 @@ class OpenAISTTOptions(Options):
 
 
 class OpenAITTSOptions(Options):
-    """Options of OpenAI's voice."""
+    """options of OpenAI's text-to-speech."""
 
     model: str | None = None
     instructions: str | None = None

@@ -51,7 +51,7 @@ class Request:
         settings: The deployment's, keys included.
         voice: Voice to speak with; None is the provider's own. Only for tts.
         language: BCP 47 tag such as "en" or "de-AT". Not for llm.
-        prompt: What the brain is told to be. Only for llm.
+        prompt: What the LLM is told to be. Only for llm.
     """
 
     options: Options

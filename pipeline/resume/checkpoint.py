@@ -1,4 +1,4 @@
-"""What must survive an agent for the next one to go on with its conversation; knows no Pipecat and no store."""
+"""What must survive an agent, for the next one to go on with its conversation; the worker keeps it in the store."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Entry:
     """One tool call in the journal.
 
     Attributes:
-        tool_call_id: The brain's name for it.
+        tool_call_id: The LLM's name for it.
         name: The tool.
         arguments: As the model sent them.
         done: It has ended, and `result` is what it gave.
@@ -185,7 +185,7 @@ def _short_message(message: Message) -> Message:
     short = {name: _short(value) for name, value in message.items() if name != "tool_calls"}
     if "tool_calls" in message:
         short["tool_calls"] = [
-            # Half of an object is no object, and a brain refuses it.
+            # Half of an object is no object, and an LLM refuses it.
             call
             if len(_json(call)) <= LONGEST
             else {**call, "function": {"name": call["function"]["name"], "arguments": "{}"}}

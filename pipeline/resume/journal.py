@@ -1,4 +1,4 @@
-"""Which tool calls have begun and how they ended, so that none runs twice; knows no brain, no tool and no store."""
+"""Which tool calls have begun and how they ended, so that none runs twice; tools.py writes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a conversation goes on after its agent was lost: repairs tool calls and finds what is owed; pure, no Pipecat."""
+"""How a conversation goes on after its agent was lost: repairs tool calls, finds what is unanswered."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def restored(checkpoint: Checkpoint, repeatable: Collection[str]) -> Restored:
     """Work out how to go on.
 
     A tool call left hanging gets the result that the journal has; without one, a repeatable tool's call is taken back
-    so that the brain asks again, and any other is told as interrupted and never runs again.
+    so that the LLM asks again, and any other is told as interrupted and never runs again.
 
     Args:
         checkpoint: The last of the agent that was lost.
@@ -94,7 +94,7 @@ def settled(messages: Sequence[Message]) -> set[str]:
 def repaired(
     messages: Sequence[Message], journal: Sequence[Entry], repeatable: Collection[str]
 ) -> tuple[list[Message], bool]:
-    """Give every tool call its result, directly behind it and one call a message, as brains want it.
+    """Give every tool call its result, directly behind it and one call a message, as LLMs want it.
 
     Args:
         messages: Of a context.
@@ -102,7 +102,7 @@ def repaired(
         repeatable: Names of the tools that may run twice.
 
     Returns:
-        The messages, and whether the brain is owed a look at a result among them, or has to ask again.
+        The messages, and whether the LLM is owed a look at a result among them, or has to ask again.
     """
     results: dict[str, list[Message]] = {}
     for message in messages:
@@ -110,7 +110,7 @@ def repaired(
             results.setdefault(message["tool_call_id"], []).append(message)
     entries = {entry.tool_call_id: entry for entry in journal}
     whole: list[Message] = []
-    hanging: list[Message] = []  # goes behind what was said meanwhile: a brain talks about what comes last
+    hanging: list[Message] = []  # goes behind what was said meanwhile: an LLM talks about what comes last
     owed = False
     for message in _one_call_each(messages):
         if message["role"] == "user":

@@ -1,4 +1,4 @@
-"""The agent's mouth and ears as Pipecat sees them: audio in and out of a pipeline; knows no room, only a `Sink`."""
+"""Both ends of the pipeline: the caller's sound in, the agent's sound out to a `Sink`; conversation.py makes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a call's pipeline is put together, on one screen; knows no room, no store and no caller."""
+"""How a call's pipeline is put together, on one screen; conversation.py calls it."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class Parts:
 
     microphone: AudioInput
     stt: STTService
-    ears: Sequence[FrameProcessor]
-    before_brain: FrameProcessor
+    llm_inputs: Sequence[FrameProcessor]
+    before_llm: FrameProcessor
     llm: LLMService
-    voice: Sequence[FrameProcessor]
+    tts_inputs: Sequence[FrameProcessor]
     tts: TTSService
     speaker: AudioOutput
 
@@ -132,12 +132,12 @@ def build(
         [
             parts.microphone,
             parts.stt,
-            *parts.ears,
+            *parts.llm_inputs,
             aggregators.user(),
             end_of_sound(),
-            parts.before_brain,
+            parts.before_llm,
             parts.llm,
-            *parts.voice,
+            *parts.tts_inputs,
             parts.tts,
             parts.speaker,
             aggregators.assistant(),

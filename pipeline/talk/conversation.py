@@ -1,4 +1,4 @@
-"""One conversation from greeting to goodbye: runs the pipeline and says what happens in it; knows no room or store."""
+"""One conversation from greeting to goodbye: runs the pipeline and tells a `Listener` what happens in it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from pipeline.resume.journal import Journal
 from pipeline.resume.restore import Restored, settled
 from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import ASIDE, OUT_RATE, AudioInput, AudioOutput, Sink
-from pipeline.talk.before_brain import BeforeBrain
+from pipeline.talk.before_llm import BeforeLLM
 from pipeline.talk.build import Analyzers, Parts, build
 from pipeline.talk.turn_observer import Listener, TurnObserver
 from runtime.background import report
@@ -104,7 +104,7 @@ class Conversation:
         listener: told what happens; `conversation_changed` when `checkpoint` has something new.
         session_id: for the agent's tools.
         restored: where another agent left off; then `resume` it instead of greeting.
-        keep: awaited with the checkpoint before the brain runs, and before a tool does that must not run twice; must
+        keep: awaited with the checkpoint before the LLM runs, and before a tool does that must not run twice; must
             bound its own time, and not raise. Told whether it is for a tool.
     """
 
@@ -139,15 +139,15 @@ class Conversation:
         parts = Parts(
             microphone=self.microphone,
             stt=make_stt(agent.stt, settings, language=agent.language),
-            ears=extra.ears,
-            before_brain=BeforeBrain(self._before_brain),
+            llm_inputs=extra.before_llm,
+            before_llm=BeforeLLM(self._before_llm),
             llm=llm,
-            voice=extra.voice,
+            tts_inputs=extra.before_tts,
             tts=make_tts(agent.tts, settings, voice=agent.voice, language=agent.language),
             speaker=self.speaker,
         )
         self._llm = llm
-        self._owner, self._own_processors = session_id, (*extra.ears, *extra.voice)
+        self._owner, self._own_processors = session_id, (*extra.before_llm, *extra.before_tts)
         self._built = build(
             parts,
             analyzers,
@@ -179,7 +179,7 @@ class Conversation:
 
         Args:
             sentence: Said first, and no part of the conversation; nothing if it is empty.
-            unanswered: As in `Restored`: the brain answers what the conversation ends with.
+            unanswered: As in `Restored`: the LLM answers what the conversation ends with.
         """
         if self._leaving and not unanswered:
             self._listener.wants_to_end()  # the goodbye has been heard
@@ -240,7 +240,7 @@ class Conversation:
         if self._keep is not None:
             await self._keep(self.checkpoint(), for_tool=True)
 
-    async def _before_brain(self) -> None:
+    async def _before_llm(self) -> None:
         if self._keep is not None:
             await self._keep(self.checkpoint(), for_tool=False)
 

@@ -1,4 +1,4 @@
-"""How much of what the agent says has reached the caller's ear; pure bookkeeping that knows no Pipecat and no room."""
+"""How much of what the agent says has reached the caller, by pure bookkeeping; audio_ends.py keeps it."""
 
 from __future__ import annotations
 

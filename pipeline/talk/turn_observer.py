@@ -1,4 +1,4 @@
-"""Tells a `Listener` who is speaking, from the frames that pass; knows no room and decides nothing."""
+"""Tells a `Listener` who is speaking, from the frames in the pipeline; conversation.py attaches it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock of a conversation's turns: who waited how long for whom; knows no Pipecat and no clock."""
+"""The clock of a conversation's turns: who waited how long for whom; turn_observer.py feeds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sound between a LiveKit room and a pipeline: the agent's track out, the caller's track in; knows no session."""
+"""Sound between a LiveKit room and the pipeline: the agent's track out, the caller's track in; call.py makes both."""
 
 from __future__ import annotations
 

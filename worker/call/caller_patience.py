@@ -1,4 +1,4 @@
-"""Is the caller there, and for how long has it been away: pure rules; knows no room, its time comes with each event."""
+"""Whether the caller is there, and when an absent caller ends the call, by pure rules; call.py asks."""
 
 from __future__ import annotations
 

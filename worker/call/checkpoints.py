@@ -1,4 +1,4 @@
-"""What outlives an agent: its conversation, kept in the store and taken up by the next agent; knows no room."""
+"""Keeps the conversation in the store while the call runs, and gives it to the agent that takes over."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5  # between two tries while the store is away
 BEFORE_TOOL_SECONDS = 1.0  # for the journal, before a tool runs all the same: a caller is waiting
-BEFORE_BRAIN_SECONDS = 0.25  # for the caller's words, likewise; it takes a millisecond
+BEFORE_LLM_SECONDS = 0.25  # for the caller's words, likewise; it takes a millisecond
 SHOWN_SECONDS = 0.25  # for the caller's words, before a page shows them: what is shown is remembered
 RECALL_SECONDS = 3.0  # for a checkpoint to be read; without one the conversation begins anew
 
@@ -80,14 +80,14 @@ class Checkpoints:
             raise Finished from None
 
     async def keep_first(self, checkpoint: Checkpoint, *, for_tool: bool) -> None:
-        """Keep what the brain is about to answer, or the journal of a tool that must not run twice, before it does.
+        """Keep what the LLM is about to answer, or the journal of a tool that must not run twice, before it does.
 
         A store that is away does not stop the conversation: `run` keeps it later.
         """
         if self._away and not for_tool:
             self.changed()
             return
-        seconds = BEFORE_TOOL_SECONDS if for_tool else BEFORE_BRAIN_SECONDS
+        seconds = BEFORE_TOOL_SECONDS if for_tool else BEFORE_LLM_SECONDS
         try:
             async with asyncio.timeout(seconds), self._writing:
                 await self.keep(checkpoint)

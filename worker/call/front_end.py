@@ -1,4 +1,4 @@
-"""What a front end sees of the agent: LiveKit's agent state, transcription and chat topics; decides nothing."""
+"""What a page sees of the agent: LiveKit's agent state and transcriptions; call.py and listener.py send them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the caller said before the agent was there: LiveKit's pre-connect audio, decoded; knows no pipeline."""
+"""Decodes what the caller said before the agent was there: LiveKit's pre-connect audio; room_events.py calls it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is in the room: finds the one caller, hears it and nobody else; knows no store and no pipeline but its ears."""
+"""Follows who is in the room, and lets the agent hear the one caller and nobody else; call.py makes it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class RoomEvents:
         self._room = room
         self._identity = None if session.adopted else caller_identity(session.id)
         self._events = events
-        self._ears: CallerTrack | None = None
+        self._track_reader: CallerTrack | None = None
         self._typed: Typed | None = None
         self._track: rtc.Track | None = None
         self._sid: str | None = None
@@ -77,14 +77,14 @@ class RoomEvents:
         room.register_text_stream_handler(TOPIC_CHAT, self._chat)
         room.register_byte_stream_handler(TOPIC, self._pre_connect)
 
-    def arrive(self, ears: CallerTrack, typed: Typed) -> None:
+    def arrive(self, track_reader: CallerTrack, typed: Typed) -> None:
         """The room is connected and the pipeline listens: take up those who are here already."""
-        self._ears, self._typed = ears, typed
+        self._caller_track, self._typed = track_reader, typed
         for participant in self._room.remote_participants.values():
             if not self.present.is_set():
                 self._joined(participant)
         if self._track is not None:
-            ears.listen(self._track)
+            track_reader.listen(self._track)
 
     async def early_words(self) -> bytes:
         """What the caller said before the agent was there, where its track says that there is something."""
@@ -109,8 +109,8 @@ class RoomEvents:
 
     def close(self) -> None:
         """Hear nobody any more."""
-        if self._ears is not None:
-            self._ears.stop()
+        if self._caller_track is not None:
+            self._caller_track.stop()
         self._tasks.cancel()
 
     def _is_caller(self, participant: rtc.RemoteParticipant) -> bool:
@@ -165,8 +165,8 @@ class RoomEvents:
         if participant.identity == self._identity and publication.kind == rtc.TrackKind.KIND_AUDIO:
             self._track = track
             self._events.caller_speaks_on(participant.identity, publication.sid)
-            if self._ears is not None:
-                self._ears.listen(track)
+            if self._caller_track is not None:
+                self._caller_track.listen(track)
 
     def _closed(self, reason: int) -> None:
         if not self._disconnected.done():

@@ -1,4 +1,4 @@
-"""The steps of a start in milliseconds; knows no call, only a clock."""
+"""The steps of a start in milliseconds since its request; job.py begins it, call.py goes on."""
 
 from __future__ import annotations
 

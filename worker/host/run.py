@@ -1,4 +1,4 @@
-"""Runs a worker: checks settings and agents, serves until it is told to stop, drains; knows no call."""
+"""Runs a worker: checks settings and agents, serves until a signal, drains; `python -m worker` calls it."""
 
 from __future__ import annotations
 

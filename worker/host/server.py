@@ -1,4 +1,4 @@
-"""The worker as LiveKit sees it: registers, accepts or declines jobs, notices processes that die; knows no media."""
+"""The worker as LiveKit sees it: registers, accepts or declines jobs, reports processes that died; run.py makes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LiveKit's native library in a job's process: started, and its log kept where it is; knows no call.
+"""Starts LiveKit's native library in a job's process, with its log where it belongs; job.py calls it.
 
 Checked against livekit 1.1.21 by tests/worker/process/test_native.py, which fails when a new version moves a name.
 """

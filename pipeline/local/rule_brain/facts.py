@@ -1,4 +1,4 @@
-"""What a caller has told us in this call, worked out from what they said; knows no rules of answering."""
+"""What a caller has told us in this call, worked out from the messages; rules.py answers by it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rule brain answers to a conversation; pure, and knows neither Pipecat nor sound.
+"""What the rule brain answers to a conversation, by pure rules; service.py asks it for each turn.
 
 All it remembers is worked out from the messages, so whoever restores the messages has restored the memory.
 """

@@ -1,4 +1,4 @@
-"""A brain without key or network: the rules as a Pipecat LLM service, streaming and calling tools as a model does."""
+"""The rules as a Pipecat LLM service, for calls without a key: it streams and calls tools as a model does."""
 
 from __future__ import annotations
 

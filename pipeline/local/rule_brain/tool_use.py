@@ -1,4 +1,4 @@
-"""Which tool a sentence asks for and what a tool's result sounds like; knows no conversation and no Pipecat."""
+"""Which tool a sentence asks for, and how a tool's result is said; rules.py uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What words a caller used, however the recogniser wrote them: numbers, codes, sums; knows no conversation."""
+"""Reads the caller's words however they were written: numbers, codes, sums; the rule brain uses it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Pause(FrameProcessor):
 
 
 def pause(_: Call) -> Extra:
-    return Extra(voice=[Pause()])
+    return Extra(before_tts=[Pause()])
 
 
 agent = Agent(name="pensive", prompt="Answer in your own time.", greeting="Hello.", processors=pause)

@@ -243,7 +243,7 @@ def test_an_agents_own_processors_are_made_for_the_call() -> None:
 
     def processors(call: Call) -> Extra:
         calls.append(call)
-        return Extra(voice=[])
+        return Extra(before_tts=[])
 
     here = Call("session_1", "sales", over)
     assert sales(processors=processors).resolve(bare()).extra_processors(here) == Extra((), [])
@@ -276,8 +276,8 @@ async def test_the_guides_agents_load_and_can_be_made(tmp_path: Path, example: s
     written(tmp_path, example, "example.py")
     (agent,) = (agent for name, agent in load_agents(tmp_path).items() if name != "default")
     resolved = agent.resolve(bare(groq_api_key=SecretStr("k"), deepgram_api_key=SecretStr("k")))
-    ears, voice = resolved.extra_processors(Call("session_1", agent.name, over))
-    assert len(ears) + len(voice) == ("processors=" in example)
+    before_llm, before_tts = resolved.extra_processors(Call("session_1", agent.name, over))
+    assert len(before_llm) + len(before_tts) == ("processors=" in example)
 
 
 @pytest.mark.anyio

@@ -51,10 +51,10 @@ def built(settings: PipelineSettings) -> Built:
     parts = Parts(
         microphone=AudioInput(),
         stt=Ears(),  # type: ignore[arg-type]
-        ears=[Guard()],
-        before_brain=Before(),
+        llm_inputs=[Guard()],
+        before_llm=Before(),
         llm=Brain(),  # type: ignore[arg-type]
-        voice=[Filter()],
+        tts_inputs=[Filter()],
         tts=Voice(),  # type: ignore[arg-type]
         speaker=AudioOutput(FakeSink(), lambda _: None, lambda _, __: None),
     )

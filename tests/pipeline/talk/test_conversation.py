@@ -195,7 +195,7 @@ class Faulty(FrameProcessor):
 async def test_an_agents_own_processor_that_fails_again_is_the_agents_failure_and_no_providers(
     analyzers: Analyzers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with talking(analyzers, processors=lambda _: Extra(voice=[Faulty()])) as talk:
+    async with talking(analyzers, processors=lambda _: Extra(before_tts=[Faulty()])) as talk:
         await talk.conversation.answer("My name is Ada.")
         await until(lambda: "task=Faulty" in caplog.text, "the first failure is logged", seconds=20)
         await talk.conversation.answer("What is my name?")

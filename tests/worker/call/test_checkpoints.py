@@ -18,7 +18,7 @@ from session.store.ports import Utterance, update
 from tests.pipeline.stage import until
 from tests.session.making import NOON, a_session
 from tests.session.memory_store import MemoryStore
-from worker.call.checkpoints import BEFORE_BRAIN_SECONDS, SHOWN_SECONDS, Checkpoints, recall, unwritten
+from worker.call.checkpoints import BEFORE_LLM_SECONDS, SHOWN_SECONDS, Checkpoints, recall, unwritten
 
 pytestmark = pytest.mark.anyio
 
@@ -142,8 +142,8 @@ async def test_a_store_that_hangs_holds_the_answer_up_once_and_only_for_a_moment
         before = time.monotonic()
         await scene.memory.keep_first(words("I am Ada."), for_tool=False)
         took.append(time.monotonic() - before)
-    assert took[0] >= BEFORE_BRAIN_SECONDS
-    assert min(took[1:]) < BEFORE_BRAIN_SECONDS / 2
+    assert took[0] >= BEFORE_LLM_SECONDS
+    assert min(took[1:]) < BEFORE_LLM_SECONDS / 2
 
 
 async def test_after_an_outage_the_answer_waits_for_the_store_again(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""Lets something happen before the brain looks at the conversation; knows neither what it is nor which brain."""
+"""Lets the call keep the conversation before the LLM answers it; build.py puts it in front of the LLM."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pipecat.frames.frames import Frame, LLMContextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 
-class BeforeBrain(FrameProcessor):
-    """Stands in front of the brain. `before` is awaited with each context on its way; must bound its own time."""
+class BeforeLLM(FrameProcessor):
+    """Stands in front of the LLM. `before` is awaited with each context on its way; must bound its own time."""
 
     def __init__(self, before: Callable[[], Awaitable[None]]) -> None:
         super().__init__()

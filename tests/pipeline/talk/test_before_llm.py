@@ -7,7 +7,7 @@ from pipecat.frames.frames import Frame, LLMContextFrame, TextFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.tests.utils import run_test
 
-from pipeline.talk.before_brain import BeforeBrain
+from pipeline.talk.before_llm import BeforeLLM
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ async def test_it_happens_before_each_context_and_before_nothing_else() -> None:
 
     frames: list[Frame] = [TextFrame("a"), LLMContextFrame(LLMContext([])), LLMContextFrame(LLMContext([]))]
     down, _ = await run_test(
-        BeforeBrain(before),
+        BeforeLLM(before),
         frames_to_send=frames,
         expected_down_frames=[TextFrame, LLMContextFrame, LLMContextFrame],
     )
