@@ -28,7 +28,7 @@ from tests.worker.running import a_running_worker, answered
 from worker.call.caller_patience import Patience
 from worker.process.job import FORCED, GONE_SECONDS, NotPreloaded, Running, claim, patience, setup
 
-pytestmark = [pytest.mark.anyio, pytest.mark.faults]
+pytestmark = pytest.mark.anyio
 
 
 async def a_store(*sessions: Session) -> Any:
@@ -224,6 +224,7 @@ async def test_a_job_whose_claim_is_refused_is_silent_and_leaves(valkey_url: str
     await running.close()
 
 
+@pytest.mark.faults
 async def test_a_job_that_finds_no_store_leaves() -> None:
     context = Context(a_job(), "redis://127.0.0.1:1/0")
     running = Running(context, 0.0, never)  # type: ignore[arg-type]
@@ -323,6 +324,7 @@ def test_a_process_without_the_preload_refuses_to_serve(monkeypatch: pytest.Monk
     assert process.userdata == {}
 
 
+@pytest.mark.faults
 async def test_the_calls_of_a_worker_that_is_killed_say_so_themselves_and_leave(
     tmp_path: Path, livekit: LiveKit, valkey_url: str, namespace: str
 ) -> None:
