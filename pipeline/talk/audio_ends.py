@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -117,6 +118,8 @@ class AudioOutput(BaseOutputTransport):
         self._heard = HeardText()
         self._cut: set[object] = set()
         self.first_audio: Callable[[], None] | None = None
+        self.interrupted = asyncio.Event()
+        """Set by each interruption once it has silenced the sink."""
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to play."""
@@ -138,6 +141,7 @@ class AudioOutput(BaseOutputTransport):
     async def _interrupt(self) -> None:
         unplayed = self._sink.queued()
         self._sink.clear()
+        self.interrupted.set()
         self._heard.play(-unplayed)
         self._cut_aside()
         self._cut, words = self._heard.cut()

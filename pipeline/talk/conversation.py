@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,6 +50,7 @@ from runtime.background import report
 
 REPEATED_SECONDS = 30.0  # two errors of a provider within this time are a failure, one alone is a hiccup
 APOLOGY_CHUNK = OUT_RATE * 2 // 25  # bytes of 40 ms
+INTERRUPTION_SECONDS = 0.5  # for an interruption to silence the agent; it takes some milliseconds
 APOLOGY_QUEUE_SECONDS = 6.0  # the longest an apology may take to be played
 
 
@@ -224,7 +226,11 @@ class Conversation:
 
     async def apologise(self, pcm: bytes) -> None:
         """Play a sentence that was made beforehand (16-bit mono PCM at OUT_RATE), whatever the providers do."""
+        self.speaker.interrupted.clear()
         await self._built.worker.queue_frame(InterruptionFrame())
+        with suppress(TimeoutError):  # a pipeline that stands still interrupts nothing, and must not cost the sentence
+            async with asyncio.timeout(INTERRUPTION_SECONDS):
+                await self.speaker.interrupted.wait()  # or it would take the sentence's beginning
         async with asyncio.timeout(APOLOGY_QUEUE_SECONDS):
             await play(self._sink, pcm)
 

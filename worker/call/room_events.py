@@ -60,7 +60,7 @@ class RoomEvents:
         self._room = room
         self._identity = None if session.adopted else caller_identity(session.id)
         self._events = events
-        self._track_reader: CallerTrack | None = None
+        self._caller_track: CallerTrack | None = None
         self._typed: Typed | None = None
         self._track: rtc.Track | None = None
         self._sid: str | None = None
@@ -77,14 +77,14 @@ class RoomEvents:
         room.register_text_stream_handler(TOPIC_CHAT, self._chat)
         room.register_byte_stream_handler(TOPIC, self._pre_connect)
 
-    def arrive(self, track_reader: CallerTrack, typed: Typed) -> None:
+    def arrive(self, caller_track: CallerTrack, typed: Typed) -> None:
         """The room is connected and the pipeline listens: take up those who are here already."""
-        self._caller_track, self._typed = track_reader, typed
+        self._caller_track, self._typed = caller_track, typed
         for participant in self._room.remote_participants.values():
             if not self.present.is_set():
                 self._joined(participant)
         if self._track is not None:
-            track_reader.listen(self._track)
+            caller_track.listen(self._track)
 
     async def early_words(self) -> bytes:
         """What the caller said before the agent was there, where its track says that there is something."""
