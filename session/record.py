@@ -109,6 +109,8 @@ class Session:
         recoveries: agents that were lost and replaced, over the whole call.
         losses: when agents were lost within the last LOSS_WINDOW_SECONDS.
         farewell: this attempt's agent is only to say that it cannot go on.
+        room_made: LiveKit has made its room: a token that is used before would make one without an agent.
+        greeted: the caller has heard an agent.
     """
 
     id: str
@@ -129,6 +131,8 @@ class Session:
     recoveries: int = 0
     losses: tuple[float, ...] = ()
     farewell: bool = False
+    room_made: bool = False
+    greeted: bool = False
     owner: str = ""
     user_id: str | None = None
     user_name: str | None = None
@@ -293,14 +297,14 @@ def failed(session: Session, reason: ErrorReason, now: float) -> Session:
     return session.to(State.ERROR, now, error=reason, ended_at=now, deadline=None)
 
 
-def progressed(session: Session, *, attempt: int, job: str, steps: Mapping[str, float]) -> Session:
-    """The session with further `steps` (ms since the request) of its current agent's start.
+def greeted(session: Session, *, attempt: int, job: str, steps: Mapping[str, float]) -> Session:
+    """The session whose caller hears its agent, with the `steps` (ms since the request) of that.
 
     Raises:
         Stale: the agent is not the current one.
     """
     session.fenced(attempt, job)
-    return replace(session, steps={**session.steps, **steps})
+    return replace(session, greeted=True, steps={**session.steps, **steps})
 
 
 def caller_moved(session: Session, caller: CallerPresence, *, attempt: int, job: str, now: float) -> Session:

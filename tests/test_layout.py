@@ -18,13 +18,13 @@ TINY_LINES = 40  # a `__main__` of at most so many lines only puts together what
 TESTED_TOGETHER = {
     "session/store/ports.py": "tests/session/store/test_contract.py",
     "session/store/redis/circuits.py": "tests/session/store/test_contract_circuit.py",
-    "session/store/redis/circuit_scripts.py": "tests/session/store/test_contract_circuit.py",
+    "session/store/redis/connection.py": "tests/session/store/redis/test_store.py",
+    "session/store/redis/pool.py": "tests/session/store/test_contract_lists.py",
+    "session/store/redis/sessions.py": "tests/session/store/test_contract.py",
     "session/store/redis/watch.py": "tests/session/store/test_contract_watch.py",
-    "session/store/redis/watch_scripts.py": "tests/session/store/test_contract_watch.py",
     "pipeline/providers/*.py": "tests/pipeline/providers/test_providers.py",
     "greenroom/__init__.py": "tests/pipeline/agents/test_definition.py",
     "worker/process/warm.py": "tests/worker/process/test_preload.py",
-    "worker/call/call.py": "tests/worker/call/test_call.py",
 }
 
 
@@ -89,7 +89,7 @@ def test_every_module_has_its_test_file(path):
 
 
 def test_one_file_speaks_to_the_store():
-    assert importers(OURS, "redis") <= {"session/store/redis/store.py"}
+    assert importers(OURS, "redis") <= {"session/store/redis/connection.py"}
 
 
 def test_one_file_speaks_to_the_api_of_livekit():

@@ -17,7 +17,7 @@ from limits.errors import StorageError
 
 from dispatcher.errors import RateLimited
 from session.errors import StoreUnavailable
-from session.store.redis.store import CALL_SECONDS, open_pool
+from session.store.redis.connection import CALL_SECONDS, open_pool
 
 OFF = "off"
 

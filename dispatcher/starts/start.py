@@ -238,14 +238,14 @@ class Starts:
             self.store, session.id, str(session.state), agent=session.agent, prewarmed=session.prewarmed, room_ms=took
         )
         with suppress(Conflict):  # a step of the waterfall is not worth a call
-            return await update(self.store, session.id, lambda each, _: _with_step(each, "room", took))
+            return await update(self.store, session.id, lambda each, _: _with_room(each, took))
         return session
 
     async def _again(self, session: Session, *, repeated: bool) -> StartedSession:
         """A session that had begun, once its room exists: a token used before would make one without an agent."""
-        room_there = "room" in session.steps or session.state not in (State.STARTING, State.QUEUED)
+        room_there = session.room_made or session.state not in (State.STARTING, State.QUEUED)
         if not room_there:
-            session = await self._wait(session, lambda each: "room" in each.steps, ROOM_SECONDS)
+            session = await self._wait(session, lambda each: each.room_made, ROOM_SECONDS)
         await log_event(self.store, session.id, "repeated" if repeated else "reused")
         return StartedSession(session, reused=not repeated, token="", task=_task(session), repeated=repeated)
 
@@ -281,5 +281,6 @@ def _new(wish: StartRequest, now: float) -> Session:
     )
 
 
-def _with_step(session: Session, name: str, ms: float) -> Session:
-    return session if session.state in FINAL else replace(session, steps={**session.steps, name: ms})
+def _with_room(session: Session, ms: float) -> Session:
+    """The session whose room was made `ms` milliseconds after its request."""
+    return session if session.state in FINAL else replace(session, room_made=True, steps={**session.steps, "room": ms})

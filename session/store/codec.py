@@ -36,13 +36,22 @@ def from_dict(kind: type[Record], data: Any) -> Record:
     if type(version) is not int or version not in READABLE:
         raise UnreadableRecord(f"a stored {kind.__name__} is not of version {' or '.join(map(str, sorted(READABLE)))}")
     try:
-        record: Record = _ADAPTERS[kind].validate_python({str(name): data[name] for name in data})
+        record: Record = _ADAPTERS[kind].validate_python(_as_of_now(kind, {str(name): data[name] for name in data}))
     except ValidationError as error:
         wrong = sorted({str(each["loc"][0]) for each in error.errors() if each["loc"]})
     else:
         return record
     # Outside of the handler, so that no traceback shows the error and with it what was stored.
     raise UnreadableRecord(f"a stored {kind.__name__} has bad fields: {', '.join(wrong)}")
+
+
+def _as_of_now(kind: type, data: dict[str, Any]) -> dict[str, Any]:
+    """A record of the release before, which told these two by the waterfall alone, with the fields of this one."""
+    if kind is Session and "room_made" not in data:
+        steps = data.get("steps")
+        reached = set(steps) if isinstance(steps, Mapping) else set()
+        return {**data, "room_made": "room" in reached, "greeted": "first_audio" in reached}
+    return data
 
 
 def to_json(record: Session | Worker | Utterance) -> str:

@@ -14,6 +14,7 @@ from session.record import Session, State
 LOG_LINES = 100  # kept of each session, as the API promises
 RESERVED_SECONDS = 900.0  # a reserved record's life, until its caller comes: its token lives 600 s
 WORKER_SECONDS = 300.0  # a heartbeat's life: a worker seen this recently may be restarting
+REDELIVERY_SECONDS = 30.0  # after which what a reader has not acknowledged is read by another
 SILENT_SECONDS = 5.0  # without a heartbeat (one a second) a worker is not counted on, nor a call
 OP_SECONDS = 60.0  # how long a repeated `start` is known; whoever repeats one does it within seconds
 KEYED_SECONDS = 86400.0  # and of one that carries a fingerprint, which clients repeat within a day
@@ -82,6 +83,7 @@ class Stats:
     """Totals since the store began. Seconds are summed over the starts that became ready.
 
     `refused_claims`, `refused_checkpoints`: those that changed nothing, being of an agent that is not the current one.
+    `task_failures`: tasks of workers and their calls that failed in a way nobody expected.
     """
 
     spawned: int
@@ -89,6 +91,7 @@ class Stats:
     startup_seconds: float
     refused_claims: int = 0
     refused_checkpoints: int = 0
+    task_failures: int = 0
 
 
 class SessionStore(Protocol):
@@ -163,6 +166,7 @@ class EventKind(StrEnum):
 
     DUE = "due"  # its deadline is now: its agent was lost
     READY = "ready"  # an agent has come, or has taken over
+    OVER = "over"  # it has ended
     FREED = "freed"  # a seat is free
 
 
@@ -174,8 +178,39 @@ class Event:
     session_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A session that ended, as its end was written. `entry`: names it in the stream of ended sessions."""
+
+    entry: str
+    session: Session
+
+
 class WatchStore(Protocol):
-    """What those need who see to it that no session is forgotten. Every method may raise StoreUnavailable."""
+    """By which no session is forgotten. Every method may raise StoreUnavailable."""
+
+    async def ended(self, group: str, reader: str, *, wait: float) -> Sequence[Ended]:
+        """Sessions that ended, each to one reader of the group, until `acknowledge`.
+
+        A group that is new begins with the next end. What a reader has not acknowledged for REDELIVERY_SECONDS goes to
+        another one.
+
+        Args:
+            group: for what the ends are read, for example "metrics".
+            reader: who reads; unique among the group's.
+            wait: seconds to wait for the first (below 0.4).
+        """
+
+    async def acknowledge(self, group: str, ended: Collection[Ended]) -> None:
+        """These are done: no reader of the group gets them again."""
+
+    async def news(self, after: str | None, *, wait: float) -> tuple[str, Sequence[Event]]:
+        """What happened after this place, to every reader that asks; and the place to go on from.
+
+        Args:
+            after: where the answer before ended; None: now.
+            wait: seconds to wait for the first (below 0.4).
+        """
 
     async def events(self, reader: str, *, wait: float) -> Sequence[Event]:
         """What happened since, each to one reader only; waits up to so many seconds (below 0.4) for the first."""
@@ -228,6 +263,9 @@ class PoolStore(Protocol):
 
     async def count_spawned(self, processes: int) -> None:
         """Add to the total of processes that were ever warmed."""
+
+    async def count_failures(self, failures: int) -> None:
+        """Add to the total of tasks that failed in a way nobody expected."""
 
     async def stats(self) -> Stats:
         """Totals for the health answer."""

@@ -1,10 +1,9 @@
-"""The ports kept in this process's memory, for tests and single processes; knows no driver and no clock of its own.
-
-It keeps what RedisStore keeps, as the same JSON, and changes it without awaiting anything: each method is one step.
-"""
+"""The store's ports kept in memory, for tests: what RedisStore keeps, as the same JSON; each method is one step."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,26 +13,30 @@ from session.errors import Conflict, NoCapacity, OperationReused, SessionNotFoun
 from session.record import FINAL, SEATED, Session, State
 from session.store.codec import entry_from_json, entry_to_json, from_cursor, from_json, to_cursor, to_json
 from session.store.ports import (
+    CIRCUIT_FAILURES,
+    CIRCUIT_SECONDS,
     KEYED_SECONDS,
     LOG_LINES,
     OP_SECONDS,
+    REDELIVERY_SECONDS,
     RESERVED_SECONDS,
     SILENT_SECONDS,
     WORKER_SECONDS,
+    CircuitPass,
+    Ended,
+    Event,
+    EventKind,
     Page,
+    StartReport,
     StartResult,
     Stats,
     Utterance,
     Worker,
 )
-from tests.session.memory_circuit import MemoryCircuit
-from tests.session.memory_watch import MemoryWatch
 
 
 @dataclass(slots=True)
 class _Kept:
-    """A session and what belongs to it. `expires_at`: Unix seconds, None for never."""
-
     record: str
     op: str
     last_active: float = 0.0
@@ -48,36 +51,44 @@ class _Kept:
         return replace(stored, last_active=max(stored.last_active, self.last_active))
 
 
-class MemoryStore(MemoryCircuit, MemoryWatch):
-    """SessionStore, WatchStore, PoolStore and CircuitStore.
+@dataclass(slots=True)
+class _Circuit:
+    failures: dict[str, float] = field(default_factory=dict)
+    opened: float | None = None
+    probe: tuple[str, float] | None = None
 
-    Args:
-        now: Unix seconds; the store's clock.
-        keep_seconds: how long the record of an ended session is kept.
-    """
+
+class MemoryStore:
+    """All ports. `now`: the store's clock, Unix seconds; `keep_seconds`: for the record of an ended session."""
 
     def __init__(self, now: Callable[[], float], *, keep_seconds: float = 86400.0) -> None:
-        super().__init__()
         self._clock = now
+        self._circuits: dict[str, _Circuit] = {}
+        self._events: deque[Event] = deque(maxlen=10_000)
+        self._happened: list[Event] = []
+        self._news = asyncio.Event()
+        self._calls: dict[str, float] = {}
+        self._watched: tuple[float | None, float] = (None, 0.0)
+        self._checkpoints: dict[str, str] = {}
+        self._totals = Stats(0, 0, 0.0)
+        self._groups: dict[str, int] = {}  # of each group, how many of `outgoing` it has read
+        self._unread: dict[tuple[str, str], float] = {}  # group and entry, by when it was handed out
+        self.spoiled: dict[str, str] = {}  # checkpoints that were set aside, by session
         self._keep_seconds = keep_seconds
         self._kept: dict[str, _Kept] = {}
         self._ops: dict[str, tuple[str, str, float]] = {}
         self._users: dict[tuple[str, str], str] = {}
         self._seen: dict[str, float] = {}
         self._workers: dict[str, tuple[str, float]] = {}
-        self.outgoing: list[str] = []
-        """JSON of each session that ended, in order: what RedisStore appends to its stream."""
+        self.outgoing: list[str] = []  # JSON of each session that ended, in order
 
     async def now(self) -> float:
-        """Unix seconds of the clock it was given."""
         return self._now()
 
     async def get(self, session_id: str) -> Session:
-        """The session's record. Raises SessionNotFound."""
         return self._find(session_id).session
 
     async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> StartResult:
-        """Give back the user's live session or admit this one. Raises NoCapacity, OperationReused."""
         known, asked, until = self._ops.get(op, (session.id, "", 0.0))
         known = known if self._now() < until else session.id
         standing = self._lookup(known)
@@ -101,7 +112,6 @@ class MemoryStore(MemoryCircuit, MemoryWatch):
         return StartResult(session, reused=False)
 
     async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
-        """Replace the record if nobody else did. Raises Conflict, SessionNotFound, NoCapacity."""
         kept = self._find(session.id)
         stored = kept.session
         if kept.op == op:
@@ -115,13 +125,11 @@ class MemoryStore(MemoryCircuit, MemoryWatch):
         return changed
 
     async def touch(self, session_id: str) -> None:
-        """Set `last_active` to now, without a new revision."""
         kept = self._lookup(session_id)
         if kept is not None:
             kept.last_active = self._now()
 
     async def page(self, states: Collection[State], *, limit: int, cursor: str | None = None) -> Page:
-        """Sessions in any of `states`, newest first. Raises ValueError when the cursor is none of ours."""
         chosen = sorted((each for each in self._sessions() if each.state in states), key=_age, reverse=True)
         if cursor is not None:
             last_seen = from_cursor(cursor)
@@ -131,16 +139,13 @@ class MemoryStore(MemoryCircuit, MemoryWatch):
         return Page(chosen[:limit], to_cursor(*_age(last)) if last else None)
 
     async def counts(self) -> Mapping[State, int]:
-        """How many sessions are in each state now."""
         states = [each.state for each in self._sessions()]
         return {state: states.count(state) for state in State}
 
     async def seats(self) -> int:
-        """How many seats are taken."""
         return sum(each.state in SEATED for each in self._sessions())
 
     async def say(self, session_id: str, utterance: Utterance, *, attempt: int, job: str) -> None:
-        """Append to the transcript. Raises Stale when the agent is not the current one of a live session."""
         kept = self._lookup(session_id)
         if kept is None:
             raise Stale
@@ -148,56 +153,184 @@ class MemoryStore(MemoryCircuit, MemoryWatch):
         kept.said.append(to_json(utterance))
 
     async def transcript(self, session_id: str) -> Sequence[Utterance]:
-        """All that was said, in order."""
         kept = self._lookup(session_id)
         return [] if kept is None else [from_json(Utterance, each) for each in kept.said]
 
     async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
-        """Append to the session's log."""
         kept = self._lookup(session_id)
         if kept is not None:
             kept.log.append((self._now(), entry_to_json(event, level, facts)))
 
     async def logs(self, session_id: str, *, limit: int) -> Sequence[Mapping[str, Any]]:
-        """The newest `limit` log entries, oldest first."""
         kept = self._lookup(session_id)
         lines = [] if kept is None else list(kept.log)
         return [entry_from_json(entry, at) for at, entry in lines[max(0, len(lines) - max(0, limit)) :]]
 
     async def first_time(self, key: str, *, seconds: float) -> bool:
-        """Whether `key` was not seen within the last `seconds`; remembers it."""
         if self._now() < self._seen.get(key, 0.0):
             return False
         self._seen[key] = self._now() + seconds
         return True
 
     async def beat(self, worker: Worker) -> None:
-        """Record the worker's heartbeat, stamped with the clock."""
         self._workers[worker.id] = to_json(worker), self._now()
 
     async def workers(self, *, seen_within: float) -> Sequence[Worker]:
-        """Workers whose last heartbeat is at most this many seconds old, by id."""
         since = self._now() - min(seen_within, WORKER_SECONDS)
         fresh = sorted((each, record, seen) for each, (record, seen) in self._workers.items() if seen >= since)
         return [replace(from_json(Worker, record), seen_at=seen) for _, record, seen in fresh]
 
     async def gone(self, worker_id: str) -> None:
-        """Note that the worker has died."""
         if worker_id in self._workers:
             record, _ = self._workers[worker_id]
             self._workers[worker_id] = record, self._now() - SILENT_SECONDS
 
     async def count_spawned(self, processes: int) -> None:
-        """Add to the total of processes that were ever warmed."""
         self._totals = replace(self._totals, spawned=self._totals.spawned + processes)
 
     async def claim_refused(self) -> None:
-        """Add to the total of claims that changed nothing."""
         self._totals = replace(self._totals, refused_claims=self._totals.refused_claims + 1)
 
     async def stats(self) -> Stats:
-        """Totals since the store began."""
         return self._totals
+
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
+        session = self._record(session_id)
+        if session is None:
+            raise SessionNotFound
+        return session, self._now()
+
+    async def events(self, reader: str, *, wait: float) -> Sequence[Event]:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), wait)
+        self._news.clear()
+        told = list(self._events)
+        self._events.clear()
+        return told
+
+    async def due(self, *, limit: int) -> Sequence[str]:
+        now = self._now()
+        due = [(each.deadline, each.id) for each in self._sessions() if each.deadline is not None]
+        return [session_id for deadline, session_id in sorted(due) if deadline <= now][:limit]
+
+    async def queue(self) -> Sequence[str]:
+        return [each for _, each in sorted((s.created_at, s.id) for s in self._sessions() if s.state is State.QUEUED)]
+
+    async def alive(self, session_id: str, *, attempt: int, job: str) -> None:
+        self._current(session_id, attempt, job)
+        if session_id in self._calls:
+            self._calls[session_id] = self._now()
+
+    async def silent(self, seconds: float) -> Sequence[str]:
+        since = self._now() - seconds
+        return [each for seen, each in sorted((seen, each) for each, seen in self._calls.items()) if seen <= since]
+
+    async def watch(self, *, gap: float, window: float) -> float:
+        now, (last, until) = self._now(), self._watched
+        if last is None or now - last > gap:
+            until = now + window
+        self._watched = now, until
+        return max(0.0, until - now)
+
+    async def mend_seats(self) -> int:
+        return 0
+
+    async def keep_checkpoint(self, session_id: str, text: str, *, attempt: int, job: str) -> None:
+        try:
+            self._current(session_id, attempt, job)
+        except Stale:
+            session = self._record(session_id)
+            if session is not None and session.state not in FINAL:
+                self._totals = replace(self._totals, refused_checkpoints=self._totals.refused_checkpoints + 1)
+            raise
+        self._checkpoints[session_id] = text
+
+    async def checkpoint(self, session_id: str) -> str | None:
+        return None if self._record(session_id) is None else self._checkpoints.get(session_id)
+
+    async def set_aside(self, session_id: str) -> None:
+        if session_id in self._checkpoints:
+            self.spoiled[session_id] = self._checkpoints.pop(session_id)
+
+    def _watch_over(self, session: Session, before: State | None) -> None:
+        """What the dispatchers look at, and what they are told, after a record was stored."""
+        if session.deadline is not None and session.deadline <= self._now():
+            self._tell(EventKind.DUE, session.id)
+        if session.state is State.READY:
+            self._calls.setdefault(session.id, self._now())
+            if before not in (None, State.READY):
+                self._tell(EventKind.READY, session.id)
+        else:
+            self._calls.pop(session.id, None)
+        if before in SEATED and session.state not in SEATED:
+            self._tell(EventKind.FREED, session.id)
+
+    def _tell(self, kind: EventKind, session_id: str) -> None:
+        self._events.append(Event(kind, session_id))
+        self._happened.append(Event(kind, session_id))
+        self._news.set()
+
+    def _current(self, session_id: str, attempt: int, job: str) -> None:
+        session = self._record(session_id)
+        if session is None or session.state in FINAL:
+            raise Stale
+        session.fenced(attempt, job)
+
+    async def enter_circuit(self, circuit: str, *, session_id: str) -> CircuitPass:
+        kept, now = self._circuits.get(circuit, _Circuit()), self._now()
+        if kept.opened is None:
+            return CircuitPass()
+        wait = (kept.opened if kept.probe is None else kept.probe[1]) + CIRCUIT_SECONDS - now
+        if 0 < wait <= CIRCUIT_SECONDS:  # more: the clock was put back
+            return CircuitPass(wait=wait)
+        kept.probe = session_id, now
+        return CircuitPass(probe=True)
+
+    async def report_circuit(self, circuit: str, report: StartReport, *, session_id: str) -> None:
+        kept, now = self._circuits.setdefault(circuit, _Circuit()), self._now()
+        if kept.opened is not None:
+            if kept.probe is None or kept.probe[0] != session_id:
+                return
+            opened = {StartReport.FAILED: now, StartReport.READY: None, StartReport.UNUSED: kept.opened}[report]
+            self._circuits[circuit] = _Circuit(opened=opened)
+        elif report is StartReport.FAILED:
+            kept.failures = {each: at for each, at in kept.failures.items() if at > now - CIRCUIT_SECONDS}
+            kept.failures.setdefault(session_id, now)
+            if len(kept.failures) >= CIRCUIT_FAILURES:
+                self._circuits[circuit] = _Circuit(opened=now)
+
+    async def ended(self, group: str, reader: str, *, wait: float) -> Sequence[Ended]:
+        if group not in self._groups:
+            self._groups[group] = len(self.outgoing)
+            return []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                while self._groups[group] >= len(self.outgoing):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        fresh = range(self._groups[group], len(self.outgoing))
+        stale = [] if fresh else [int(e) for (g, e), at in self._unread.items() if g == group and self._is_due(at)]
+        self._groups[group] = len(self.outgoing)
+        for each in (*stale, *fresh):
+            self._unread[group, str(each)] = self._now()
+        return [Ended(str(each), from_json(Session, self.outgoing[each])) for each in (*stale, *fresh)]
+
+    async def acknowledge(self, group: str, ended: Collection[Ended]) -> None:
+        for each in ended:
+            self._unread.pop((group, each.entry), None)
+
+    async def news(self, after: str | None, *, wait: float) -> tuple[str, Sequence[Event]]:
+        start = len(self._happened) if after is None else int(after)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                while start >= len(self._happened):  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+        return str(len(self._happened)), self._happened[start:]
+
+    def _is_due(self, at: float) -> bool:
+        return self._now() - at >= REDELIVERY_SECONDS
+
+    async def count_failures(self, failures: int) -> None:
+        self._totals = replace(self._totals, task_failures=self._totals.task_failures + failures)
 
     def _now(self) -> float:
         return self._clock()
@@ -244,6 +377,7 @@ class MemoryStore(MemoryCircuit, MemoryWatch):
             if before in FINAL:
                 return
             self.outgoing.append(kept.record)
+            self._tell(EventKind.OVER, session.id)
             kept.expires_at = self._now() + self._keep_seconds
             if user is not None and self._users.get(user) == session.id:
                 del self._users[user]

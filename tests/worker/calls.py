@@ -14,7 +14,7 @@ from pipeline.talk.audio_ends import OUT_RATE
 from pipeline.talk.build import Analyzers, make_analyzers
 from session.errors import StoreUnavailable
 from session.record import Session, State
-from session.store.redis.store import CALL_SECONDS
+from session.store.redis.connection import CALL_SECONDS
 from tests.session.making import NOON, a_session
 from tests.session.memory_store import MemoryStore
 from tests.worker.jobs import a_job

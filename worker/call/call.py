@@ -227,7 +227,7 @@ class RoomCall:
     def _first_audio(self) -> None:
         self._started()
         self._waterfall.mark("first_audio")
-        self._record.progressed({"first_audio": self._waterfall.steps["first_audio"]})
+        self._record.greeted({"first_audio": self._waterfall.steps["first_audio"]})
 
     async def _greet(self, conversation: Conversation, publication: rtc.LocalTrackPublication) -> None:
         if not self._room_events.present.is_set():
@@ -247,7 +247,7 @@ class RoomCall:
     def _takes_over(self) -> bool:
         """Whether the caller has heard an agent before this one: a greeting would be out of place."""
         session = self._session
-        return session.recoveries > 0 and session.caller is not CallerPresence.ABSENT and "first_audio" in session.steps
+        return session.recoveries > 0 and session.caller is not CallerPresence.ABSENT and session.greeted
 
     async def _resume(self, conversation: Conversation) -> None:
         before = self._before or Restored()

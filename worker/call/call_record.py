@@ -18,8 +18,8 @@ from session.record import (
     caller_moved,
     ended,
     failed,
+    greeted,
     lost,
-    progressed,
 )
 from session.store.ports import Utterance, update
 from session.store.redis.store import RedisStore
@@ -53,9 +53,9 @@ class CallRecord:
         self._write(lambda session, now: became_ready(session, now=now, steps=steps, **self._fence))
         self.log("ready", attempt=self._session.attempt)
 
-    def progressed(self, steps: Mapping[str, float]) -> None:
-        """The start came these `steps` further, in milliseconds since the request."""
-        self._write(lambda session, now: progressed(session, steps=steps, **self._fence))
+    def greeted(self, steps: Mapping[str, float]) -> None:
+        """The caller hears the agent. `steps`: of that, in milliseconds since the request."""
+        self._write(lambda session, now: greeted(session, steps=steps, **self._fence))
 
     def caller(self, presence: CallerPresence) -> None:
         """The caller is there, away or back."""

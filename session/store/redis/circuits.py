@@ -1,25 +1,22 @@
-"""CircuitStore kept in Valkey or Redis: the part of RedisStore that keeps circuits; knows no driver and no session."""
+"""Circuits, kept in Valkey or Redis; store.py puts it together with the other parts."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any
-
 from session.store.ports import CircuitPass, StartReport
-from session.store.redis import circuit_scripts
+from session.store.redis.connection import Connection
 
 
-class RedisCircuit(ABC):
-    """What redis_store.py adds the connection to."""
+class RedisCircuits:
+    """CircuitStore over a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     async def enter_circuit(self, circuit: str, *, session_id: str) -> CircuitPass:
         """Let a start pass, or say how long it has to wait."""
-        wait, probe = await self._run(circuit_scripts.PASS_CIRCUIT, circuit=circuit, id=session_id)
+        wait, probe = await self._connection.run("enter_circuit", circuit=circuit, id=session_id)
         return CircuitPass(wait=float(wait), probe=bool(probe))
 
     async def report_circuit(self, circuit: str, report: StartReport, *, session_id: str) -> None:
         """Note what became of a start."""
-        await self._run(circuit_scripts.REPORT_CIRCUIT, circuit=circuit, report=report, id=session_id)
-
-    @abstractmethod
-    async def _run(self, script: str, **arguments: Any) -> Any: ...
+        await self._connection.run("report_circuit", circuit=circuit, report=report, id=session_id)

@@ -1,100 +1,128 @@
-"""WatchStore kept in Valkey or Redis: the half of RedisStore by which no session is forgotten; knows no driver."""
+"""By which no session is forgotten: events, deadlines, signs of life, checkpoints, kept in Valkey or Redis."""
 
 from __future__ import annotations
 
+import logging
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from session.errors import SessionNotFound, Stale, StoreUnavailable
+from session.errors import Stale, StoreUnavailable, UnreadableRecord
 from session.record import Session
-from session.store.codec import read_session
-from session.store.ports import SILENT_SECONDS, Event, EventKind
-from session.store.redis import watch_scripts
+from session.store.codec import from_json
+from session.store.ports import REDELIVERY_SECONDS, Ended, Event, EventKind
+from session.store.redis.connection import Connection
+
+_log = logging.getLogger(__name__)
 
 GROUP = "dispatchers"
 EVENTS_AT_ONCE = 50
+ENDS_AT_ONCE = 100
 
 
-class RedisWatch(ABC):
-    """What redis_store.py adds the connection to."""
+class RedisWatch:
+    """WatchStore over a connection. `keep_seconds`: how long what belongs to an ended session is kept."""
 
-    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
-        """The session's record, and the server's time. Raises SessionNotFound, UnreadableRecord."""
-        match await self._run(watch_scripts.LOOK, id=session_id):
-            case [record, last_active, now]:
-                return read_session(record, last_active), float(now)
-            case _:
-                raise SessionNotFound
+    def __init__(self, connection: Connection, *, keep_seconds: float) -> None:
+        self._connection = connection
+        self._keep_ms = math.ceil(keep_seconds * 1000)
 
     async def events(self, reader: str, *, wait: float) -> Sequence[Event]:
         """What happened since, each to one reader only."""
         block = max(1, math.floor(wait * 1000))
-        stream = self._key("EVENTS")
+        stream = self._connection.key("EVENTS")
         command = ("XREADGROUP", "GROUP", GROUP, reader, "COUNT", EVENTS_AT_ONCE, "BLOCK", block, "NOACK")
         try:
-            answer = await self._command(*command, "STREAMS", stream, ">")
+            answer = await self._connection.command(*command, "STREAMS", stream, ">")
         except StoreUnavailable as error:
             if "NOGROUP" not in str(error.__cause__):
                 raise
-            await self._command("XGROUP", "CREATE", stream, GROUP, "$", "MKSTREAM")
+            await self._connection.command("XGROUP", "CREATE", stream, GROUP, "$", "MKSTREAM")
             return []
         return [event for entry in _entries(answer) if (event := _event(entry)) is not None]
 
+    async def ended(self, group: str, reader: str, *, wait: float) -> Sequence[Ended]:
+        """Sessions that ended, each to one reader of the group, until it is acknowledged."""
+        stream = self._connection.key("OUTGOING")
+        block = max(1, math.floor(wait * 1000))
+        read = ("XREADGROUP", "GROUP", group, reader, "COUNT", ENDS_AT_ONCE, "BLOCK", block, "STREAMS", stream, ">")
+        try:
+            entries = _entries(await self._connection.command(*read))
+        except StoreUnavailable as error:
+            if "NOGROUP" not in str(error.__cause__):
+                raise
+            await self._connection.command("XGROUP", "CREATE", stream, group, "$", "MKSTREAM")
+            return []
+        if not entries:
+            idle = math.floor(REDELIVERY_SECONDS * 1000)
+            claimed = await self._connection.command(
+                "XAUTOCLAIM", stream, group, reader, idle, "0", "COUNT", ENDS_AT_ONCE
+            )
+            entries = _entries({stream: claimed[1]})
+        found = [Ended(str(entry[0]), session) for entry in entries if (session := _session(entry)) is not None]
+        unreadable = {str(entry[0]) for entry in entries} - {each.entry for each in found}
+        if unreadable:
+            await self._connection.command("XACK", stream, group, *unreadable)
+        return found
+
+    async def acknowledge(self, group: str, ended: Collection[Ended]) -> None:
+        """These are done."""
+        if ended:
+            await self._connection.command(
+                "XACK", self._connection.key("OUTGOING"), group, *(each.entry for each in ended)
+            )
+
+    async def news(self, after: str | None, *, wait: float) -> tuple[str, Sequence[Event]]:
+        """What happened after this place, and the place to go on from."""
+        stream = self._connection.key("EVENTS")
+        if after is None:
+            newest = await self._connection.command("XREVRANGE", stream, "+", "-", "COUNT", 1)
+            after = str(newest[0][0]) if newest else "0"
+        block = max(1, math.floor(wait * 1000))
+        entries = _entries(
+            await self._connection.command("XREAD", "COUNT", EVENTS_AT_ONCE, "BLOCK", block, "STREAMS", stream, after)
+        )
+        place = str(entries[-1][0]) if entries else after
+        return place, [event for entry in entries if (event := _event(entry)) is not None]
+
     async def due(self, *, limit: int) -> Sequence[str]:
         """Ids of sessions whose deadline has passed, the oldest deadline first."""
-        return list(await self._run(watch_scripts.DUE, limit=limit))
+        return list(await self._connection.run("due", limit=limit))
 
     async def queue(self) -> Sequence[str]:
         """Ids of the sessions that wait for a slot, the oldest first."""
-        return list(await self._command("ZRANGE", self._key("STATE", "queued"), 0, -1))
+        return list(await self._connection.command("ZRANGE", self._connection.key("STATE", "queued"), 0, -1))
 
     async def alive(self, session_id: str, *, attempt: int, job: str) -> None:
         """Note that the session's agent lives. Raises Stale."""
-        if not await self._run(watch_scripts.ALIVE, id=session_id, attempt=attempt, job=job):
+        if not await self._connection.run("alive", id=session_id, attempt=attempt, job=job):
             raise Stale
 
     async def silent(self, seconds: float) -> Sequence[str]:
         """Ids of the `ready` sessions whose agent has said nothing for so long."""
-        return list(await self._run(watch_scripts.SILENT, seconds=seconds))
+        return list(await self._connection.run("silent", seconds=seconds))
 
     async def watch(self, *, gap: float, window: float) -> float:
         """Note that somebody watches; gives for how many seconds nothing may be concluded from silence."""
-        return float(await self._run(watch_scripts.WATCH, gap=gap, window=window))
-
-    async def gone(self, worker_id: str) -> None:
-        """Note that the worker has died."""
-        await self._run(watch_scripts.GONE, id=worker_id, seconds=SILENT_SECONDS)
+        return float(await self._connection.run("watch", gap=gap, window=window))
 
     async def mend_seats(self) -> int:
         """Give back the seats that nobody holds; gives how many there were."""
-        return int(await self._run(watch_scripts.MEND_SEATS))
+        return int(await self._connection.run("mend_seats"))
 
     async def keep_checkpoint(self, session_id: str, text: str, *, attempt: int, job: str) -> None:
         """Keep the conversation as it is now. Raises Stale."""
-        if not await self._run(watch_scripts.KEEP_CHECKPOINT, id=session_id, attempt=attempt, job=job, text=text):
+        if not await self._connection.run("keep_checkpoint", id=session_id, attempt=attempt, job=job, text=text):
             raise Stale
 
     async def checkpoint(self, session_id: str) -> str | None:
         """The conversation that was kept, None where there is none."""
-        kept = await self._command("GET", self._key("CHECKPOINT", session_id))
+        kept = await self._connection.command("GET", self._connection.key("CHECKPOINT", session_id))
         return None if kept is None else str(kept)
 
     async def set_aside(self, session_id: str) -> None:
         """Keep an unreadable checkpoint where nobody takes it up."""
-        await self._run(watch_scripts.SET_ASIDE, id=session_id, life_ms=self._keep_ms)
-
-    _keep_ms: int
-
-    @abstractmethod
-    async def _run(self, script: str, **arguments: Any) -> Any: ...
-
-    @abstractmethod
-    async def _command(self, *words: Any) -> Any: ...
-
-    @abstractmethod
-    def _key(self, name: str, end: str = "") -> str: ...
+        await self._connection.run("set_aside", id=session_id, life_ms=self._keep_ms)
 
 
 def _entries(answer: Any) -> list[Any]:
@@ -109,10 +137,21 @@ def _entries(answer: Any) -> list[Any]:
     return flat
 
 
-def _event(entry: Any) -> Event | None:
+def _fields(entry: Any) -> dict[str, str]:
     fields = entry[1]
-    if isinstance(fields, list | tuple):
-        fields = dict(zip(fields[::2], fields[1::2], strict=True))
+    return dict(zip(fields[::2], fields[1::2], strict=True)) if isinstance(fields, list | tuple) else dict(fields)
+
+
+def _session(entry: Any) -> Session | None:
+    try:
+        return from_json(Session, _fields(entry).get("record", ""))
+    except UnreadableRecord as error:
+        _log.error("event=ended_unreadable entry=%s error=%s", entry[0], error)
+        return None
+
+
+def _event(entry: Any) -> Event | None:
+    fields = _fields(entry)
     try:
         return Event(EventKind(fields["kind"]), str(fields["id"]))
     except (KeyError, ValueError):

@@ -39,6 +39,8 @@ FULL = Session(
     ended_at=NOON + 5,
     end_reason=EndReason.CALLER_LEFT,
     error=ErrorReason.LOST,
+    room_made=True,
+    greeted=True,
     steps={"room": 3.25},
     claimable=False,
     accepted="job_a",
@@ -139,3 +141,16 @@ def test_a_log_entry_keeps_its_facts_whatever_they_are() -> None:
 def test_what_is_no_log_entry_is_unreadable(text: str) -> None:
     with pytest.raises(UnreadableRecord):
         entry_from_json(text, NOON)
+
+
+@pytest.mark.parametrize(
+    ("steps", "made", "heard"),
+    [({}, False, False), ({"room": 4.0}, True, False), ({"room": 4.0, "first_audio": 500.0}, True, True)],
+)
+def test_a_record_of_the_release_before_tells_by_its_waterfall_what_has_fields_now(
+    steps: Any, made: bool, heard: bool
+) -> None:
+    before = to_dict(a_session(steps=steps))
+    del before["room_made"], before["greeted"]
+    session = from_dict(Session, before)
+    assert (session.room_made, session.greeted) == (made, heard)

@@ -85,10 +85,10 @@ async def test_a_seat_that_is_free_again_is_told(store: Store) -> None:
     session = await ready(store)
     await told(store)
     await store.write(ended(session, EndReason.STOPPED, NOON), op="end")
-    assert await told(store) == [Event(EventKind.FREED, session.id)]
+    assert await told(store) == [Event(EventKind.FREED, session.id), Event(EventKind.OVER, session.id)]
     reserved = await admit(store, a_session("session_b", state=State.RESERVED))
     await store.write(ended(reserved, EndReason.NOT_JOINED, NOON), op="end")
-    assert await told(store) == []
+    assert await told(store) == [Event(EventKind.OVER, reserved.id)]
 
 
 async def test_each_event_goes_to_one_reader(store: Store) -> None:

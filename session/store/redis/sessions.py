@@ -1,0 +1,166 @@
+"""Sessions and what belongs to them, kept in Valkey or Redis; store.py puts it together with the other parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from session.errors import Conflict, NoCapacity, OperationReused, SessionNotFound, Stale, UnreadableRecord
+from session.record import Session, State
+from session.store.codec import entry_from_json, entry_to_json, from_cursor, from_json, read_session, to_cursor, to_json
+from session.store.ports import Page, StartResult, Utterance
+from session.store.redis.connection import Connection
+
+_log = logging.getLogger(__name__)
+
+
+class RedisSessions:
+    """SessionStore over a connection. `keep_seconds`: how long the record of an ended session is kept."""
+
+    def __init__(self, connection: Connection, *, keep_seconds: float) -> None:
+        self._connection = connection
+        self._keep_ms = math.ceil(keep_seconds * 1000)
+
+    async def now(self) -> float:
+        """Unix seconds of the server's clock."""
+        return await self._connection.now()
+
+    async def get(self, session_id: str) -> Session:
+        """The session's record. Raises SessionNotFound, UnreadableRecord."""
+        kept: Any = await self._connection.command(
+            "HMGET", self._connection.key("SESSION", session_id), "record", "last_active"
+        )
+        record, last_active = kept
+        if record is None:
+            raise SessionNotFound
+        return read_session(record, last_active)
+
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
+        """The session's record, and the server's time. Raises SessionNotFound, UnreadableRecord."""
+        match await self._connection.run("get_with_time", id=session_id):
+            case [record, last_active, now]:
+                return read_session(record, last_active), float(now)
+            case _:
+                raise SessionNotFound
+
+    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> StartResult:
+        """Give back the user's live session or admit this one. Raises NoCapacity, OperationReused."""
+        reply = await self._connection.run("start", fingerprint=fingerprint, **self._facts(session, op, max_seats))
+        match reply:
+            case ["new"]:
+                return StartResult(session, reused=False)
+            case ["stands" | "reused" as outcome, str(record), last_active]:
+                return StartResult(read_session(record, last_active), reused=outcome == "reused")
+            case _:
+                raise _REFUSED.get(reply[0], UnreadableRecord)
+
+    async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
+        """Replace the record if nobody else did. Raises Conflict, SessionNotFound, NoCapacity."""
+        changed = replace(session, rev=session.rev + 1)
+        reply = await self._connection.run("write", expected=session.rev, **self._facts(changed, op, max_seats))
+        match reply:
+            case ["done"]:
+                return changed
+            case ["again", str(record), last_active]:
+                return read_session(record, last_active)
+            case _:
+                raise _REFUSED.get(reply[0], UnreadableRecord)
+
+    async def touch(self, session_id: str) -> None:
+        """Set `last_active` to now, without a new revision."""
+        await self._connection.run("touch", id=session_id)
+
+    async def page(self, states: Collection[State], *, limit: int, cursor: str | None = None) -> Page:
+        """Sessions in any of `states`, newest first. Raises ValueError when the cursor is none of ours."""
+        score, last = from_cursor(cursor) if cursor is not None else ("+inf", "")
+        limit = max(1, limit)
+        names = " ".join(sorted(set(states)))
+        reply = await self._connection.run("page", states=names, limit=limit, score=score, id=last)
+        sessions = []
+        for session_id, record, last_active in zip(reply[2::3], reply[3::3], reply[4::3], strict=True):
+            try:
+                sessions.append(read_session(record, last_active))
+            except UnreadableRecord as error:
+                _log.warning("left session %s out of a list: %s", session_id, error)
+        return Page(sessions, to_cursor(float(reply[0]), reply[1]) if reply[0] else None)
+
+    async def counts(self) -> Mapping[State, int]:
+        """How many sessions are in each state now."""
+        states = list(State)
+        reply = await self._connection.run("counts", states=" ".join(states))
+        return dict(zip(states, map(int, reply), strict=True))
+
+    async def seats(self) -> int:
+        """How many seats are taken."""
+        return int(await self._connection.command("SCARD", self._connection.key("SEATS")))
+
+    async def say(self, session_id: str, utterance: Utterance, *, attempt: int, job: str) -> None:
+        """Append to the transcript. Raises Stale when the agent is not the current one of a live session."""
+        said = to_json(utterance)
+        if not await self._connection.run("say", id=session_id, attempt=attempt, job=job, utterance=said):
+            raise Stale
+
+    async def transcript(self, session_id: str) -> Sequence[Utterance]:
+        """All that was said, in order."""
+        said: Any = await self._connection.command("LRANGE", self._connection.key("TRANSCRIPT", session_id), 0, -1)
+        return [from_json(Utterance, each) for each in said]
+
+    async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
+        """Append to the session's log."""
+        await self._connection.run("log", id=session_id, entry=entry_to_json(event, level, facts))
+
+    async def logs(self, session_id: str, *, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest `limit` log entries, oldest first."""
+        if limit < 1:
+            return []
+        lines: Any = await self._connection.command("LRANGE", self._connection.key("LOG", session_id), -limit, -1)
+        return [_read_entry(line) for line in lines]
+
+    async def first_time(self, key: str, *, seconds: float) -> bool:
+        """Whether `key` was not seen within the last `seconds`; remembers it."""
+        fresh = await self._connection.command(
+            "SET", self._connection.key("SEEN", key), "1", "NX", "PX", math.ceil(seconds * 1000)
+        )
+        return bool(fresh)
+
+    def _facts(self, session: Session, op: str, max_seats: int | None) -> dict[str, Any]:
+        startup = session.startup_seconds
+        return {
+            "id": session.id,
+            "rev": session.rev,
+            "op": op,
+            "state": session.state,
+            "attempt": session.attempt,
+            "job": session.job or "",
+            "record": to_json(session),
+            "created_at": repr(session.created_at),
+            "deadline": "" if session.deadline is None else repr(session.deadline),
+            "startup": "" if startup is None else repr(startup),
+            "user": _user(session.owner, session.user_id),
+            "max_seats": "" if max_seats is None else max_seats,
+            "keep_ms": self._keep_ms,
+        }
+
+
+_REFUSED = {"other": OperationReused, "full": NoCapacity, "missing": SessionNotFound, "conflict": Conflict}
+
+
+def _user(owner: str, user_id: str | None) -> str:
+    """The end of the user's key: fixed length, so that no id can be made to look like another's."""
+    if user_id is None:
+        return ""
+    return hashlib.sha256(json.dumps([owner, user_id]).encode()).hexdigest()[:40]
+
+
+def _read_entry(line: str) -> dict[str, Any]:
+    at, _, entry = line.partition(" ")
+    try:
+        written = float(at)
+    except ValueError:
+        raise UnreadableRecord("a stored log entry has no time") from None
+    return entry_from_json(entry, written)
