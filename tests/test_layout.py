@@ -23,7 +23,7 @@ TESTED_TOGETHER = {
     "session/store/redis/sessions.py": "tests/session/store/test_contract.py",
     "session/store/redis/watch.py": "tests/session/store/test_contract_watch.py",
     "pipeline/providers/*.py": "tests/pipeline/providers/test_providers.py",
-    "greenroom/__init__.py": "tests/pipeline/agents/test_definition.py",
+    "greenroom/__init__.py": "tests/pipeline/agents/test_files.py",
     "worker/process/warm.py": "tests/worker/process/test_preload.py",
 }
 

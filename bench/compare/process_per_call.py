@@ -17,7 +17,7 @@ async def run(url: str, token: str, session: str) -> None:
     from livekit import rtc
 
     from pipeline import providers
-    from pipeline.agents.definition import load_agents
+    from pipeline.agents.files import load_agents
     from pipeline.settings import PipelineSettings
     from pipeline.talk.audio_ends import IN_RATE, OUT_RATE
     from pipeline.talk.build import make_analyzers

@@ -1,17 +1,14 @@
-"""Checks an agent field by field before it may take a call; definition.py calls it when an agent is made."""
+"""Checks an agent's fields; files.py calls it for a user's file, definition.py for what a session chooses."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pipeline.agents.tools import describe
 from pipeline.errors import AgentFault, ProviderError, ToolFault
 from pipeline.providers import Kind, Provider, check_choice
-
-if TYPE_CHECKING:
-    from pipeline.agents.definition import Agent
 
 OVERRIDABLE = ("prompt", "greeting", "voice", "language", "stt", "llm", "tts")
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
@@ -20,12 +17,14 @@ MODULE_PREFIX = "greenroom_agent_"  # of the module that an agent's file becomes
 MAX_PROMPT = 64_000  # characters: about 16,000 tokens
 MAX_GREETING = 1_000  # characters: about a minute of speech
 
+Fields = Mapping[str, Any]  # of an agent, by name: its author may have put anything there
 
-def check_agent(agent: Agent) -> None:
+
+def check_fields(agent: Fields) -> None:
     """Check every field.
 
     Args:
-        agent: The agent.
+        agent: All fields of the agent.
 
     Raises:
         AgentFault: The first field that is wrong, and what to change.
@@ -34,12 +33,12 @@ def check_agent(agent: Agent) -> None:
         check_field(agent, field)
 
 
-def check_field(agent: Agent, field: str) -> None:
+def check_field(agent: Fields, field: str) -> None:
     """Check one field.
 
     Args:
-        agent: The agent.
-        field: Name of the field.
+        agent: All fields of the agent; a voice is checked against its provider, for example.
+        field: Name of the field that is checked.
 
     Raises:
         AgentFault: It is wrong.
@@ -47,25 +46,25 @@ def check_field(agent: Agent, field: str) -> None:
     CHECKS[field](agent)
 
 
-def _name(agent: Agent) -> None:
-    if not isinstance(agent.name, str) or not NAME.fullmatch(agent.name):
+def _name(agent: Fields) -> None:
+    if not isinstance(agent["name"], str) or not NAME.fullmatch(agent["name"]):
         raise AgentFault("name", "the name must be lower-case letters, digits, - and _", 'For example name="my-agent"')
 
 
-def _prompt(agent: Agent) -> None:
-    if not isinstance(agent.prompt, str) or not agent.prompt.strip():
+def _prompt(agent: Fields) -> None:
+    if not isinstance(agent["prompt"], str) or not agent["prompt"].strip():
         raise AgentFault("prompt", "the prompt must be a text", "Say in it who the agent is and how it talks")
-    if len(agent.prompt) > MAX_PROMPT:
+    if len(agent["prompt"]) > MAX_PROMPT:
         raise AgentFault("prompt", f"the prompt is longer than {MAX_PROMPT} characters", "Shorten it")
 
 
-def _greeting(agent: Agent) -> None:
-    _spoken("greeting", "the greeting", agent.greeting, "Hello, who is there?")
+def _greeting(agent: Fields) -> None:
+    _spoken("greeting", "the greeting", agent["greeting"], "Hello, who is there?")
 
 
-def _dropped_out(agent: Agent) -> None:
-    if agent.dropped_out != "":
-        _spoken("dropped_out", "the sentence", agent.dropped_out, "Sorry, I was gone for a moment.")
+def _dropped_out(agent: Fields) -> None:
+    if agent["dropped_out"] != "":
+        _spoken("dropped_out", "the sentence", agent["dropped_out"], "Sorry, I was gone for a moment.")
 
 
 def _spoken(field: str, called: str, text: object, example: str) -> None:
@@ -77,19 +76,19 @@ def _spoken(field: str, called: str, text: object, example: str) -> None:
         raise AgentFault(field, f"{called} has control characters in it", "Remove them")
 
 
-def _language(agent: Agent) -> None:
-    if not isinstance(agent.language, str) or not LANGUAGE.fullmatch(agent.language):
+def _language(agent: Fields) -> None:
+    if not isinstance(agent["language"], str) or not LANGUAGE.fullmatch(agent["language"]):
         raise AgentFault("language", "the language must be a tag such as en or de-AT", 'For example language="en"')
 
 
-def _voice(agent: Agent) -> None:
-    if agent.voice is not None and (not isinstance(agent.voice, str) or not agent.voice.strip()):
+def _voice(agent: Fields) -> None:
+    if agent["voice"] is not None and (not isinstance(agent["voice"], str) or not agent["voice"].strip()):
         raise AgentFault("voice", "the voice must be a name", "Give a voice of the tts provider, or leave it out")
 
 
-def _provider(kind: Kind) -> Callable[[Agent], None]:
-    def check(agent: Agent) -> None:
-        chosen = getattr(agent, kind)
+def _provider(kind: Kind) -> Callable[[Fields], None]:
+    def check(agent: Fields) -> None:
+        chosen = agent[kind]
         if chosen is None:
             return
         if isinstance(chosen, str):
@@ -102,8 +101,8 @@ def _provider(kind: Kind) -> Callable[[Agent], None]:
             raise AgentFault(
                 kind, f"{kind} must be a name or a Provider", f'For example {kind}=Provider("groq", {{"model": "..."}})'
             )
-        voice = agent.voice if kind == "tts" else None
-        language = None if kind == "llm" else agent.language
+        voice = agent["voice"] if kind == "tts" else None
+        language = None if kind == "llm" else agent["language"]
         try:
             check_choice(kind, chosen, voice=voice, language=language)
         except ProviderError as error:
@@ -112,11 +111,11 @@ def _provider(kind: Kind) -> Callable[[Agent], None]:
     return check
 
 
-def _tools(agent: Agent) -> None:
-    if isinstance(agent.tools, str) or not isinstance(agent.tools, (list, tuple)):
+def _tools(agent: Fields) -> None:
+    if isinstance(agent["tools"], str) or not isinstance(agent["tools"], (list, tuple)):
         raise AgentFault("tools", "tools must be a list of functions", "For example tools=[current_time]")
     names: set[str] = set()
-    for function in agent.tools:
+    for function in agent["tools"]:
         try:
             tool = describe(function)
         except ToolFault as fault:
@@ -129,8 +128,8 @@ def _tools(agent: Agent) -> None:
         names.add(tool.name)
 
 
-def _overridable(agent: Agent) -> None:
-    given = agent.overridable
+def _overridable(agent: Fields) -> None:
+    given = agent["overridable"]
     if isinstance(given, str) or not isinstance(given, (list, tuple, set, frozenset)):
         raise AgentFault("overridable", "overridable must be a tuple of names", 'For example overridable=("prompt",)')
     unknown = [str(name) for name in given if name not in OVERRIDABLE]
@@ -140,14 +139,14 @@ def _overridable(agent: Agent) -> None:
         )
 
 
-def _processors(agent: Agent) -> None:
-    if agent.processors is not None and not callable(agent.processors):
+def _processors(agent: Fields) -> None:
+    if agent["processors"] is not None and not callable(agent["processors"]):
         raise AgentFault(
             "processors", "processors must be a function", "Write: def processors(call): return Extra(before_tts=[...])"
         )
 
 
-CHECKS: Mapping[str, Callable[[Agent], None]] = {
+CHECKS: Mapping[str, Callable[[Fields], None]] = {
     "name": _name,
     "prompt": _prompt,
     "greeting": _greeting,

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipeline.agents.definition import load_agents
+from pipeline.agents.files import load_agents
 from pipeline.agents.tools import Call, describe, run
 
 pytestmark = pytest.mark.anyio

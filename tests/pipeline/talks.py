@@ -9,9 +9,10 @@ from typing import Any, cast
 
 from pydantic import SecretStr
 
-from pipeline.agents.definition import Agent, Provider
+from pipeline.agents.definition import Agent
 from pipeline.agents.tools import end_call
 from pipeline.local import tts as hibari
+from pipeline.providers import Provider
 from pipeline.resume.restore import Restored
 from pipeline.settings import PipelineSettings
 from pipeline.talk.build import Analyzers, make_analyzers

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from pipeline.agents.definition import Agent, Provider
+from pipeline.agents.definition import Agent
+from pipeline.providers import Provider
 from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import OUT_RATE
 from pipeline.talk.build import Analyzers, make_analyzers

@@ -19,7 +19,8 @@ from livekit.agents import AgentServer
 from pydantic import ValidationError
 
 from pipeline import providers
-from pipeline.agents.definition import Agent, load_agents
+from pipeline.agents.definition import Agent
+from pipeline.agents.files import load_agents
 from pipeline.errors import PipelineError
 from pipeline.settings import PipelineSettings
 from runtime import log

@@ -10,7 +10,7 @@ import gc
 import os
 
 from pipeline import providers
-from pipeline.agents.definition import load_agents
+from pipeline.agents.files import load_agents
 from pipeline.local import tts as hibari
 from pipeline.providers import Provider
 from pipeline.settings import PipelineSettings

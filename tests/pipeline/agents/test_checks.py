@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.agents.checks import CHECKS, MAX_GREETING, MAX_PROMPT, OVERRIDABLE, check_agent, check_field
+from pipeline.agents.checks import CHECKS, MAX_GREETING, MAX_PROMPT, OVERRIDABLE, check_field, check_fields
 from pipeline.agents.definition import Agent
 from pipeline.errors import AgentFault
 
@@ -36,7 +36,7 @@ def test_every_field_of_an_agent_is_checked() -> None:
     ],
 )
 def test_what_is_within_the_bounds_is_taken(more: dict[str, Any]) -> None:
-    check_agent(agent(**more))
+    check_fields(vars(agent(**more)))
 
 
 @pytest.mark.parametrize(
@@ -68,5 +68,5 @@ def test_what_is_within_the_bounds_is_taken(more: dict[str, Any]) -> None:
 )
 def test_what_is_out_of_bounds_is_a_fault_of_its_field(field: str, value: object) -> None:
     with pytest.raises(AgentFault) as fault:
-        check_field(agent(**{field: value}), field)
+        check_field(vars(agent(**{field: value})), field)
     assert fault.value.field == field

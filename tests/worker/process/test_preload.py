@@ -20,7 +20,7 @@ import numpy, onnxruntime  # each starts a thread of its own when imported, and 
 before = len(os.listdir("/proc/self/task"))
 from worker.process.preload import WARM
 from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn
-from pipeline.local import hibari
+from pipeline.local import tts as hibari
 from livekit.rtc._ffi_client import FfiClient
 
 links = []
