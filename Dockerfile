@@ -2,7 +2,7 @@
 FROM python:3.11-slim-bookworm AS packages
 WORKDIR /greenroom
 # Only what decides which packages are installed, so that a change of the source doesn't install them again.
-COPY pyproject.toml requirements.lock README.md ./
+COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY cli/ cli/
 # The step that `make setup` runs; livekit-server has an image of its own.
 RUN cli/setup/setup.sh python
