@@ -14,21 +14,27 @@ from pydantic import ValidationError
 
 from dispatcher.app import create_app
 from dispatcher.attempts.executor import AttemptExecutor
+from dispatcher.attempts.silence import Silence
+from dispatcher.ending import Ending
 from dispatcher.livekit.rooms import open_rooms
 from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
 from dispatcher.starts.circuit import StartCircuit
 from dispatcher.starts.limits import open_rate_limits
+from dispatcher.starts.news import News
 from dispatcher.starts.permit import Permits
 from dispatcher.starts.queue import StartQueue
+from dispatcher.upkeep.ended import EndedFollower
 from dispatcher.upkeep.fast_loop import FastLoop
 from dispatcher.upkeep.schedule import DocketTimers, running_tasks
 from dispatcher.upkeep.slow_loop import SlowLoop
+from runtime import log
+from runtime.background import on_failure
+from session.record import Session
 from session.store.redis.store import open_store
 
 BACKLOG = 512  # connections that wait to be taken
 CLOSE_SECONDS = 3  # for answers under way when it is told to stop
-_QUIET = ("uvicorn", "httpx", "aiohttp")  # whose info lines are not about sessions
 
 _log = logging.getLogger("dispatcher")
 
@@ -41,12 +47,8 @@ def main() -> int:
         for problem in error.errors(include_input=False, include_url=False):
             print(f"dispatcher: {'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)
         return 2
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
+    log.configure(settings.log_level)
     logging.getLogger("docket").setLevel(logging.ERROR)  # it warns every second while the store is away
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         listening = _listen(settings.host, settings.port)
     except OSError as error:
@@ -68,6 +70,7 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
     """
     url, namespace = settings.redis_url.get_secret_value(), settings.namespace
     metrics = Metrics(CollectorRegistry())
+    on_failure(lambda failure: metrics.task_failed(failure.name))
     secret = settings.livekit_api_secret.get_secret_value()
     timers = DocketTimers()
     async with (
@@ -77,14 +80,28 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
         ) as limits,
         open_rooms(settings, settings, callers_url=settings.callers_url) as rooms,
     ):
-        circuit = StartCircuit(store)
+        circuit, ending, news = StartCircuit(store), Ending(store, rooms), News(store)
         attempts = AttemptExecutor(
-            store, rooms, metrics, circuit, settings.max_bots, claim_seconds=settings.claim_seconds, timers=timers
+            store,
+            rooms,
+            metrics,
+            circuit,
+            ending,
+            settings.max_bots,
+            claim_seconds=settings.claim_seconds,
+            timers=timers,
         )
-        watch = FastLoop(store, rooms, attempts, StartQueue(store, attempts, settings.max_bots), metrics)
-        sweep = SlowLoop(store, rooms, settings, metrics, secret, settings.max_bots)
-        running = running_tasks(url, namespace=namespace, sweep=sweep, watch=watch, timers=timers)
-        app = create_app(store, rooms, settings, Permits(limits, circuit), metrics, timers)
+        queue = StartQueue(store, attempts, settings.max_bots)
+        fast = FastLoop(store, rooms, attempts, queue, Silence(store, ending), metrics)
+        slow = SlowLoop(store, rooms, ending, settings, metrics, secret, settings.max_bots)
+
+        async def ended(session: Session) -> None:
+            metrics.ended(session)
+            await circuit.failed(session)
+
+        followers = {"news": news.step, "ended": EndedFollower(store, "dispatchers", ended).step}
+        running = running_tasks(url, namespace=namespace, slow=slow, fast=fast, timers=timers, followers=followers)
+        app = create_app(store, rooms, settings, Permits(limits, circuit), metrics, timers, news)
         config = uvicorn.Config(
             app,
             access_log=False,

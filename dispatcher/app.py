@@ -14,9 +14,11 @@ from dispatcher.api.sessions import SessionRoutes
 from dispatcher.api.tokens import TokenRoutes
 from dispatcher.api.webhooks import WebhookRoutes
 from dispatcher.attempts.executor import NoTimers, Timers
+from dispatcher.ending import Ending
 from dispatcher.livekit.port import Rooms
 from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
+from dispatcher.starts.news import News
 from dispatcher.starts.permit import Permits
 from dispatcher.starts.start import Starts
 from dispatcher.upkeep.webhooks import Webhooks
@@ -32,6 +34,7 @@ def create_app(
     gate: Permits,
     metrics: Metrics | None = None,
     timers: Timers | None = None,
+    news: News | None = None,
 ) -> FastAPI:
     """The API over these parts.
 
@@ -41,20 +44,24 @@ def create_app(
         settings: limits and origins; nothing else is read.
         gate: what starts must pass.
         metrics: where to count; by default a registry of its own.
-        timers: who looks after starts whose deadline passes; by default nobody.
+        timers: who handles starts whose deadline passes; by default nobody.
+        news: wakes the answers that wait; by default nobody reads any, and they look by themselves.
     """
     metrics = metrics or Metrics(CollectorRegistry())
     app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None)
     refusals.install(app)
+    ending = Ending(store, rooms)
     dispatch = Starts(
         store,
         rooms,
+        ending,
+        news or News(store),
         settings.max_bots,
         claim_seconds=settings.claim_seconds,
         queue_seconds=settings.queue_seconds,
         timers=timers or NoTimers(),
     )
-    hints = Webhooks(store, rooms, metrics, settings.livekit_api_secret.get_secret_value())
+    hints = Webhooks(store, rooms, ending, metrics, settings.livekit_api_secret.get_secret_value())
     for router in (
         SessionRoutes(store, dispatch, gate, metrics, settings.trusted_proxies).router(),
         TokenRoutes(dispatch, settings.agent_name).router(),

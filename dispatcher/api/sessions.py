@@ -32,7 +32,7 @@ from dispatcher.starts.idempotency import KEY_PATTERN, once
 from dispatcher.starts.permit import Permits
 from dispatcher.starts.start import StartedSession, StartRequest, Starts
 from session.errors import SessionError, StoreUnavailable
-from session.record import FINAL, LIVE, State
+from session.record import LIVE, State
 from session.store.ports import LOG_LINES, SessionStore
 
 OWNER = ""  # of every session, as long as there are no API keys
@@ -104,10 +104,7 @@ class SessionRoutes:
 
     async def stop(self, body: SessionBody) -> StopAnswer:
         """End a session."""
-        before = await self.store.get(body.session_id)
-        session = await self.dispatch.stop(body.session_id)
-        if before.state not in FINAL:
-            self.metrics.ended(session)
+        await self.dispatch.stop(body.session_id)
         return StopAnswer()
 
     async def show(self, session_id: str) -> SessionAnswer:

@@ -11,15 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from dispatcher.attempts.policy import LOOK_AGAIN_SECONDS, Facts, GiveUp, Redispatch, Wait, verdict
+from dispatcher.ending import Ending, Reason
 from dispatcher.errors import LiveKitUnavailable
+from dispatcher.fleet.workers import serving
+from dispatcher.livekit.participants import is_ghost
 from dispatcher.livekit.port import Rooms
 from dispatcher.observe.metrics import Metrics
 from dispatcher.observe.session_log import log_event
-from dispatcher.starts.admission import serving
 from dispatcher.starts.circuit import StartCircuit
-from dispatcher.upkeep.webhooks import is_ghost
 from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
-from session.record import CallerPresence, EndReason, ErrorReason, Session, State, dispatched, ended, failed
+from session.record import CallerPresence, EndReason, ErrorReason, Session, State, dispatched
 from session.store.ports import SILENT_SECONDS, Store
 
 AWAITED = frozenset({State.RESERVED, State.STARTING, State.RECOVERING})  # these wait for an agent
@@ -56,7 +57,8 @@ class AttemptExecutor:
         store: sessions, workers and deadlines.
         rooms: LiveKit.
         metrics: where to count.
-        circuit: told of starts that come to nothing.
+        circuit: told of starts that succeed.
+        ending: ends those that come to nothing.
         max_seats: MAX_BOTS.
         claim_seconds: how long a worker may take to accept.
         timers: who calls `handle_due` when a deadline passes.
@@ -67,6 +69,7 @@ class AttemptExecutor:
     rooms: Rooms
     metrics: Metrics
     circuit: StartCircuit
+    ending: Ending
     max_seats: int
     claim_seconds: float = 2.0
     timers: Timers = field(default_factory=NoTimers)
@@ -98,17 +101,10 @@ class AttemptExecutor:
         await self._dispatch(after)
         return after
 
-    async def give_up(self, session: Session, reason: ErrorReason | EndReason) -> None:
-        """End the session, unless it has moved on meanwhile, and close its room. Raises Conflict."""
-        now = await self.store.now()
-        over = ended(session, reason, now) if isinstance(reason, EndReason) else failed(session, reason, now)
-        after = await self.store.write(over, op=secrets.token_hex(8))
-        self.metrics.ended(after)
-        await self.circuit.failed(after)
-        level = "info" if isinstance(reason, EndReason) else "error"
-        await log_event(self.store, session.id, "ended", level=level, reason=str(reason), attempt=session.attempt)
-        with suppress(LiveKitUnavailable):  # the sweep closes it then
-            await self.rooms.delete(session.room)
+    async def give_up(self, session: Session, reason: Reason) -> None:
+        """End the session, unless it has moved on since it was read."""
+        rev = session.rev
+        await self.ending.end(session.id, lambda each, _: reason if each.rev == rev else None, by="attempts")
 
     async def _facts(self, session: Session, now: float) -> Facts:
         workers, counts, recovering = await asyncio.gather(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dispatcher.fleet.workers import FRESH_SECONDS, chosen
 from session.record import (
     LOSS_WINDOW_SECONDS,
     MOST_LOSSES,
@@ -19,9 +20,6 @@ from session.record import (
 )
 from session.store.ports import Worker
 
-FRESH_SECONDS = (
-    2.5  # of a heartbeat (one a second): an older one is not dispatched to, a dead worker's would cost a try
-)
 SLOWER_BY = 5  # sessions under way at once by which a deadline doubles: two cores start about five a second
 BACKOFF_SECONDS = 0.25  # before the second try after a death, then twice as long
 LONGER_EACH_TRY = 1.5
@@ -93,11 +91,6 @@ def verdict(session: Session, facts: Facts) -> Decision:
     if session.state is State.RECOVERING and facts.recovering >= RATION * len(facts.workers):
         return Wait(facts.now + LOOK_AGAIN_SECONDS * facts.chance)
     return Redispatch(deadline=facts.now + facts.claim_seconds, deployment=chosen(able).deployment, farewell=crash_loop)
-
-
-def chosen(workers: Sequence[Worker]) -> Worker:
-    """Of these, whose deployment is asked: the one with most warm processes, then with most free slots."""
-    return max(workers, key=lambda each: (each.idle > 0, each.slots - each.active, each.id))
 
 
 def stretch(under_way: int) -> float:

@@ -1,8 +1,8 @@
-"""What Prometheus is told of this dispatcher; knows its registry and labels, and no route."""
+"""What Prometheus is told of this dispatcher; every part of it counts here, and api/health.py shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -18,6 +18,7 @@ IGNORED = ("forged", "repeated")
 REFUSED = ("claim", "checkpoint")
 REPAIRS = ("seat", "agent", "room", "adopted")
 AGAIN = ("start", "recovery")
+TASKS = ("docket", "due", "ended", "event", "events", "fast loop", "news", "slow loop", "timer", "other")
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
 _SECONDS = (0.005, 0.01, 0.02, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # 20 and 60 ms are promised
 
@@ -37,48 +38,47 @@ class Metrics:
         self._seconds = Histogram(
             "greenroom_http_request_seconds", "Seconds to an answer.", ["route"], buckets=_SECONDS, registry=registry
         )
-        self._starts = Counter("greenroom_starts", "Starts by their outcome.", ["outcome"], registry=registry)
+        self._starts = self._counter("starts", "Starts by their outcome.", "outcome", OUTCOMES)
         self._start_seconds = Histogram(
             "greenroom_start_seconds", "Seconds to the answer of a start.", buckets=_SECONDS, registry=registry
         )
-        self._ends = Counter("greenroom_sessions_ended", "Ends written here, by reason.", ["reason"], registry=registry)
-        self._again = Counter(
-            "greenroom_dispatches_again", "Attempts after the first, by what they are for.", ["what"], registry=registry
+        self._ends = self._counter(
+            "sessions_ended", "Ended sessions by reason, each counted once.", "reason", (*EndReason, *ErrorReason)
         )
-        self._ghosts = Counter("greenroom_ghosts_removed", "Agents of earlier attempts sent out.", registry=registry)
-        self._repairs = Counter(
-            "greenroom_repairs", "What did not fit together and was mended, by kind.", ["kind"], registry=registry
+        self._again = self._counter(
+            "dispatches_again", "Attempts after the first, by what they are for.", "what", AGAIN
         )
-        self._webhooks = Counter(
-            "greenroom_webhooks_ignored", "Webhooks that changed nothing, by why.", ["why"], registry=registry
+        self._ghosts = self._counter("ghosts_removed", "Agents of earlier attempts sent out.")
+        self._repairs = self._counter("repairs", "What did not fit together and was mended, by kind.", "kind", REPAIRS)
+        self._webhooks = self._counter("webhooks_ignored", "Webhooks that changed nothing, by why.", "why", IGNORED)
+        self._failures = self._counter(
+            "task_failures", "Tasks of this dispatcher that failed unexpectedly.", "task", TASKS
         )
-        self._refused = Gauge(
-            "greenroom_refused",
-            "Claims and checkpoints of agents that are not the current one, since the store began.",
-            ["what"],
-            registry=registry,
+        self._refused = self._gauge(
+            "refused", "Claims and checkpoints of agents that are not current, since the store began.", "what", REFUSED
         )
-        self._judging = Gauge(
-            "greenroom_judging", "Whether silence is judged now: not after the store was away.", registry=registry
+        self._worker_failures = self._gauge(
+            "worker_task_failures", "Tasks of workers and calls that failed unexpectedly, since the store began."
         )
-        self._sessions = Gauge("greenroom_sessions", "Sessions by state.", ["state"], registry=registry)
-        self._workers = Gauge("greenroom_workers", "Workers with a recent heartbeat.", registry=registry)
-        self._idle = Gauge("greenroom_pool_idle", "Idle warm processes of all workers.", registry=registry)
-        self._store_up = Gauge("greenroom_store_up", "Whether the store answered the last scrape.", registry=registry)
-        for outcome in OUTCOMES:
-            self._starts.labels(outcome)
-        for kind in REPAIRS:
-            self._repairs.labels(kind)
-        for what in AGAIN:
-            self._again.labels(what)
-        for why in IGNORED:
-            self._webhooks.labels(why)
-        for what in REFUSED:
-            self._refused.labels(what)
-        for reason in (*EndReason, *ErrorReason):
-            self._ends.labels(reason)
-        for state in State:
-            self._sessions.labels(state)
+        self._judging = self._gauge("judging", "Whether silence is judged now: not after the store was away.")
+        self._sessions = self._gauge("sessions", "Sessions by state.", "state", State)
+        self._workers = self._gauge("workers", "Workers with a recent heartbeat.")
+        self._idle = self._gauge("pool_idle", "Idle warm processes of all workers.")
+        self._store_up = self._gauge("store_up", "Whether the store answered the last scrape.")
+
+    def _counter(self, name: str, text: str, label: str = "", values: Iterable[str] = ()) -> Counter:
+        """A counter whose series exist from the beginning, one for each of the label's values."""
+        made = Counter(f"greenroom_{name}", text, [label] if label else [], registry=self._registry)
+        for value in values:
+            made.labels(value)
+        return made
+
+    def _gauge(self, name: str, text: str, label: str = "", values: Iterable[str] = ()) -> Gauge:
+        """A gauge, as `_counter` makes counters."""
+        made = Gauge(f"greenroom_{name}", text, [label] if label else [], registry=self._registry)
+        for value in values:
+            made.labels(value)
+        return made
 
     def routes(self, names: Sequence[str]) -> None:
         """Create the series of these routes."""
@@ -102,8 +102,12 @@ class Metrics:
         self._starts.labels(STATUS[type(error)][1]).inc()
 
     def ended(self, session: Session) -> None:
-        """Count an end that this dispatcher wrote."""
+        """Count an ended session."""
         self._ends.labels(session.end_reason or session.error).inc()
+
+    def task_failed(self, task: str) -> None:
+        """Count a task of this process that failed unexpectedly."""
+        self._failures.labels(task if task in TASKS else "other").inc()
 
     def dispatched_again(self, session: Session) -> None:
         """Count an attempt that was not the first of its session."""
@@ -132,6 +136,7 @@ class Metrics:
             self._sessions.labels(state).set(counts.get(state, 0))
         self._workers.set(len(workers))
         self._idle.set(sum(worker.idle for worker in workers))
+        self._worker_failures.set(stats.task_failures)
         self._refused.labels("claim").set(stats.refused_claims)
         self._refused.labels("checkpoint").set(stats.refused_checkpoints)
 

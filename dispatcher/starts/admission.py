@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.attempts.policy import FRESH_SECONDS, chosen
 from dispatcher.errors import ConfigNotAllowed, ProviderNotUsable, UnknownAgent
+from dispatcher.fleet.workers import FRESH_SECONDS, chosen, seats, serving, taking
 from session.errors import NoWorker
-from session.store.ports import SILENT_SECONDS, Worker
+from session.store.ports import Worker
 
 PROVIDER_FIELDS = ("stt", "llm", "tts")
 RESTART_SECONDS = 15.0  # a worker needs about that long to be warm again
@@ -33,25 +33,6 @@ class Admitted:
     free: bool
     prewarmed: bool
     deployment: str = ""
-
-
-def taking(workers: Sequence[Worker], now: float) -> list[Worker]:
-    """Those that live at `now` (Unix seconds) and take new calls."""
-    return [each for each in workers if now - each.seen_at < SILENT_SECONDS and not (each.draining or each.left)]
-
-
-def serving(workers: Sequence[Worker], agent: str) -> list[Worker]:
-    """Those that take new calls for this agent; their heartbeats are recent already."""
-    return [each for each in workers if agent in each.agents and not (each.draining or each.left)]
-
-
-def seats(workers: Sequence[Worker], now: float) -> int:
-    """How many sessions there can be at `now` (Unix seconds), whatever their agents: as many as these workers carry.
-
-    A worker that drains keeps its calls, and they their seats, without making room for new ones.
-    """
-    alive = [each for each in workers if now - each.seen_at < SILENT_SECONDS and not each.left]
-    return sum(each.active if each.draining else each.slots for each in alive)
 
 
 def admit(workers: Sequence[Worker], now: float, *, agent: str, config: Mapping[str, Any]) -> Admitted:

@@ -7,10 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from dispatcher.attempts.executor import AttemptExecutor
-from dispatcher.attempts.policy import FRESH_SECONDS, chosen
 from dispatcher.errors import LiveKitUnavailable
+from dispatcher.fleet.workers import FRESH_SECONDS, chosen, seats, serving, taking
 from dispatcher.observe.session_log import log_event
-from dispatcher.starts.admission import seats, serving, taking
 from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
 from session.record import ErrorReason, Session, State
 from session.store.ports import SILENT_SECONDS, Store, Worker

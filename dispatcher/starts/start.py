@@ -10,17 +10,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dispatcher.attempts.executor import NoTimers, Timers
+from dispatcher.ending import Ending
 from dispatcher.errors import LiveKitUnavailable, NotJoinable, NotTheirs
+from dispatcher.fleet.workers import serving, taking
 from dispatcher.livekit.port import ParticipantDetails, Rooms
 from dispatcher.observe.session_log import log_event
-from dispatcher.starts.admission import Admitted, admit, serving, taking
+from dispatcher.starts.admission import Admitted, admit
 from dispatcher.starts.idempotency import IdempotentStart
+from dispatcher.starts.news import News
 from dispatcher.starts.permit import Permit
 from session.errors import Conflict, NoCapacity, NoWorker, SessionError, SessionNotFound
-from session.record import FINAL, JOINABLE, EndReason, ErrorReason, Session, State, ended, failed, new_session_id
+from session.record import FINAL, JOINABLE, EndReason, ErrorReason, Session, State, new_session_id
 from session.store.ports import WORKER_SECONDS, StartResult, Store, Worker, update
 
-POLL_SECONDS = 0.02  # between two looks at a record that is waited for
+POLL_SECONDS = 0.5  # between two looks at a record that is waited for, where no event wakes the answer
+ROOM_POLL_SECONDS = 0.02  # the same where no event tells: a room is made in 3 ms
 ROOM_SECONDS = 1.0  # for which a repeated start waits for the first one's room; it takes 3 ms
 WARM_WAIT_MS = 500  # for which an answer waits by itself for a warm agent, which needs about 420
 
@@ -64,6 +68,8 @@ class Starts:
     Args:
         store: sessions and workers.
         rooms: LiveKit.
+        ending: ends sessions.
+        news: wakes the answers that wait.
         max_seats: MAX_BOTS.
         claim_seconds: how long a worker may take to accept.
         queue_seconds: how long a start may wait for a slot.
@@ -73,6 +79,8 @@ class Starts:
 
     store: Store
     rooms: Rooms
+    ending: Ending
+    news: News
     max_seats: int
     claim_seconds: float = 2.0
     queue_seconds: float = 30.0
@@ -216,21 +224,14 @@ class Starts:
         Raises:
             SessionNotFound, StoreUnavailable.
         """
-        before = await self.store.get(session_id)
-        session = await update(self.store, session_id, lambda each, now: ended(each, EndReason.STOPPED, now))
-        if before.state not in FINAL:
-            await log_event(self.store, session_id, "ended", reason=str(session.end_reason or session.error))
-        with suppress(LiveKitUnavailable):
-            await self.rooms.delete(session.room)
-        return session
+        return await self.ending.end(session_id, lambda *_: EndReason.STOPPED, by="api")
 
     async def _open(self, session: Session, received: float) -> Session:
         """The session with its room made and, unless it is queued, its agent dispatched."""
         try:
             await self.rooms.create(session, with_agent=session.state is State.STARTING)
         except LiveKitUnavailable:
-            await update(self.store, session.id, lambda each, now: failed(each, ErrorReason.SERVER_LOST, now))
-            await log_event(self.store, session.id, "start_failed", level="error", reason="livekit_unavailable")
+            await self.ending.end(session.id, lambda *_: ErrorReason.SERVER_LOST, by="start")
             raise
         took = round((self.clock() - received) * 1000, 1)
         self.timers.at(session, self.claim_seconds)
@@ -245,17 +246,24 @@ class Starts:
         """A session that had begun, once its room exists: a token used before would make one without an agent."""
         room_there = session.room_made or session.state not in (State.STARTING, State.QUEUED)
         if not room_there:
-            session = await self._wait(session, lambda each: each.room_made, ROOM_SECONDS)
+            session = await self._wait(session, lambda each: each.room_made, ROOM_SECONDS, poll=ROOM_POLL_SECONDS)
         await log_event(self.store, session.id, "repeated" if repeated else "reused")
         return StartedSession(session, reused=not repeated, token="", task=_task(session), repeated=repeated)
 
-    async def _wait(self, session: Session, met: Callable[[Session], bool], seconds: float) -> Session:
-        """The session as it is once `met`, or over, or after `seconds`."""
+    async def _wait(
+        self, session: Session, met: Callable[[Session], bool], seconds: float, *, poll: float = POLL_SECONDS
+    ) -> Session:
+        """The session as it is once `met`, or over, or after `seconds`; an event wakes this, `poll` is the backstop."""
         until = self.clock() + seconds
-        while not met(session) and session.state not in FINAL and self.clock() < until:
-            await asyncio.sleep(POLL_SECONDS)
-            with suppress(SessionNotFound):
-                session = await self.store.get(session.id)
+        with self.news.of(session.id) as happened:
+            happened.set()  # look once at first: what happened before is told to nobody
+            while not met(session) and session.state not in FINAL and (left := until - self.clock()) > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(poll, left)):
+                        await happened.wait()
+                happened.clear()
+                with suppress(SessionNotFound):
+                    session = await self.store.get(session.id)
         return session
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dispatcher.livekit.port import RESERVED_TOKEN_SECONDS
-from session.record import CallerPresence, EndReason, ErrorReason, Session, State, ended, failed
+from session.record import CallerPresence, EndReason, ErrorReason, Session, State
 from session.settings import CallLimits
 
 SLACK_SECONDS = 5.0  # by which the worker's own judgement comes first
@@ -21,12 +21,6 @@ class Expired:
 
     reason: EndReason | ErrorReason
     absent: bool = False
-
-    def applied(self, session: Session, now: float) -> Session:
-        """The session, over for this reason."""
-        if isinstance(self.reason, EndReason):
-            return ended(session, self.reason, now)
-        return failed(session, self.reason, now)
 
 
 def verdict(session: Session, limits: CallLimits, now: float) -> Expired | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dispatcher.livekit.participants import is_caller, is_ghost
 from dispatcher.livekit.port import OpenRoom, Participant
-from dispatcher.upkeep.webhooks import is_caller, is_ghost
 from session.fence import agent_identity
 from session.record import CallerPresence, Session, State
 

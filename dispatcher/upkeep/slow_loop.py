@@ -1,4 +1,4 @@
-"""Ends what is due and makes records and rooms fit together again; knows the rules by expiry.py and reconcile.py."""
+"""Every two seconds: ends sessions whose time is up, and makes records and rooms fit together again."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from dispatcher.ending import Ending, Reason
 from dispatcher.errors import LiveKitUnavailable
+from dispatcher.livekit.participants import is_caller
 from dispatcher.livekit.port import OpenRoom, Rooms
 from dispatcher.observe.metrics import Metrics
 from dispatcher.observe.session_log import log_event
 from dispatcher.upkeep.expiry import Expired, verdict
 from dispatcher.upkeep.reconcile import CallerIs, Lose, RemoveGhost, Repair, absent, repairs, worth_a_look
-from dispatcher.upkeep.webhooks import is_caller, session_of, with_caller
+from dispatcher.upkeep.webhooks import session_of, with_caller
 from session.errors import Conflict, NoCapacity, SessionError, SessionNotFound, UnreadableRecord
 from session.fence import adopted_session_id, requested_agent
-from session.record import FINAL, LIVE, CallerPresence, Session, State, lost
+from session.record import FINAL, LIVE, CallerPresence, Session, State
 from session.settings import CallLimits
 from session.store.ports import Store, update
 
@@ -33,6 +35,7 @@ class SlowLoop:
 
     store: Store
     rooms: Rooms
+    ending: Ending
     limits: CallLimits
     metrics: Metrics
     secret: str
@@ -76,20 +79,15 @@ class SlowLoop:
             cursor = page.cursor
 
     async def _end(self, session: Session, due: Expired) -> None:
-        """Write the end, then close the room; a caller who is there after all is written down instead."""
+        """End the session; a caller that is there after all is written down instead."""
         if due.absent and any(is_caller(session, each) for each in await self.rooms.participants(session.room)):
             await update(self.store, session.id, lambda each, now: with_caller(each, CallerPresence.PRESENT, now))
             return
 
-        def judged(each: Session, now: float) -> Session:
-            return due.applied(each, now) if verdict(each, self.limits, now) == due else each
+        def judge(each: Session, now: float) -> Reason | None:
+            return due.reason if verdict(each, self.limits, now) == due else None
 
-        after = await update(self.store, session.id, judged)
-        if after.state not in FINAL:
-            return
-        self.metrics.ended(after)
-        await log_event(self.store, after.id, "ended", reason=str(after.end_reason or after.error), by="sweep")
-        await self.rooms.delete(after.room)
+        await self.ending.end(session.id, judge, by="sweep")
 
     async def _reconcile(self, live: Sequence[Session], rooms: Mapping[str, OpenRoom], now: float) -> None:
         """Hold records and rooms against each other."""
@@ -110,8 +108,7 @@ class SlowLoop:
                 await self.rooms.remove(room, identity)
                 self.metrics.ghost_removed()
             case Lose(session_id, job):
-                await update(self.store, session_id, lambda each, now: lost(each, job=job, now=now))
-                await log_event(self.store, session_id, "agent_missing", level="error")
+                await self.ending.lose(session_id, job, "agent_missing")
                 self.metrics.repaired("agent")
             case CallerIs(session_id, caller):
                 await update(self.store, session_id, lambda each, now: with_caller(each, caller, now))

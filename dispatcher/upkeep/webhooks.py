@@ -1,36 +1,22 @@
-"""What LiveKit's webhooks mean for a session; hints only: the sweep finds out what no webhook told."""
+"""What LiveKit's webhooks mean for a session; the API hands them over, and the slow loop finds what none told."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from dispatcher.ending import Ending
 from dispatcher.errors import LiveKitUnavailable
+from dispatcher.livekit.participants import is_caller
 from dispatcher.livekit.port import OpenRoom, Participant, Rooms, RoomWebhook, WebhookKind
 from dispatcher.observe.metrics import Metrics
 from dispatcher.observe.session_log import log_event
 from session.errors import SessionNotFound, Stale
-from session.fence import adopted_session_id, agent_identity, caller_identity
-from session.record import FINAL, STEP_SECONDS, AttemptStep, CallerPresence, EndReason, Session, State, ended, lost
+from session.fence import adopted_session_id, agent_identity
+from session.record import FINAL, STEP_SECONDS, AttemptStep, CallerPresence, EndReason, Session, State
 from session.store.ports import SessionStore, update
 
 REMEMBER_SECONDS = 600.0  # an event's id; LiveKit repeats one for about 15 s
-
-
-def is_caller(session: Session, participant: Participant) -> bool:
-    """Whether this is the session's caller; a room that somebody else made names its people as it likes."""
-    if session.adopted:
-        return not participant.agent
-    return participant.identity == caller_identity(session.id)
-
-
-def is_ghost(session: Session, participant: Participant) -> bool:
-    """Whether this is the agent of an attempt before this one.
-
-    One of a later attempt is none: then the record has moved on since it was read, and that is its agent.
-    """
-    return participant.identity in {agent_identity(session.id, attempt) for attempt in range(1, session.attempt)}
 
 
 def with_caller(session: Session, caller: CallerPresence, now: float) -> Session:
@@ -44,10 +30,9 @@ def with_caller(session: Session, caller: CallerPresence, now: float) -> Session
     return replace(session, caller=caller, caller_since=now, last_active=now)
 
 
-def room_gone(session: Session, now: float) -> Session:
-    """The session once its room was closed under it."""
-    never_came = session.caller is CallerPresence.ABSENT
-    return ended(session, EndReason.NOT_JOINED if never_came else EndReason.CALLER_LEFT, now)
+def room_gone(session: Session, _: float) -> EndReason:
+    """Why a session is over whose room was closed under it."""
+    return EndReason.NOT_JOINED if session.caller is CallerPresence.ABSENT else EndReason.CALLER_LEFT
 
 
 async def session_of(store: SessionStore, secret: str, room: OpenRoom) -> Session | None:
@@ -65,6 +50,7 @@ class Webhooks:
 
     store: SessionStore
     rooms: Rooms
+    ending: Ending
     metrics: Metrics
     secret: str
 
@@ -72,9 +58,14 @@ class Webhooks:
         """Do what the hint asks for; one that came before does nothing. Raises StoreUnavailable."""
         if hint.kind is None:
             return
-        if not await self._is_new(hint):
+        if hint.id and await self.store.seen(f"webhook:{hint.id}"):
             self.metrics.webhook_ignored("repeated")
             return
+        await self._apply(hint)
+        if hint.id:  # only now: one that could not be applied is applied when LiveKit repeats it
+            await self.store.first_time(f"webhook:{hint.id}", seconds=REMEMBER_SECONDS)
+
+    async def _apply(self, hint: RoomWebhook) -> None:
         session = await session_of(self.store, self.secret, hint.room)
         if session is None:
             return
@@ -96,12 +87,7 @@ class Webhooks:
         with suppress(LiveKitUnavailable, Stale):
             there = {each.identity for each in await self.rooms.participants(session.room)}
             if agent_identity(session.id, session.attempt) not in there:
-                job = session.job
-                await update(self.store, session.id, lambda each, now: lost(each, job=job, now=now))
-                await log_event(self.store, session.id, "agent_left", level="error", attempt=session.attempt)
-
-    async def _is_new(self, hint: RoomWebhook) -> bool:
-        return not hint.id or await self.store.first_time(f"webhook:{hint.id}", seconds=REMEMBER_SECONDS)
+                await self.ending.lose(session.id, session.job, "agent_left")
 
     async def _joined(self, session: Session, participant: Participant) -> None:
         if session.state in FINAL:
@@ -120,11 +106,9 @@ class Webhooks:
     async def _caller_left(self, session: Session, hint: RoomWebhook) -> None:
         """The server says who is there: a newer join's webhook may have come before this one."""
         try:
-            there: Collection[Participant] = await self.rooms.participants(session.room)
+            there = await self.rooms.participants(session.room)
         except LiveKitUnavailable:
-            if hint.replaced:
-                return
-            there = ()
+            return  # nobody knows; the slow loop asks again
         if not any(is_caller(session, each) for each in there):
             await self._set_caller(session, CallerPresence.AWAY)
 
@@ -137,11 +121,9 @@ class Webhooks:
         """An old one may come late: only the server knows whether there is a room of this name again."""
         if session.state in FINAL:
             return
-        with suppress(LiveKitUnavailable):
+        try:
             if await self.rooms.find(session.room) is not None:
                 return
-        after = await update(self.store, session.id, room_gone)
-        self.metrics.ended(after)
-        await log_event(
-            self.store, session.id, "ended", reason=str(after.end_reason or after.error), by="room_finished"
-        )
+        except LiveKitUnavailable:
+            return  # nobody knows; the slow loop asks again
+        await self.ending.end(session.id, room_gone, by="room_finished")

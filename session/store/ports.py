@@ -157,6 +157,9 @@ class SessionStore(Protocol):
     async def claim_refused(self) -> None:
         """Add to the total of claims that changed nothing."""
 
+    async def seen(self, key: str) -> bool:
+        """Whether `first_time` remembers `key` now."""
+
     async def first_time(self, key: str, *, seconds: float) -> bool:
         """Whether `key` was not seen within the last `seconds`; remembers it. For dropping duplicates."""
 

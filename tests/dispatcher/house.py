@@ -9,10 +9,14 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from dispatcher.attempts.executor import AttemptExecutor
+from dispatcher.attempts.silence import Silence
+from dispatcher.ending import Ending
 from dispatcher.livekit.port import OpenRoom, Participant
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.circuit import StartCircuit
+from dispatcher.starts.news import News
 from dispatcher.starts.queue import StartQueue
+from dispatcher.starts.start import Starts
 from dispatcher.upkeep.fast_loop import FastLoop
 from session.fence import agent_identity, caller_identity
 from session.record import CallerPresence, Session, State, became_ready, claimed, lost
@@ -81,6 +85,7 @@ class House:
             self.rooms,
             self.metrics,
             StartCircuit(self.store),
+            Ending(self.store, self.rooms),
             self.max_seats,
             claim_seconds=CLAIM_SECONDS,
             timers=self.timers,
@@ -141,7 +146,13 @@ def is_ready(session: Session, now: float) -> Session:
 
 
 def a_watch(house: House) -> FastLoop:
-    return FastLoop(house.store, house.rooms, house.attempts, StartQueue(house.store, house.attempts, 9), house.metrics)
+    queue = StartQueue(house.store, house.attempts, 9)
+    silence = Silence(house.store, Ending(house.store, house.rooms))
+    return FastLoop(house.store, house.rooms, house.attempts, queue, silence, house.metrics)
+
+
+def a_starts(store: Any, rooms: Any, **facts: Any) -> Starts:
+    return Starts(store, rooms, Ending(store, rooms), News(store), **facts)
 
 
 async def looks(house: House, seconds: float, *, beats: Sequence[str] = (), talks: Sequence[str] = ()) -> None:
@@ -154,7 +165,7 @@ async def looks(house: House, seconds: float, *, beats: Sequence[str] = (), talk
         for name in talks:
             session = await house.session(name)
             await house.store.alive(name, attempt=session.attempt, job=session.job or "")
-        await watch.look()
+        await watch.run()
 
 
 def in_call(**changes: Any) -> Session:

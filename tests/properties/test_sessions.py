@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from dispatcher.attempts.executor import AttemptExecutor
 from session.record import SEATED, Session
-from session.store.redis.store import RedisStore, open_store
+from session.store.redis.store import open_store
 from tests.properties.machine import SessionsMachine
 from tests.properties.world import World
 from tests.session.making import NOON
@@ -49,38 +49,20 @@ class InMemory(SessionsMachine):
         return World(self.store(clock, keep_seconds=1e9), clock.advance, self.attempts)
 
 
-class Shifted(RedisStore):
-    """A store whose clock is moved for those who ask; what its server does by its own clock is not used here."""
-
-    offset = 0.0
-
-    async def now(self) -> float:
-        return await super().now() + self.offset
-
-    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
-        session, now = await super().get_with_time(session_id)
-        return session, now + self.offset
-
-    async def workers(self, *, seen_within: float) -> Any:
-        # Seen by the moved clock: heartbeats are as old as they are on the server's.
-        found = await super().workers(seen_within=seen_within)
-        return [replace(each, seen_at=each.seen_at + self.offset) for each in found]
-
-
 class OnValkey(SessionsMachine):
     url: ClassVar[str] = ""
 
     async def open(self) -> World:
         self.stack = AsyncExitStack()
-        opened = open_store(self.url, namespace=f"property-{secrets.token_hex(6)}", keep_seconds=3600)
-        store = await self.stack.enter_async_context(opened)
-        store.__class__ = Shifted  # the one that `open_store` makes, with a clock that can be moved
-        moved: Any = store
+        moved = 0.0
 
         def advance(seconds: float) -> None:
-            moved.offset += seconds
+            nonlocal moved
+            moved += seconds
 
-        return World(moved, advance)
+        namespace = f"property-{secrets.token_hex(6)}"
+        opened = open_store(self.url, namespace=namespace, keep_seconds=3600, clock_offset=lambda: moved)
+        return World(await self.stack.enter_async_context(opened), advance)
 
     async def close(self) -> None:
         await self.stack.aclose()

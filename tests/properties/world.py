@@ -11,10 +11,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from dispatcher.attempts.executor import AttemptExecutor
+from dispatcher.ending import Ending, over
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.livekit.port import ParticipantDetails
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.circuit import StartCircuit
+from dispatcher.starts.news import News
 from dispatcher.starts.queue import StartQueue
 from dispatcher.starts.start import StartRequest, Starts
 from dispatcher.upkeep.expiry import verdict
@@ -130,9 +132,10 @@ class World:
         self.rooms = Dispatches()
         metrics = Metrics(CollectorRegistry())
         flaky: Any = self.store
-        self.attempts = attempts(flaky, self.rooms, metrics, StartCircuit(flaky), MAX_SEATS, chance=lambda: 0.5)
-        self.others = attempts(flaky, self.rooms, metrics, StartCircuit(flaky), MAX_SEATS, chance=lambda: 0.5)
-        self.dispatch = Starts(flaky, self.rooms, MAX_SEATS)
+        ending, circuit = Ending(flaky, self.rooms), StartCircuit(flaky)
+        self.attempts = attempts(flaky, self.rooms, metrics, circuit, ending, MAX_SEATS, chance=lambda: 0.5)
+        self.others = attempts(flaky, self.rooms, metrics, circuit, ending, MAX_SEATS, chance=lambda: 0.5)
+        self.dispatch = Starts(flaky, self.rooms, ending, News(flaky), MAX_SEATS)
         self.line = StartQueue(flaky, self.attempts, MAX_SEATS)
         self.limits = CallLimits(_env_file=None)  # type: ignore[call-arg]
         self.jobs: list[Job] = []
@@ -228,7 +231,7 @@ class World:
 
     def _expired(self, session: Session, now: float) -> Session:
         due = verdict(session, self.limits, now)
-        return session if due is None else due.applied(session, now)
+        return session if due is None else over(session, due.reason, now)
 
     async def _as(self, job: Job, change: Callable[[Session, float], Session], *, max_seats: int | None = None) -> bool:
         """A write of a job's; one that is refused is silent from then on."""

@@ -1,12 +1,14 @@
 """Sessions and workers for tests, in one line each, and waiting by polling."""
 
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import anyio
 
 from session.record import SEATED, Session, State
+from session.store.codec import from_json
 from session.store.ports import Worker
 from session.store.redis.store import RedisStore
 from tests.session.memory_store import MemoryStore
@@ -39,6 +41,12 @@ async def eventually(holds: Callable[[], Awaitable[bool]], *, seconds: float = 5
 
 
 Store = MemoryStore | RedisStore
+
+
+def ends(store: MemoryStore) -> Counter[str]:
+    """How many sessions have ended, by reason."""
+    over = [from_json(Session, each) for each in store.outgoing]
+    return Counter(str(each.end_reason or each.error) for each in over)
 
 
 class Opener(Protocol):

@@ -62,18 +62,17 @@ class MemoryStore:
     """All ports. `now`: the store's clock, Unix seconds; `keep_seconds`: for the record of an ended session."""
 
     def __init__(self, now: Callable[[], float], *, keep_seconds: float = 86400.0) -> None:
-        self._clock = now
+        self._now = now
         self._circuits: dict[str, _Circuit] = {}
         self._events: deque[Event] = deque(maxlen=10_000)
         self._happened: list[Event] = []
-        self._news = asyncio.Event()
         self._calls: dict[str, float] = {}
         self._watched: tuple[float | None, float] = (None, 0.0)
         self._checkpoints: dict[str, str] = {}
         self._totals = Stats(0, 0, 0.0)
         self._groups: dict[str, int] = {}  # of each group, how many of `outgoing` it has read
         self._unread: dict[tuple[str, str], float] = {}  # group and entry, by when it was handed out
-        self.spoiled: dict[str, str] = {}  # checkpoints that were set aside, by session
+        self.spoiled: dict[str, str] = {}  # checkpoints that were set aside
         self._keep_seconds = keep_seconds
         self._kept: dict[str, _Kept] = {}
         self._ops: dict[str, tuple[str, str, float]] = {}
@@ -130,7 +129,11 @@ class MemoryStore:
             kept.last_active = self._now()
 
     async def page(self, states: Collection[State], *, limit: int, cursor: str | None = None) -> Page:
-        chosen = sorted((each for each in self._sessions() if each.state in states), key=_age, reverse=True)
+        chosen = sorted(
+            (each for each in self._sessions() if each.state in states),
+            key=lambda each: (each.created_at, each.id),
+            reverse=True,
+        )
         if cursor is not None:
             last_seen = from_cursor(cursor)
             chosen = [each for each in chosen if _age(each) < last_seen]
@@ -165,6 +168,9 @@ class MemoryStore:
         kept = self._lookup(session_id)
         lines = [] if kept is None else list(kept.log)
         return [entry_from_json(entry, at) for at, entry in lines[max(0, len(lines) - max(0, limit)) :]]
+
+    async def seen(self, key: str) -> bool:
+        return self._now() < self._seen.get(key, 0.0)
 
     async def first_time(self, key: str, *, seconds: float) -> bool:
         if self._now() < self._seen.get(key, 0.0):
@@ -201,9 +207,7 @@ class MemoryStore:
         return session, self._now()
 
     async def events(self, reader: str, *, wait: float) -> Sequence[Event]:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), wait)
-        self._news.clear()
+        await _until(lambda: bool(self._events), wait)
         told = list(self._events)
         self._events.clear()
         return told
@@ -268,7 +272,6 @@ class MemoryStore:
     def _tell(self, kind: EventKind, session_id: str) -> None:
         self._events.append(Event(kind, session_id))
         self._happened.append(Event(kind, session_id))
-        self._news.set()
 
     def _current(self, session_id: str, attempt: int, job: str) -> None:
         session = self._record(session_id)
@@ -303,12 +306,15 @@ class MemoryStore:
         if group not in self._groups:
             self._groups[group] = len(self.outgoing)
             return []
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                while self._groups[group] >= len(self.outgoing):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+        await _until(lambda: self._groups[group] < len(self.outgoing), wait)
         fresh = range(self._groups[group], len(self.outgoing))
-        stale = [] if fresh else [int(e) for (g, e), at in self._unread.items() if g == group and self._is_due(at)]
+        stale = (
+            []
+            if fresh
+            else [
+                int(e) for (g, e), at in self._unread.items() if g == group and self._now() - at >= REDELIVERY_SECONDS
+            ]
+        )
         self._groups[group] = len(self.outgoing)
         for each in (*stale, *fresh):
             self._unread[group, str(each)] = self._now()
@@ -320,20 +326,11 @@ class MemoryStore:
 
     async def news(self, after: str | None, *, wait: float) -> tuple[str, Sequence[Event]]:
         start = len(self._happened) if after is None else int(after)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                while start >= len(self._happened):  # noqa: ASYNC110
-                    await asyncio.sleep(0.001)
+        await _until(lambda: start < len(self._happened), wait)
         return str(len(self._happened)), self._happened[start:]
-
-    def _is_due(self, at: float) -> bool:
-        return self._now() - at >= REDELIVERY_SECONDS
 
     async def count_failures(self, failures: int) -> None:
         self._totals = replace(self._totals, task_failures=self._totals.task_failures + failures)
-
-    def _now(self) -> float:
-        return self._clock()
 
     def _record(self, session_id: str) -> Session | None:
         kept = self._lookup(session_id)
@@ -396,3 +393,10 @@ def _user(session: Session) -> tuple[str, str] | None:
 
 def _age(session: Session) -> tuple[float, str]:
     return session.created_at, session.id
+
+
+async def _until(holds: Callable[[], bool], seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not holds():  # noqa: ASYNC110
+                await asyncio.sleep(0.002)

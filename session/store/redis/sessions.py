@@ -121,6 +121,10 @@ class RedisSessions:
         lines: Any = await self._connection.command("LRANGE", self._connection.key("LOG", session_id), -limit, -1)
         return [_read_entry(line) for line in lines]
 
+    async def seen(self, key: str) -> bool:
+        """Whether `first_time` remembers `key` now."""
+        return bool(await self._connection.command("EXISTS", self._connection.key("SEEN", key)))
+
     async def first_time(self, key: str, *, seconds: float) -> bool:
         """Whether `key` was not seen within the last `seconds`; remembers it."""
         fresh = await self._connection.command(

@@ -57,6 +57,7 @@ class RedisStore:
         self.transcript = sessions.transcript
         self.log = sessions.log
         self.logs = sessions.logs
+        self.seen = sessions.seen
         self.first_time = sessions.first_time
         self.events = watch.events
         self.ended = watch.ended

@@ -11,13 +11,13 @@ from dispatcher.api import errors as refusals
 from dispatcher.api.sessions import SessionRoutes
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.admission import RESTART_SECONDS, TURN_SECONDS
-from dispatcher.starts.start import Starts
 from session.record import ErrorReason as Error
 from session.record import Session, became_ready, claimed, failed
 from session.store.ports import WORKER_SECONDS, Utterance, update
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.dispatcher.gates import a_gate
-from tests.session.making import NOON, a_worker
+from tests.dispatcher.house import a_starts
+from tests.session.making import NOON, a_worker, ends
 from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +57,7 @@ async def stage() -> AsyncIterator[Stage]:
     await store.beat(a_worker("worker_a", idle=1, agents={"default": (), "shop": ()}))
     metrics, app = Metrics(CollectorRegistry()), FastAPI()
     refusals.install(app)
-    dispatch = Starts(store, FakeRooms(), max_seats=MAX_BOTS)
+    dispatch = a_starts(store, FakeRooms(), max_seats=MAX_BOTS)
     app.include_router(SessionRoutes(store, dispatch, a_gate(store), metrics).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
         yield Stage(clock, store, metrics, http)
@@ -126,7 +126,7 @@ async def test_a_stop_is_said_the_same_way_twice_and_counted_once(stage: Stage) 
         assert (answer.status_code, answer.json()) == (200, {"success": True, "message": "Session stopped"})
     said = await stage.get(f"/api/session/{session_id}")
     assert (said["status"], said["endReason"], said["endedAt"]) == ("ended", "stopped", NOON)
-    assert b'greenroom_sessions_ended_total{reason="stopped"} 1.0' in stage.metrics.text()
+    assert ends(stage.store) == {"stopped": 1}
 
 
 async def test_a_failed_session_says_why(stage: Stage) -> None:
@@ -245,4 +245,4 @@ async def test_who_stops_waiting_has_stopped(stage: Stage) -> None:
     said = await stage.get(f"/api/session/{session_id}")
     assert (said["status"], said["endReason"]) == ("ended", "stopped")
     assert await stage.store.queue() == []
-    assert b'greenroom_sessions_ended_total{reason="stopped"} 1.0' in stage.metrics.text()
+    assert ends(stage.store) == {"stopped": 1}

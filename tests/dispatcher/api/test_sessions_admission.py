@@ -16,12 +16,12 @@ from dispatcher.api.sessions import SessionRoutes
 from dispatcher.errors import FAILED
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.permit import Permits
-from dispatcher.starts.start import Starts
 from session.record import ErrorReason as Error
 from session.record import Session, State, became_ready, claimed, failed
 from session.store.ports import CIRCUIT_FAILURES, CIRCUIT_SECONDS, update
 from tests.dispatcher.fakes import Clock
 from tests.dispatcher.gates import SlowRooms, a_gate
+from tests.dispatcher.house import a_starts
 from tests.session.making import NOON, a_session, a_worker
 from tests.session.memory_store import MemoryStore
 
@@ -74,7 +74,7 @@ async def stage() -> AsyncIterator[Stage]:
     metrics, app, rooms = Metrics(CollectorRegistry()), FastAPI(), SlowRooms()
     refusals.install(app)
     gate = a_gate(store, by_address="9/day", by_user="3/day")
-    dispatch = Starts(store, rooms, max_seats=99)
+    dispatch = a_starts(store, rooms, max_seats=99)
     app.include_router(SessionRoutes(store, dispatch, gate, metrics, [ip_network(PROXY)]).router())
     transport = httpx.ASGITransport(app, client=(PROXY, 4711))
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as http:

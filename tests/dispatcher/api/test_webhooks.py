@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from dispatcher.api import errors as refusals
 from dispatcher.api.webhooks import WebhookRoutes
+from dispatcher.ending import Ending
 from dispatcher.errors import BadSignature
 from dispatcher.livekit.port import OpenRoom, Participant, RoomWebhook, WebhookKind
 from dispatcher.observe.metrics import Metrics
@@ -48,7 +49,9 @@ async def stage() -> AsyncIterator[Stage]:
     store, app, registry = MemoryStore(Clock(NOON)), FastAPI(), CollectorRegistry()
     await store.start(a_session(), max_seats=9, op="op")
     refusals.install(app)
-    app.include_router(WebhookRoutes(Webhooks(store, SigningRooms(), Metrics(registry), "secret")).router())
+    rooms = SigningRooms()
+    webhooks = Webhooks(store, rooms, Ending(store, rooms), Metrics(registry), "secret")
+    app.include_router(WebhookRoutes(webhooks).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
         yield Stage(store, http, registry)
 

@@ -10,7 +10,7 @@ from dispatcher.livekit.port import OpenRoom
 from session.fence import agent_identity
 from session.record import CallerPresence, EndReason, ErrorReason, Session, State
 from tests.dispatcher.house import CALLER, CLAIM_SECONDS, LATE, House, a_house, ghost, recovering, starting
-from tests.session.making import NOON, admit
+from tests.session.making import NOON, admit, ends
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +80,7 @@ async def test_the_session_ends_with_the_room(house: House, session: Session, re
     over = await house.handle_due(NOON + ROOM_BACK_SECONDS)
     assert (over.state, over.end_reason) == (State.ENDED, reason)
     assert house.rooms.dispatched == []
-    assert house.counted("sessions_ended", reason=reason) == 1
+    assert ends(house.store)[reason] == 1
 
 
 async def test_a_call_whose_caller_never_joined_gets_a_new_room(house: House) -> None:

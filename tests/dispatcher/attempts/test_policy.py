@@ -8,7 +8,6 @@ import pytest
 
 from dispatcher.attempts.policy import (
     BACKOFF_SECONDS,
-    FRESH_SECONDS,
     LONGER_EACH_TRY,
     LOOK_AGAIN_SECONDS,
     RATION,
@@ -20,10 +19,10 @@ from dispatcher.attempts.policy import (
     GiveUp,
     Redispatch,
     Wait,
-    chosen,
     stretch,
     verdict,
 )
+from dispatcher.fleet.workers import FRESH_SECONDS
 from session.record import (
     LOSS_WINDOW_SECONDS,
     MOST_LOSSES,
@@ -319,20 +318,6 @@ def test_losses_of_long_ago_do_not_count() -> None:
 )
 def test_after_the_agent_that_was_to_say_goodbye(session: Session) -> None:
     assert judge(session, LONG) == GiveUp(ErrorReason.LOST)
-
-
-@pytest.mark.parametrize(
-    ("workers", "name"),
-    [
-        pytest.param(
-            [able("a", idle=0, active=0), able("b", idle=1, active=3)], "b", id="a warm one before a free one"
-        ),
-        pytest.param([able("a", active=2), able("b", active=1)], "b", id="of two warm ones the one with more room"),
-        pytest.param([able("b"), able("a")], "b", id="of two equal ones always the same"),
-    ],
-)
-def test_who_is_asked(workers: list[Worker], name: str) -> None:
-    assert chosen(workers).id == name
 
 
 def test_the_deployment_is_chosen_anew_from_those_who_can() -> None:

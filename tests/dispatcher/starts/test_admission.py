@@ -3,18 +3,9 @@ from typing import Any
 
 import pytest
 
-from dispatcher.attempts.policy import FRESH_SECONDS
 from dispatcher.errors import ConfigNotAllowed, ProviderNotUsable, UnknownAgent
-from dispatcher.starts.admission import (
-    RESTART_SECONDS,
-    TURN_SECONDS,
-    Admitted,
-    admit,
-    estimated_wait,
-    seats,
-    serving,
-    taking,
-)
+from dispatcher.fleet.workers import FRESH_SECONDS, seats
+from dispatcher.starts.admission import RESTART_SECONDS, TURN_SECONDS, Admitted, admit, estimated_wait
 from session.errors import NoWorker, SessionError
 from session.store.ports import SILENT_SECONDS, Worker
 from tests.session.making import NOON, a_worker
@@ -89,21 +80,6 @@ def test_a_start_must_wait(workers: Sequence[Worker], slots: int) -> None:
     assert ask(workers) == Admitted(slots=slots, seats=seats(workers, NOON), free=False, prewarmed=False)
 
 
-@pytest.mark.parametrize(
-    ("workers", "expected"),
-    [
-        pytest.param([able(), able("worker_b")], 8, id="slots are summed"),
-        pytest.param([able(**FULL), able("worker_b", **OTHER)], 8, id="over all agents: theirs are counted together"),
-        pytest.param([able(draining=True, active=3), able("worker_b")], 7, id="calls of a worker that drains stay"),
-        pytest.param([able(seen=SILENT_SECONDS, active=3), able("worker_b")], 4, id="calls of a dead one must move"),
-        pytest.param([able(left=True, active=3), able("worker_b")], 4, id="one that left has no calls"),
-        pytest.param([], 0, id="nobody carries nothing"),
-    ],
-)
-def test_there_are_as_many_seats_as_the_workers_carry_sessions(workers: Sequence[Worker], expected: int) -> None:
-    assert seats(workers, NOON) == expected
-
-
 def test_the_deployment_of_the_worker_with_most_room_is_asked() -> None:
     workers = [
         able("worker_a", active=1, deployment="blue"),
@@ -172,25 +148,6 @@ def test_a_refusal_says_what_there_is_instead(agent: str, config: Mapping[str, A
         ask([able()], agent, **config)
     for word in words:
         assert word in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("worker", "takes", "serves"),
-    [
-        pytest.param(able(), True, True, id="one that lives"),
-        pytest.param(able(**FULL), True, True, id="a full one: a slot may be free soon"),
-        pytest.param(able(draining=True), False, False, id="not one that drains"),
-        pytest.param(able(left=True), False, False, id="not one that left"),
-        pytest.param(able(seen=SILENT_SECONDS - 0.1), True, True, id="one that missed some heartbeats"),
-        pytest.param(
-            able(seen=SILENT_SECONDS), False, True, id="not one that fell silent, if its silence is asked for"
-        ),
-        pytest.param(able(**OTHER), True, False, id="not one without the agent, if the agent is asked for"),
-    ],
-)
-def test_who_takes_new_calls(worker: Worker, takes: bool, serves: bool) -> None:
-    assert taking([worker], NOON) == ([worker] if takes else [])
-    assert serving([worker], "default") == ([worker] if serves else [])
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from typing import Any
 import anyio
 import pytest
 
-from dispatcher.attempts.policy import FRESH_SECONDS
+from dispatcher.fleet.workers import FRESH_SECONDS
 from dispatcher.starts.queue import StartQueue
 from session.errors import UnreadableRecord
 from session.record import EndReason, ErrorReason, Session, State, ended
 from session.store.ports import SILENT_SECONDS, update
 from tests.dispatcher.house import CALLER, CLAIM_SECONDS, House, a_house
-from tests.session.making import NOON, a_session, a_session_in, admit
+from tests.session.making import NOON, a_session, a_session_in, admit, ends
 from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -171,7 +171,7 @@ async def test_who_has_waited_too_long_is_sent_away(house: House, changes: dict[
     assert (session.state, session.error, session.ended_at) == (State.ERROR, reason, NOON + QUEUE_SECONDS)
     assert house.rooms.deleted == [A]
     assert await states(house, B) == [State.QUEUED]
-    assert house.counted("sessions_ended", reason=reason) == 1
+    assert ends(house.store)[reason] == 1
 
 
 async def test_however_many_see_to_the_line_at_once_each_is_let_in_once(house: House) -> None:

@@ -12,6 +12,7 @@ from session.errors import NoCapacity, NoWorker, SessionNotFound
 from session.record import EndReason, ErrorReason, Session, State, became_ready, claimed
 from session.store.ports import SILENT_SECONDS, WORKER_SECONDS, update
 from tests.dispatcher.fakes import Clock, FakeRooms, Timers
+from tests.dispatcher.house import a_starts
 from tests.session.making import NOON, a_session, a_session_in, a_worker
 from tests.session.memory_store import MemoryStore
 
@@ -61,7 +62,8 @@ def _ready(session: Session, now: float) -> Session:
 async def stage() -> Stage:
     clock, rooms, timers = Clock(NOON), RacingRooms(), Timers()
     store = MemoryStore(clock)
-    dispatch = Starts(store, rooms, MAX_BOTS, claim_seconds=CLAIM_SECONDS, queue_seconds=QUEUE_SECONDS, timers=timers)
+    limits = {"max_seats": MAX_BOTS, "claim_seconds": CLAIM_SECONDS, "queue_seconds": QUEUE_SECONDS}
+    dispatch = a_starts(store, rooms, timers=timers, **limits)
     made = Stage(clock, store, rooms, timers, dispatch)
     await made.worker()
     return made

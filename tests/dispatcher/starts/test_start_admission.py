@@ -14,6 +14,7 @@ from session.record import ErrorReason, Session, State, became_ready, claimed
 from session.store.ports import CIRCUIT_FAILURES, WORKER_SECONDS, update
 from tests.dispatcher.fakes import Clock
 from tests.dispatcher.gates import SlowRooms, a_gate
+from tests.dispatcher.house import a_starts
 from tests.session.making import NOON, a_session, a_worker, eventually
 from tests.session.memory_store import MemoryStore
 
@@ -46,7 +47,7 @@ async def stage() -> Stage:
     clock = Clock(NOON)
     store, rooms = MemoryStore(clock), SlowRooms()
     await store.beat(a_worker("worker_a", agents={"default": ()}, idle=0))
-    return Stage(clock, store, rooms, Starts(store, rooms, max_seats=2))
+    return Stage(clock, store, rooms, a_starts(store, rooms, max_seats=2))
 
 
 async def test_the_same_start_again_has_the_same_session_a_new_token_and_one_room(stage: Stage) -> None:

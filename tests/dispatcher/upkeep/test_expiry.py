@@ -4,7 +4,7 @@ import pytest
 
 from dispatcher.livekit.port import RESERVED_TOKEN_SECONDS
 from dispatcher.upkeep.expiry import SLACK_SECONDS, Expired, verdict
-from session.record import FINAL, CallerPresence, EndReason, ErrorReason, Session, State
+from session.record import FINAL, CallerPresence, EndReason, Session, State
 from session.settings import CallLimits
 from tests.session.making import NOON, a_session, a_session_in
 
@@ -130,15 +130,3 @@ def test_some_sessions_never_end_by_themselves(session: Session, changes: dict[s
 def test_of_two_rules_that_are_both_long_due_the_first_is_the_reason() -> None:
     session = ready(CallerPresence.AWAY, caller_since=NOON + 100)
     assert verdict(session, limits(**LONG), NOON + 1e6) == Expired(EndReason.CALLER_LEFT, absent=True)
-
-
-@pytest.mark.parametrize("reason", EndReason)
-def test_a_verdict_with_an_end_reason_ends_the_session(reason: EndReason) -> None:
-    over = Expired(reason).applied(a_session_in(State.READY), NOON + 9)
-    assert (over.state, over.end_reason, over.error, over.ended_at) == (State.ENDED, reason, None, NOON + 9)
-
-
-@pytest.mark.parametrize("reason", ErrorReason)
-def test_a_verdict_with_an_error_fails_the_session(reason: ErrorReason) -> None:
-    over = Expired(reason).applied(a_session_in(State.READY), NOON + 9)
-    assert (over.state, over.end_reason, over.error, over.ended_at) == (State.ERROR, None, reason, NOON + 9)

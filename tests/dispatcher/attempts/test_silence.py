@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.upkeep.fast_loop import GAP_SECONDS, JUST_SILENT_SECONDS, fell_silent, lives
+from dispatcher.attempts.silence import JUST_SILENT_SECONDS, fell_silent, lives
+from dispatcher.upkeep.fast_loop import GAP_SECONDS
 from session.record import EndReason, State, ended, lost
 from session.store.ports import SILENT_SECONDS, Worker, update
 from tests.dispatcher.house import House, a_house, a_watch, has_call, is_ready, looks
@@ -53,7 +54,7 @@ async def test_a_silent_call_whose_worker_has_left_is_lost(house: House) -> None
     for _ in range(12):
         house.clock.seconds += 0.5
         await house.worker(left=True)
-        await watch.look()
+        await watch.run()
     assert (await house.session()).state is State.RECOVERING
 
 
@@ -80,9 +81,9 @@ async def test_a_short_gap_between_two_looks_suspends_nothing(house: House) -> N
     await looks(house, NOON + 6, beats=["worker_a"], talks=["session_a"])
     house.clock.seconds += GAP_SECONDS
     watch = a_watch(house)
-    await watch.look()
+    await watch.run()
     house.clock.seconds += GAP_SECONDS
-    await watch.look()
+    await watch.run()
     assert (await house.session()).state is State.RECOVERING
 
 
@@ -208,7 +209,7 @@ async def test_an_agent_that_took_over_in_that_moment_is_not_judged_by_its_prede
 @MOMENTS
 async def test_two_that_notice_it_lose_it_once(moment: str) -> None:
     async def lose(house: House) -> None:
-        await a_watch(house).look()
+        await a_watch(house).run()
 
     house = await raced(moment, lose)
     session = await house.session()

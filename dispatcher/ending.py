@@ -1,0 +1,81 @@
+"""The one way in which the dispatcher ends a session, and the one in which it writes down a lost agent.
+
+The API, the attempts, both loops and the webhooks end sessions; agents write their own ends. Whoever wrote an end, the
+store appends the record to the stream of ended sessions: what follows from each end is done there (upkeep/ended.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from dispatcher.errors import LiveKitUnavailable
+from dispatcher.livekit.port import Rooms
+from dispatcher.observe.session_log import log_event
+from session.record import FINAL, EndReason, ErrorReason, Session, ended, failed, lost
+from session.store.ports import SessionStore, update
+
+Reason = EndReason | ErrorReason
+Judge = Callable[[Session, float], Reason | None]
+
+
+def over(session: Session, reason: Reason, now: float) -> Session:
+    """The session, over for this reason at `now` (Unix seconds); one that is over stays as it is."""
+    return ended(session, reason, now) if isinstance(reason, EndReason) else failed(session, reason, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Writes ends and losses."""
+
+    store: SessionStore
+    rooms: Rooms
+
+    async def end(self, session_id: str, judge: Judge, *, by: str) -> Session:
+        """End a session and close its room; a session that is over stays as it is, and its room is closed again.
+
+        Args:
+            session_id: which session.
+            judge: gets the session as it is now and the store's time; gives the reason, or None for no end after all.
+            by: who ends it, for the session's log.
+
+        Returns:
+            The session as it stands.
+
+        Raises:
+            SessionNotFound, Conflict, StoreUnavailable: nothing is written.
+        """
+        written = False
+
+        def change(session: Session, now: float) -> Session:
+            nonlocal written
+            reason = None if session.state in FINAL else judge(session, now)
+            written = reason is not None
+            return session if reason is None else over(session, reason, now)
+
+        session = await update(self.store, session_id, change)
+        if written:
+            level = "error" if session.error is not None else "info"
+            reason = str(session.end_reason or session.error)
+            await log_event(self.store, session_id, "ended", level=level, reason=reason, by=by, attempt=session.attempt)
+        if session.state in FINAL:
+            with suppress(LiveKitUnavailable):  # the slow loop closes it then
+                await self.rooms.delete(session.room)
+        return session
+
+    async def lose(self, session_id: str, job: str, event: str) -> Session:
+        """Write down that a session has lost its agent: the next attempt is due at once.
+
+        Args:
+            session_id: which session.
+            job: the agent's; another agent's is not lost.
+            event: how it was noticed, for the session's log.
+
+        Raises:
+            Stale: the session counts on another job, or is over.
+            SessionNotFound, Conflict, StoreUnavailable: nothing is written.
+        """
+        session = await update(self.store, session_id, lambda each, now: lost(each, job=job, now=now))
+        await log_event(self.store, session_id, event, level="error", attempt=session.attempt)
+        return session
