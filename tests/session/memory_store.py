@@ -90,8 +90,7 @@ class MemoryStore:
     async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> StartResult:
         known, asked, until = self._ops.get(op, (session.id, "", 0.0))
         known = known if self._now() < until else session.id
-        standing = self._lookup(known)
-        if standing is not None:
+        if (standing := self._lookup(known)) is not None:
             if asked != fingerprint and known != session.id:
                 raise OperationReused
             return StartResult(standing.session, reused=False)
@@ -124,8 +123,7 @@ class MemoryStore:
         return changed
 
     async def touch(self, session_id: str) -> None:
-        kept = self._lookup(session_id)
-        if kept is not None:
+        if (kept := self._lookup(session_id)) is not None:
             kept.last_active = self._now()
 
     async def page(self, states: Collection[State], *, limit: int, cursor: str | None = None) -> Page:
@@ -149,8 +147,7 @@ class MemoryStore:
         return sum(each.state in SEATED for each in self._sessions())
 
     async def say(self, session_id: str, utterance: Utterance, *, attempt: int, job: str) -> None:
-        kept = self._lookup(session_id)
-        if kept is None:
+        if (kept := self._lookup(session_id)) is None:
             raise Stale
         kept.session.fenced(attempt, job)
         kept.said.append(to_json(utterance))
@@ -160,8 +157,7 @@ class MemoryStore:
         return [] if kept is None else [from_json(Utterance, each) for each in kept.said]
 
     async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
-        kept = self._lookup(session_id)
-        if kept is not None:
+        if (kept := self._lookup(session_id)) is not None:
             kept.log.append((self._now(), entry_to_json(event, level, facts)))
 
     async def logs(self, session_id: str, *, limit: int) -> Sequence[Mapping[str, Any]]:
