@@ -17,7 +17,8 @@ from limits.errors import StorageError
 
 from dispatcher.errors import RateLimited
 from session.errors import StoreUnavailable
-from session.store.redis.connection import CALL_SECONDS, open_pool
+from session.store.redis.connection import open_pool
+from session.timing import STORE_CALL_SECONDS
 
 OFF = "off"
 
@@ -137,7 +138,7 @@ async def open_rate_limits(url: str, *, namespace: str, by_address: str, by_user
 async def _translated() -> AsyncIterator[None]:
     """Whatever the store says or does not say, in time, as StoreUnavailable."""
     try:
-        async with asyncio.timeout(CALL_SECONDS):
+        async with asyncio.timeout(STORE_CALL_SECONDS):
             yield
     except (StorageError, OSError, TimeoutError) as error:
         raise StoreUnavailable from error

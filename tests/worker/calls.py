@@ -15,7 +15,8 @@ from pipeline.talk.audio_ends import OUT_RATE
 from pipeline.talk.build import Analyzers, make_analyzers
 from session.errors import StoreUnavailable
 from session.record import Session, State
-from session.store.redis.connection import CALL_SECONDS
+from session.store.ports import Utterance
+from session.timing import STORE_CALL_SECONDS
 from tests.session.making import NOON, a_session
 from tests.session.memory_store import MemoryStore
 from tests.worker.jobs import a_job
@@ -68,12 +69,16 @@ class Context:
 
 
 class Store(MemoryStore):
-    """Counts signs of life. While it `hangs` an answer never comes in time; while it is `away` it says so at once."""
+    """Counts signs of life. While it `hangs` an answer never comes in time; while it is `away` it says so at once.
+
+    `takes`: seconds for each answer.
+    """
 
     def __init__(self) -> None:
         super().__init__(lambda: NOON)
         self.signs = 0
         self.hangs = self.away = False
+        self.takes = 0.0
         self.breaks: Exception | None = None  # raised by the next line of the log
         self.breaks_alive: Exception | None = None  # and by the next sign of life
 
@@ -89,6 +94,18 @@ class Store(MemoryStore):
         await self._answers()
         return await super().get_with_time(session_id)
 
+    async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
+        await self._answers()
+        return await super().write(session, op=op, max_seats=max_seats)
+
+    async def say(self, session_id: str, utterance: Utterance, *, attempt: int, job: str) -> None:
+        await self._answers()
+        await super().say(session_id, utterance, attempt=attempt, job=job)
+
+    async def keep_checkpoint(self, session_id: str, text: str, *, attempt: int, job: str) -> None:
+        await self._answers()
+        await super().keep_checkpoint(session_id, text, attempt=attempt, job=job)
+
     async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
         if self.breaks is not None:
             error, self.breaks = self.breaks, None
@@ -100,8 +117,10 @@ class Store(MemoryStore):
         await super().gone(worker_id)
 
     async def _answers(self) -> None:
+        if self.takes:
+            await asyncio.sleep(self.takes)
         if self.hangs:
-            await asyncio.sleep(CALL_SECONDS)
+            await asyncio.sleep(STORE_CALL_SECONDS)
         if self.hangs or self.away:
             raise StoreUnavailable
 

@@ -21,6 +21,7 @@ from runtime.background import Background, Failure, Policy, keep_going, on_failu
 from session.errors import SessionError, StoreUnavailable
 from session.record import CallerPresence, ErrorReason, Session
 from session.store.redis.store import RedisStore
+from session.timing import CALL_END_SECONDS, PIPELINE_STOP_SECONDS
 from worker.call.audio import AgentTrack, CallerTrack
 from worker.call.call_record import CallRecord, Outcome
 from worker.call.caller_patience import CallerPatience, Patience
@@ -37,10 +38,8 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0  # ICE and DTLS on a busy machine take up to 3 s
 ALIVE_SECONDS = 1.0  # between two signs of life; five without one count as a loss
-STOP_SECONDS = 1.0  # for the pipeline to come to rest; it takes some 10 ms
 FAREWELL_SECONDS = 10.0  # for the last sentence to be heard, the caller's subscription included
 UNUSABLE_SECONDS = 5.0  # the same of an agent that cannot begin: its attempt counts as failed after 12
-FLUSH_SECONDS = 2.5  # for the last writes; the process must be gone 5 s after a stop
 
 
 class RoomCall:
@@ -117,7 +116,8 @@ class RoomCall:
         await self._wait_for_the_end()
 
     async def close(self) -> None:
-        """Write the end, while the room is still connected, and stop everything."""
+        """Write the end, while the room is still connected, and stop everything within CALL_END_SECONDS."""
+        over_at = time.monotonic() + CALL_END_SECONDS
         self._track.close()
         outcome = self._outcome or await self._room_events.room_closed()
         if outcome is None and self._conversation is not None and not self._superseded:
@@ -129,7 +129,7 @@ class RoomCall:
             self._record.end(outcome)
         self._tasks.cancel()
         await self._front_end.close()
-        await self._record.flush(FLUSH_SECONDS)
+        await self._record.flush(over_at - time.monotonic())
         self._forget_failures()
         how = outcome or "handed over"
         logger.info("session=%s attempt=%d event=closed outcome=%s", self._session.id, self._session.attempt, how)
@@ -290,8 +290,8 @@ class RoomCall:
     async def _last_words(self) -> None:
         """Stop talking, and let what was heard of the last sentence be written: nothing is taken after the end."""
         if self._conversation is not None and self._talking is not None:
-            await self._conversation.stop()
-            await asyncio.wait({self._talking}, timeout=STOP_SECONDS)
+            stopping = self._tasks.start(self._conversation.stop(), "stop")
+            await asyncio.wait({stopping, self._talking}, timeout=PIPELINE_STOP_SECONDS)
 
     async def _wait_for_the_end(self) -> None:
         while self._outcome is None:

@@ -19,10 +19,9 @@ from livekit.agents.types import (
 )
 
 from runtime.background import Background, describe
+from session.timing import LAST_WORDS_SECONDS
 
 logger = logging.getLogger(__name__)
-
-LAST_WORDS_SECONDS = 1.0  # at the end, for words that are still on their way; the room is left after that
 
 
 class FrontEnd:

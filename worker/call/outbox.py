@@ -46,7 +46,7 @@ class Outbox:
             async with asyncio.timeout(seconds):
                 await self._queue.join()
         except TimeoutError:
-            logger.error("session=%s event=writes_lost waited_seconds=%g", self._owner, seconds)
+            logger.error("session=%s event=writes_lost waited_seconds=%.1f", self._owner, seconds)
         await self._tasks.close()
 
     async def _write_next(self) -> None:

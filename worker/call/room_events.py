@@ -15,6 +15,7 @@ from pipeline.talk.audio_ends import IN_RATE
 from runtime.background import Background
 from session.fence import caller_identity
 from session.record import EndReason, Session
+from session.timing import ROOM_NEWS_SECONDS
 from worker.call.audio import CallerTrack
 from worker.call.pre_connect import TOPIC, WAIT_SECONDS, decode
 
@@ -22,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 CALLER_KINDS = (rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP)
 LEFT_BY_ITSELF = (rtc.DisconnectReason.CLIENT_INITIATED,)
-NEWS_SECONDS = 0.15  # LiveKit ends a job and tells why the room is gone in either order, about a millisecond apart
 ASK_AGAIN_SECONDS = 0.5  # between two requests for the caller's sound; it comes within some 20 ms
 MAX_TYPED = 4000  # characters of one typed message; more is cut off
 
@@ -100,7 +100,7 @@ class RoomEvents:
     async def room_closed(self) -> EndReason | None:
         """Why the room itself is over, None if it is not: then the call is to be carried on by another agent."""
         with contextlib.suppress(TimeoutError):
-            match await asyncio.wait_for(asyncio.shield(self._disconnected), NEWS_SECONDS):
+            match await asyncio.wait_for(asyncio.shield(self._disconnected), ROOM_NEWS_SECONDS):
                 case rtc.DisconnectReason.ROOM_DELETED:
                     return EndReason.STOPPED
                 case rtc.DisconnectReason.ROOM_CLOSED:  # nobody but agents was there for as long as the room allows

@@ -29,6 +29,7 @@ from runtime.cpu import cores
 from session.errors import StoreUnavailable
 from session.store.ports import Worker
 from session.store.redis.store import open_store
+from session.timing import DEATH_REPORTS_SECONDS
 from worker.host import turnstile
 from worker.host.heartbeat import Heartbeat
 from worker.host.pool import Pool
@@ -38,8 +39,6 @@ from worker.settings import WorkerSettings
 TOLD_WRONGLY = 2  # exit code: settings or agents are at fault, and starting again won't mend them
 
 logger = logging.getLogger("worker")
-
-REPORT_SECONDS = 2.0  # at the end, for what is still to be said of processes that died
 
 
 async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: dict[str, Agent]) -> None:
@@ -84,7 +83,7 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
                 await store.beat(describe())  # takes no new calls: said before any is handed over
             await _drain(server, settings)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(acceptor.reported(), REPORT_SECONDS)
+                await asyncio.wait_for(acceptor.reported(), DEATH_REPORTS_SECONDS)
         finally:
             heartbeat.stop()
             await asyncio.gather(beating, return_exceptions=True)

@@ -15,6 +15,7 @@ from session.errors import BadMetadata, SessionError, Stale, StoreUnavailable
 from session.fence import adopted_session_id, agent_identity, check_room, read_ticket
 from session.record import Session, accepted, lost
 from session.store.ports import SessionStore, update
+from session.timing import SESSION_END_SECONDS, SHUTDOWN_SECONDS
 from worker import refused_claims
 from worker.process import job
 from worker.settings import WorkerSettings
@@ -23,10 +24,8 @@ logger = logging.getLogger(__name__)
 
 FULL_LOAD = 0.69  # reported with every slot taken; livekit-server sends nothing to a worker at 0.7 (its target_load)
 INITIALIZE_SECONDS = 60.0  # the first process waits for the forkserver to load every model
-SESSION_END_SECONDS = 4.0  # for the last writes of a call
 ASK_SECONDS = 1.5  # for the store, before a job is accepted: livekit-server waits for the answer for 3 s
 REPORT_PAUSE = 0.3  # seconds between two tries to report a death
-SHUTDOWN_SECONDS = 5.0  # then the process is killed
 
 
 class Slots:

@@ -26,6 +26,7 @@ from session.fence import adopted_session_id, check_room, read_ticket, requested
 from session.record import STEP_SECONDS, AttemptStep, Session, State, claimed, lost
 from session.store.ports import update
 from session.store.redis.store import RedisStore, open_store
+from session.timing import ABANDON_SECONDS, CANCEL_SECONDS, GONE_SECONDS, LOG_SECONDS
 from worker import refused_claims
 from worker.call.caller_patience import Patience
 from worker.call.waterfall import Waterfall
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CLAIM_SECONDS = 8.0  # a claim takes 3 ms; on an overloaded machine the store may miss a few of its own deadlines
-GONE_SECONDS = 4.5  # after its end began, a process that still lives is made to go
-ABANDON_SECONDS = 1.0  # for a call whose worker died to say so
-LOG_SECONDS = 0.1  # for the last line to reach the worker, which a thread of its own sends
 FORCED = 70  # exit code of a process that had to be ended: an internal software error, as sysexits.h has it
 
 
@@ -163,7 +161,7 @@ class Running:
         """End the call, if there is one; a start that is still under way goes no further."""
         self._closing = True
         self._go_within(GONE_SECONDS)
-        await self._tasks.close()
+        await self._tasks.close(seconds=CANCEL_SECONDS)
         if self._call is not None:
             try:
                 await self._call.close()

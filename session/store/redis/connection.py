@@ -1,7 +1,7 @@
 """One connection pool to Valkey or Redis, and the scripts run over it; the only importer of the driver.
 
-A call takes CALL_SECONDS at most, whatever has happened to the server, and is never sent twice: the scripts know a
-repeated operation, and the caller decides whether to repeat one. Errors of the driver end here.
+A call takes STORE_CALL_SECONDS at most, whatever has happened to the server, and is never sent twice: the scripts know
+a repeated operation, and the caller decides whether to repeat one. Errors of the driver end here.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from redis.exceptions import RedisError
 
 from session.errors import StoreUnavailable
 from session.store.redis.scripts import KEYS, script
+from session.timing import STORE_CALL_SECONDS, STORE_SOCKET_SECONDS
 
-CALL_SECONDS = 0.9  # of one call, waiting for a connection included: the API says `store_unavailable` within a second
-SOCKET_SECONDS = 0.5  # to connect, and to wait for each reply
 CONNECTIONS = 16  # of one process; a call holds one for less than a millisecond
 
 
@@ -35,9 +34,9 @@ async def open_pool(url: str) -> AsyncIterator[BlockingConnectionPool]:
         pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS,
-            timeout=SOCKET_SECONDS,
-            socket_timeout=SOCKET_SECONDS,
-            socket_connect_timeout=SOCKET_SECONDS,
+            timeout=STORE_SOCKET_SECONDS,
+            socket_timeout=STORE_SOCKET_SECONDS,
+            socket_connect_timeout=STORE_SOCKET_SECONDS,
             decode_responses=True,
             encoding_errors="replace",  # ours is ASCII: what is not cannot be read, and says so as UnreadableRecord
             retry=Retry(NoBackoff(), 0),
@@ -114,7 +113,7 @@ async def translated() -> AsyncIterator[None]:
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
     try:
-        async with asyncio.timeout(CALL_SECONDS):
+        async with asyncio.timeout(STORE_CALL_SECONDS):
             yield
     except (RedisError, OSError, TimeoutError) as error:
         raise StoreUnavailable from error

@@ -11,6 +11,7 @@ from livekit.rtc.participant import PublishTrackError
 
 from session.record import CallerPresence, EndReason, ErrorReason, State, ended
 from session.store.ports import update
+from session.timing import CALL_END_SECONDS, STORE_SOCKET_SECONDS
 from tests.pipeline.stage import until
 from tests.worker.calls import CALLER, GREETING, Context, a_call
 from tests.worker.rooms import Letter
@@ -162,3 +163,22 @@ async def test_the_first_reason_for_an_end_counts() -> None:
         await scene.close()
         assert (await scene.session()).end_reason is EndReason.FINISHED
         assert scene.context.shutdowns == ["finished"]
+
+
+@pytest.mark.parametrize("outcome", [EndReason.FINISHED, None], ids=["it ends", "it is handed over"])
+async def test_a_calls_end_is_written_in_time_by_a_store_that_answers_as_late_as_it_may(
+    outcome: EndReason | None,
+) -> None:
+    async with a_call() as scene:
+        scene.caller_comes()
+        await until(lambda: scene.states.count("speaking") == 1, "it speaks", seconds=20)
+        scene.store.takes = STORE_SOCKET_SECONDS - 0.02  # for the loop, which has other things to do
+        if outcome is not None:
+            scene.call.end(outcome)
+        began = time.monotonic()
+        await scene.close()
+        took = time.monotonic() - began
+        session = await scene.session()
+    assert session.end_reason is outcome
+    assert session.state is (State.RECOVERING if outcome is None else State.ENDED)
+    assert took < CALL_END_SECONDS + 0.1

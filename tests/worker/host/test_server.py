@@ -24,8 +24,8 @@ from session.record import (
     ended,
 )
 from session.store.ports import SessionStore, update
-from session.store.redis.connection import CALL_SECONDS
 from session.store.redis.store import open_store
+from session.timing import STORE_CALL_SECONDS
 from tests.session.making import NOON, a_session
 from tests.session.memory_store import MemoryStore
 from tests.support.valkey import hanging
@@ -286,7 +286,7 @@ async def test_a_death_is_reported_through_an_outage_of_the_store(own_valkey: Va
         with hanging(own_valkey):
             door.job_closed(a_job(), -9)
             with pytest.raises(TimeoutError):  # longer than one call to the store may take
-                await asyncio.wait_for(asyncio.shield(door.reported()), 2 * CALL_SECONDS)
+                await asyncio.wait_for(asyncio.shield(door.reported()), 2 * STORE_CALL_SECONDS)
         await asyncio.wait_for(door.reported(), 10)
         assert (await store.get("session_a")).state is State.RECOVERING
 

@@ -18,6 +18,7 @@ from session.fence import adopted_session_id
 from session.record import STEP_SECONDS, AttemptStep, EndReason, Session, State, became_ready, ended
 from session.store.ports import SILENT_SECONDS, update
 from session.store.redis.store import open_store
+from session.timing import GONE_SECONDS
 from tests.pipeline.stage import until
 from tests.session.making import NOON, a_session, a_worker, eventually
 from tests.session.memory_store import MemoryStore
@@ -26,7 +27,7 @@ from tests.support.valkey import hanging
 from tests.worker.jobs import SECRET, a_job, settings
 from tests.worker.running import a_running_worker, answered
 from worker.call.caller_patience import Patience
-from worker.process.job import FORCED, GONE_SECONDS, NotPreloaded, Running, claim, patience, setup
+from worker.process.job import FORCED, NotPreloaded, Running, claim, patience, setup
 
 pytestmark = pytest.mark.anyio
 
