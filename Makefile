@@ -1,5 +1,5 @@
 # Every target makes sure of the set-up first; when nothing has changed that takes no time.
-.PHONY: help setup lock up call demo check test faults drills bench load restarts soak clean
+.PHONY: help setup lock up call demo docs check test faults drills bench load restarts soak clean
 
 BIN := .venv/bin
 # A run that hangs must fail, not wait for ever: 10 minutes, then 30 seconds to end, then by force.
@@ -24,12 +24,16 @@ call: setup ## talk to what `make up` runs; WAV=file.wav speaks a recording, ARG
 demo: setup ## start everything, place one call, stop; fails unless the agent understood and answered
 	@$(BIN)/greenroom demo $(if $(WAV),--wav "$(WAV)")
 
-check: setup ## formatting, rules, types, imports, layout: no test runs
+docs: setup ## docs/api.md and docs/settings.md, from the code and docs/templates
+	@$(BIN)/python -m docs.generate
+
+check: setup ## formatting, rules, types, imports, layout, generated pages: no test runs
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest --quiet tests/test_layout.py
+	@$(BIN)/python -m docs.generate --check
 
 test: check ## check, and the tests, end to end included, with real servers and real speech
 	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills -m "not faults"

@@ -30,7 +30,7 @@ class PipelineSettings(BaseSettings):
     stt_options: dict[str, JsonValue] = Field(default_factory=dict, validation_alias="GREENROOM_STT_OPTIONS")
     """Options of the provider that GREENROOM_STT names, as a JSON object; {} by default."""
     llm: str = Field("rules", validation_alias="GREENROOM_LLM")
-    """Brain: rules (local), groq, openai, openai-compatible."""
+    """LLM: rules (local), groq, openai, openai-compatible."""
     llm_options: dict[str, JsonValue] = Field(default_factory=dict, validation_alias="GREENROOM_LLM_OPTIONS")
     """Options of the provider that GREENROOM_LLM names, as a JSON object; {} by default."""
     llm_model: str | None = Field(None, validation_alias="GREENROOM_LLM_MODEL")

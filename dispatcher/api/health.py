@@ -23,36 +23,49 @@ PING_SECONDS = 0.8  # for LiveKit's answer: health is asked for every second by 
 
 
 class SessionCounts(Camel):
-    """Sessions that have or await an agent; `pool`: idle warm processes of all workers."""
+    """Sessions that have or await an agent."""
 
     ready: int = 0
+    """Sessions whose agent is there."""
     starting: int = 0
+    """Sessions whose first agent is on its way."""
     recovering: int = 0
+    """Sessions whose agent is being replaced."""
     pool: int = 0
+    """Idle warm processes of all workers."""
     total: int = 0
+    """Seats in use: starting, ready and recovering together."""
 
 
 class Totals(Camel):
-    """Since the store began. `avg_startup_time`: seconds, None before the first ready session."""
+    """Totals since the store began."""
 
     total_spawned: int = 0
+    """Processes started."""
     total_assigned: int = 0
+    """Sessions that became ready."""
     avg_startup_time: float | None = None
+    """Seconds from request to ready, on average; null before the first ready session."""
 
 
 class Capacity(Camel):
     """Seats."""
 
     current: int
+    """Seats in use."""
     max: int
+    """Seats in all: MAX_BOTS."""
     available: int
+    """Seats that are free."""
 
 
 class HealthAnswer(Success):
-    """GET /api/health. `warnings`: what will break soon, in words."""
+    """GET /api/health."""
 
     status: str
+    """`healthy`; `degraded`: no warm worker, or a warning; `unhealthy`: the store or LiveKit is away."""
     warnings: Sequence[str] = ()
+    """What will break soon, in sentences."""
     sessions: SessionCounts
     stats: Totals
     capacity: Capacity

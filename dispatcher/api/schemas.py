@@ -1,4 +1,4 @@
-"""The shapes of requests and answers, camelCase outside and snake_case inside; knows no route."""
+"""The shapes of the API's requests and answers; routes use them, and docs/api.md is generated from their docstrings."""
 
 from __future__ import annotations
 
@@ -29,67 +29,95 @@ Facts = Annotated[dict[str, Any], AfterValidator(_plain)]
 class Camel(BaseModel):
     """Base of what is camelCase outside."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, use_attribute_docstrings=True
+    )
 
 
 class ProviderChoice(BaseModel):
     """A provider with options."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     name: Text
+    """Name of the provider, such as groq."""
     options: Facts = {}
+    """Options of this provider; an unknown one is refused by the provider's own check."""
 
 
 class SessionConfig(Camel):
     """What a session chooses for itself, where its agent lets it."""
 
     prompt: LongText | None = None
+    """What the LLM is told to be, instead of the agent's own prompt."""
     greeting: LongText | None = None
+    """The agent's first words."""
     voice: Text | None = None
+    """A voice of the text-to-speech provider."""
     language: Text | None = None
+    """Language of the call, such as en or de-AT."""
     stt: Text | ProviderChoice | None = None
+    """Speech-to-text provider: a name, or a name with options."""
     llm: Text | ProviderChoice | None = None
+    """LLM provider: a name, or a name with options."""
     tts: Text | ProviderChoice | None = None
+    """Text-to-speech provider: a name, or a name with options."""
 
 
 class StartBody(Camel):
     """POST /api/session/start."""
 
     user_id: Text | None = None
+    """The user's id in your system; a user's live session is given back. Without it the session is anonymous."""
     user_name: Text | None = None
+    """Name that others in the room see."""
     metadata: Facts | None = None
+    """Facts of yours about this session, a JSON object; kept with the record."""
     agent: Text | None = None
+    """Which agent answers; `default` where none is named."""
     config: SessionConfig | None = None
+    """What this session chooses for itself, as far as its agent allows it."""
 
 
 class SessionBody(Camel):
     """POST /api/session/stop."""
 
     session_id: Text
+    """The `sessionId` of the start's answer."""
 
 
 class TokenBody(Camel):
     """POST /api/token."""
 
     session_id: Text
+    """The `sessionId` of the start's answer."""
     user_name: Text | None = None
+    """Name that others in the room see; by default the session's `userName`."""
     user_id: Text | None = None
+    """The user that asks; another user than the session's is refused."""
 
 
 class AskedAgent(BaseModel):
     """An agent in a room configuration, in either spelling of protobuf's JSON."""
 
     model_config = ConfigDict(
-        alias_generator=AliasGenerator(validation_alias=lambda name: AliasChoices(to_snake(name), to_camel(name)))
+        alias_generator=AliasGenerator(validation_alias=lambda name: AliasChoices(to_snake(name), to_camel(name))),
+        use_attribute_docstrings=True,
     )
 
     agent_name: Text = ""
+    """Which agent answers; empty, or the workers' LiveKit name: `default`."""
     metadata: LongText = ""
+    """Facts about this session: a JSON object, or any text."""
 
 
 class RoomConfig(BaseModel):
     """What a stock front end may say about its room; only the agent is heard."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     agents: list[AskedAgent] = []
+    """The first one is taken; the others are ignored."""
 
 
 class TokenSourceBody(BaseModel):
@@ -98,56 +126,87 @@ class TokenSourceBody(BaseModel):
     model_config = AskedAgent.model_config
 
     room_name: str | None = None
+    """Must be empty: each call gets a room of its own."""
     participant_name: Text | None = None
+    """Name that others in the room see."""
     participant_identity: str | None = None
+    """Ignored: the identity follows from the session."""
     participant_metadata: LongText | None = None
+    """Metadata of the caller's participant, passed on as it is."""
     participant_attributes: dict[str, str] | None = None
+    """Attributes of the caller's participant, passed on as they are."""
     room_config: RoomConfig | None = None
+    """Which agent answers. All other fields of LiveKit's room configuration are ignored."""
 
 
 class Success(Camel):
     """What every answer has."""
 
     success: bool = True
+    """`true` in an answer, `false` in an error."""
 
 
 class StartAnswer(Success):
     """What a start says."""
 
     session_id: str
+    """The session's id, which nobody can guess."""
     status: State
+    """State of the session; see *States*."""
     prewarmed: bool
+    """Whether a warm process was idle when the start was admitted."""
     reused: bool
+    """Whether this is a session of the user's that was live already."""
     message: str
+    """A sentence for people."""
     estimated_wait: float
+    """Seconds until the agent is probably there; 0 when it is."""
     queue_position: int | None
+    """Place in the queue, from 1; null unless the session is `queued`."""
     task_id: str
+    """Id of the operation that started the session."""
     room_name: str
+    """Name of the LiveKit room."""
     url: str
+    """Address of LiveKit, for the caller's SDK."""
     token: str
+    """LiveKit token for the caller; can be used at once, whatever the status."""
 
 
 class StopAnswer(Success):
     """What a stop says."""
 
     message: str = "Session stopped"
+    """A sentence for people."""
 
 
 class SessionFacts(Camel):
     """A session as anyone may see it: no room, no token, no metadata."""
 
     session_id: str
+    """The session's id."""
     status: State
+    """State of the session; see *States*."""
     user_id: str | None
+    """The user's id in your system; null for an anonymous session."""
     agent: str
+    """Name of the agent."""
     created_at: float
+    """When the session was made, Unix seconds."""
     startup_time: float | None
+    """Seconds from the request to the first `ready`; null until then."""
     attempt: int
+    """Number of the current dispatch, from 1; it grows when an agent is replaced."""
     worker: str | None
+    """The worker that runs the agent; null while none does."""
     last_active: float
+    """When the session was last used or asked for, Unix seconds."""
     error: ErrorReason | None
+    """Why the session failed (status `error`); see *How a session ends*."""
     end_reason: EndReason | None
+    """Why the session ended (status `ended`); see *How a session ends*."""
     ended_at: float | None
+    """When the session ended or failed, Unix seconds."""
 
     @classmethod
     def of(cls, session: Session) -> SessionFacts:
@@ -163,61 +222,84 @@ class SessionsAnswer(Success):
     """GET /api/sessions."""
 
     count: int
+    """How many sessions this answer holds."""
     sessions: Sequence[SessionFacts]
+    """The sessions, newest first."""
     cursor: str | None
+    """Give this back as `cursor` for the next page; null: this was the last one."""
 
 
 class TranscriptItem(Camel):
     """One thing that was said."""
 
     speaker: str
+    """`user` or `agent`."""
     text: str
+    """The words. Of an interrupted agent: the words that were heard."""
     at: float
+    """When the words were said, Unix seconds."""
     interrupted: bool
+    """Whether the caller interrupted these words."""
 
 
 class TranscriptAnswer(Success):
     """GET /api/session/{id}/transcript."""
 
     session_id: str
+    """The session's id."""
     items: Sequence[TranscriptItem]
+    """What was said so far, oldest first."""
 
 
 class LogsAnswer(Success):
     """GET /api/session/{id}/logs."""
 
     session_id: str
+    """The session's id."""
     logs: Sequence[dict[str, Any]]
+    """Log lines, oldest first: `at` (Unix seconds), `level`, `event`, and facts of the event."""
 
 
 class TimingStep(Camel):
     """One step of a start, in milliseconds since the request was received."""
 
     name: str
+    """Name of the step."""
     ms: float
+    """Milliseconds from the request to the end of the step."""
 
 
 class TimingsAnswer(Success):
     """GET /api/session/{id}/timings."""
 
     session_id: str
+    """The session's id."""
     attempt: int
+    """Number of the current dispatch."""
     steps: Sequence[TimingStep]
+    """The steps so far, in order."""
 
 
 class TokenAnswer(Success):
     """POST /api/token."""
 
     token: str
+    """LiveKit token for the caller, valid for 2 hours to join."""
     url: str
+    """Address of LiveKit, for the caller's SDK."""
     room_name: str
+    """Name of the LiveKit room."""
 
 
 class TokenSourceAnswer(BaseModel):
     """POST /api/livekit/token, exactly as LiveKit's clients read it."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     server_url: str
+    """Address of LiveKit."""
     participant_token: str
+    """LiveKit token for a room of its own, valid for 10 minutes to join."""
 
 
 def facts(session: Session) -> dict[str, Any]:

@@ -40,6 +40,12 @@ MAX_WAIT_MS = 10_000  # that an answer may be asked to wait for `ready`
 WARM_SECONDS = 0.5  # estimate of a start with a warm process: 0.42 s to the agent in its room
 COLD_SECONDS = 2.0  # and without one: a fork, and its share of a burst of ten
 
+# What docs/api.md says of the parameters.
+WAIT_MS = "Milliseconds for which the answer waits for `ready`."
+KEY = "Names this request, so that asking again begins no second session; up to 255 printable characters."
+STATUS = "Only sessions in this state; by default all that are live."
+LINES = "How many lines at most, the newest; 50 by default."
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRoutes:
@@ -67,8 +73,8 @@ class SessionRoutes:
         self,
         request: Request,
         body: StartBody | None = None,
-        wait_ms: Annotated[int | None, Query(alias="waitMs", ge=0, le=MAX_WAIT_MS)] = None,
-        key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=KEY_PATTERN)] = None,
+        wait_ms: Annotated[int | None, Query(alias="waitMs", ge=0, le=MAX_WAIT_MS, description=WAIT_MS)] = None,
+        key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=KEY_PATTERN, description=KEY)] = None,
     ) -> StartAnswer:
         """Start a session, or give the user's live one again, or that of the same request."""
         began = time.monotonic()
@@ -114,9 +120,9 @@ class SessionRoutes:
 
     async def sessions(
         self,
-        status: State | None = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        cursor: str | None = None,
+        status: Annotated[State | None, Query(description=STATUS)] = None,
+        limit: Annotated[int, Query(ge=1, le=200, description="How many at most, 50 by default.")] = 50,
+        cursor: Annotated[str | None, Query(description="The `cursor` of the page before.")] = None,
     ) -> SessionsAnswer:
         """Sessions, newest first; the live ones where no status is asked for."""
         try:
@@ -137,7 +143,9 @@ class SessionRoutes:
         return TranscriptAnswer(session_id=session_id, items=items)
 
     async def logs(
-        self, session_id: str, limit: Annotated[int, Query(ge=1, le=LOG_LINES)] = LOG_LINES // 2
+        self,
+        session_id: str,
+        limit: Annotated[int, Query(ge=1, le=LOG_LINES, description=LINES)] = LOG_LINES // 2,
     ) -> LogsAnswer:
         """What happened to the session, oldest first."""
         await self.store.get(session_id)
