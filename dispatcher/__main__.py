@@ -32,9 +32,9 @@ from runtime import log
 from runtime.background import on_failure
 from session.record import Session
 from session.store.redis.store import open_store
+from session.timing import ANSWERS_SECONDS
 
 BACKLOG = 512  # connections that wait to be taken
-CLOSE_SECONDS = 3  # for answers under way when it is told to stop
 
 _log = logging.getLogger("dispatcher")
 
@@ -108,7 +108,7 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
             log_config=None,
             lifespan="off",
             proxy_headers=False,  # uvicorn would believe X-Forwarded-For from loopback: see access/addresses.py
-            timeout_graceful_shutdown=CLOSE_SECONDS,
+            timeout_graceful_shutdown=ANSWERS_SECONDS,
         )
         async with running:
             _log.info("event=listening port=%s", listening.getsockname()[1])

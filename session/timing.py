@@ -1,6 +1,6 @@
-"""How long each thing at a call's end may take, for the store and the worker, so that all of it fits before the kill.
+"""How long the ends of calls, workers and dispatchers may take; all three read their limits here.
 
-What happens after the end began, one after the other (the store may be slow all the time):
+After a call's end began, these follow one after the other, and the store may be slow all the time:
 
 1. The call's task is cancelled (CANCEL_SECONDS).
 2. The call closes (CALL_END_SECONDS): it asks why the room is gone (ROOM_NEWS_SECONDS), stops its pipeline
@@ -37,3 +37,8 @@ SHUTDOWN_SECONDS = 5.0  # then the worker kills the process
 # A call whose worker has died, and a worker that was told to stop.
 ABANDON_SECONDS = 1.0  # for the call to say that it is lost; others notice its silence after five
 DEATH_REPORTS_SECONDS = 2.0  # for the worker to write down which of its processes died
+
+# A dispatcher that is told to stop, in order; then its connections to the store are closed.
+ANSWERS_SECONDS = 3  # for requests that are being answered; whole seconds, as uvicorn takes them
+TASKS_SECONDS = 1.5  # for loops and timers to end once they are cancelled; another replica does what is left
+DISPATCHER_STOP_SECONDS = 5.0  # for all of it: `greenroom up` kills a dispatcher that takes longer

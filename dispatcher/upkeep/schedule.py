@@ -16,13 +16,13 @@ from dispatcher.upkeep.slow_loop import SlowLoop
 from runtime.background import Background, keep_going, report
 from session.errors import SessionError, StoreUnavailable
 from session.record import Session
+from session.timing import TASKS_SECONDS
 
 SLOW_SECONDS = 2.0  # between two runs of the slow loop, over all replicas
 RUN_SECONDS = 20.0  # for one run of a loop
 FAST_SECONDS = 0.5  # between two runs of the fast loop, over all replicas
 REDELIVERY = timedelta(seconds=5)  # after which a dead replica's task runs elsewhere; docket renews a living one's
 CONCURRENCY = 20  # tasks of one replica at the same time
-STOP_SECONDS = 3.0  # for the docket's own clean-up when the dispatcher is told to stop
 RETRY_SECONDS = 2.0  # after which a docket that lost its store is opened again
 TIMER_SECONDS = 1.0  # for setting a timer; one that is not set is not missed: the fast loop finds its session
 
@@ -78,7 +78,7 @@ async def running_tasks(
         yield
     finally:
         stopping.set()
-        await tasks.close(seconds=STOP_SECONDS)
+        await tasks.close(seconds=TASKS_SECONDS)
 
 
 async def _keep_running(

@@ -4,8 +4,10 @@ from dispatcher.upkeep.slow_loop import GOODBYE_SECONDS
 from session.store.ports import SILENT_SECONDS
 from session.timing import (
     ABANDON_SECONDS,
+    ANSWERS_SECONDS,
     CALL_END_SECONDS,
     CANCEL_SECONDS,
+    DISPATCHER_STOP_SECONDS,
     GONE_SECONDS,
     LAST_STORE_CALLS,
     LAST_WORDS_SECONDS,
@@ -15,6 +17,7 @@ from session.timing import (
     SHUTDOWN_SECONDS,
     STORE_CALL_SECONDS,
     STORE_SOCKET_SECONDS,
+    TASKS_SECONDS,
 )
 from worker.call.checkpoints import SHOWN_SECONDS
 
@@ -46,3 +49,7 @@ def test_a_call_whose_worker_died_says_so_before_others_notice_its_silence() -> 
 
 def test_an_agent_may_end_by_itself_before_its_room_is_closed() -> None:
     assert GONE_SECONDS + LOG_SECONDS < GOODBYE_SECONDS
+
+
+def test_a_dispatcher_that_is_told_to_stop_is_gone_before_it_is_killed() -> None:
+    assert ANSWERS_SECONDS + TASKS_SECONDS + STORE_SOCKET_SECONDS <= DISPATCHER_STOP_SECONDS

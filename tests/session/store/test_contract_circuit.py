@@ -1,7 +1,7 @@
 """What every store must do about circuits, in memory and in a real Valkey alike."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -27,7 +27,7 @@ PROBE = CircuitPass(probe=True)
 
 @dataclass
 class Clock:
-    seconds: float = NOON
+    seconds: float
 
     def __call__(self) -> float:
         return self.seconds
@@ -38,7 +38,10 @@ class Circuit:
     """One circuit in a store; `later` lets seconds pass for it."""
 
     store: CircuitStore
-    later: Callable[[float], Awaitable[None]]
+    clock: Clock
+
+    async def later(self, seconds: float) -> None:
+        self.clock.seconds += seconds
 
     async def passage(self, session_id: str = "next") -> CircuitPass:
         return await self.store.enter_circuit("a", session_id=session_id)
@@ -64,26 +67,12 @@ class Circuit:
 @pytest.fixture(params=["memory", "redis"])
 async def circuit(request: pytest.FixtureRequest, valkey_url: str, namespace: str) -> AsyncIterator[Circuit]:
     if request.param == "memory":
-        clock = Clock()
-        memory = MemoryStore(clock)
-
-        async def move(seconds: float) -> None:
-            clock.seconds += seconds
-
-        yield Circuit(memory, move)
+        clock = Clock(NOON)
+        yield Circuit(MemoryStore(clock), clock)
         return
-    async with (
-        open_store(valkey_url, namespace=namespace, keep_seconds=60) as store,
-        Redis.from_url(valkey_url, decode_responses=True) as client,
-    ):
-        key = f"greenroom:{namespace}:circuit:a"
-
-        async def age(seconds: float) -> None:
-            """The server's clock cannot be moved: what it has written down can."""
-            for name in await client.zrange(key, 0, -1):
-                await client.zincrby(key, -seconds, name)
-
-        yield Circuit(store, age)
+    moved = Clock(0.0)
+    async with open_store(valkey_url, namespace=namespace, keep_seconds=60, clock_offset=moved) as store:
+        yield Circuit(store, moved)
 
 
 async def test_a_closed_circuit_lets_every_start_pass(circuit: Circuit) -> None:
