@@ -1,12 +1,13 @@
 # Every target makes sure of the set-up first; when nothing has changed that takes no time.
-.PHONY: help setup lock up call demo docs check test faults drills bench load restarts soak clean
+.PHONY: help setup lock up call demo docs check test faults drills drills-calls drills-servers long bench load restarts soak clean
 
 BIN := .venv/bin
 # A run that hangs must fail, not wait for ever: 10 minutes, then 30 seconds to end, then by force.
 LIMIT := timeout --kill-after=30 600
+LONG_LIMIT := timeout --kill-after=30 870
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 setup: ## the venv with its locked packages, and livekit-server
 	@cli/setup/setup.sh
@@ -41,8 +42,19 @@ test: check ## check, and the tests, end to end included, with real servers and 
 faults: setup ## the slower tests: workers that are killed, and random orders of all that can happen to a session
 	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills -m faults
 
-drills: setup ## do harm to a real system with real callers, and see that nothing is lost or doubled
-	@timeout --kill-after=60 1500 $(BIN)/pytest tests/drills
+drills: drills-calls drills-servers ## do harm to a real system with real callers, and see that nothing is lost or doubled
+
+drills-calls: setup ## the drills in which agents die, callers vanish, and many starts come at once
+	@$(LONG_LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,agent_dies.py caller.py starts.py)
+
+drills-servers: setup ## the drills in which workers, dispatchers, the store or livekit-server die
+	@$(LONG_LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,worker_dies.py dispatcher_dies.py store.py livekit.py)
+
+long: setup ## what repeats, by hand: 2 hours; random orders by new seeds, faults under asyncio's debug mode, 500 starts, soak
+	@GREENROOM_NEW_SEEDS=1 $(BIN)/pytest tests/properties
+	@PYTHONASYNCIODEBUG=1 $(BIN)/pytest --ignore=tests/drills -m faults
+	@$(BIN)/python -m bench.restarts
+	@$(BIN)/python -m bench.soak
 
 bench: setup ## measure, side by side with a process per call
 	@$(BIN)/python -m bench $(ARGS)

@@ -62,7 +62,8 @@ def provide_packages(root: Path, environment: Mapping[str, str]) -> None:
     stamp.unlink(missing_ok=True)
     run(
         "installing the locked packages into .venv (1 GB with speech models, a few minutes the first time)",
-        [uv, "pip", "sync", "--python", python, "--require-hashes", root / "requirements.lock"],
+        # Compiled here, once: a container or PYTHONDONTWRITEBYTECODE would have every process compile for itself.
+        [uv, "pip", "sync", "--compile-bytecode", "--python", python, "--require-hashes", root / "requirements.lock"],
         environment=environment,
         instead=NETWORK,
     )

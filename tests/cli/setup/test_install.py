@@ -53,6 +53,10 @@ def test_a_fresh_clone_gets_a_venv_the_locked_packages_and_greenroom(clone):
     assert "--no-deps --editable" in asked[2]
 
 
+def test_packages_are_compiled_when_they_are_installed(clone):
+    assert "--compile-bytecode" in clone.provide()[1]
+
+
 def test_the_second_time_nothing_is_done(clone):
     clone.provide()
     assert clone.provide() == []
