@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 from typing import Any
 
 from livekit import rtc
+
+from runtime.background import Background
 
 
 class NoDevice(Exception):
@@ -21,13 +22,11 @@ class Devices:
         self.source: rtc.AudioSource = input_.source
         self._input = input_
         self._output = output
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Background("devices")
 
     def play(self, track: rtc.Track) -> None:
         """Hear `track` on the loudspeaker."""
-        task = asyncio.create_task(self._play(track), name="loudspeaker")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._play(track), "loudspeaker")
 
     async def _play(self, track: rtc.Track) -> None:
         await self._output.add_track(track)
@@ -35,9 +34,7 @@ class Devices:
 
     async def close(self) -> None:
         """Give both back."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         await self._output.aclose()
         await self._input.aclose()
 

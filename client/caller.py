@@ -19,6 +19,7 @@ from client.microphone import Microphone, SpeechClip
 from client.recording import RoomRecording
 from client.transcript import Speaker, Transcript, TranscriptLine
 from client.wav import Sound
+from runtime.background import Background
 
 # Names that LiveKit's front ends and agents share (livekit.agents.types; importing that would load all of the agents).
 TOPIC_TRANSCRIPTION = "lk.transcription"
@@ -100,7 +101,7 @@ class Caller:
         self._on_track = on_track
         self._listens = listens
         self._microphone_sid = ""
-        self._reading: set[asyncio.Task[None]] = set()
+        self._tasks = Background("caller")
         self._handlers()
 
     async def __aenter__(self) -> Caller:
@@ -230,9 +231,7 @@ class Caller:
         self._left = True
         await self.microphone.close()
         await self.ear.close()
-        for task in self._reading:
-            task.cancel()
-        await asyncio.gather(*self._reading, return_exceptions=True)
+        await self._tasks.close()
         await self.room.disconnect()
         await self.control.close()
 
@@ -256,9 +255,7 @@ class Caller:
             self.lost = rtc.DisconnectReason.Name(reason)
 
         def on_text(reader: rtc.TextStreamReader, sender: str) -> None:
-            task = asyncio.create_task(self._read(reader, sender), name="transcript")
-            self._reading.add(task)
-            task.add_done_callback(self._reading.discard)
+            self._tasks.start(self._read(reader, sender), "transcript")
 
         self.room.on("participant_connected", self._seen)
         self.room.on("track_published", lambda publication, who: self._seen(who))

@@ -12,6 +12,7 @@ from livekit import rtc
 
 from client.wav import Samples, Sound
 from client.waveform import voiced
+from runtime.background import Background
 
 RATE = 16000
 """Samples a second that are sent: what speech recognition listens to; Opus carries it as wideband."""
@@ -54,11 +55,11 @@ class Microphone:
         self.source = rtc.AudioSource(RATE, 1, queue_size_ms=QUEUE_MS)
         self._jobs: deque[_Job] = deque()
         self._asked = asyncio.Event()
-        self._pump: asyncio.Task[None] | None = None
+        self._tasks = Background("microphone")
 
     def open(self) -> None:
         """Begin to send."""
-        self._pump = asyncio.create_task(self._run(), name="microphone")
+        self._tasks.start(self._run(), "send")
 
     async def speak(self, sound: Sound) -> SpeechClip:
         """Send `sound` in real time, after what is being said already; returns when its last sample has left."""
@@ -76,10 +77,7 @@ class Microphone:
     async def close(self) -> None:
         """Stop sending. The source is fed no more before it is closed: closing under a frame can abort the process."""
         self.hush()
-        if self._pump is not None:
-            self._pump.cancel()
-            await asyncio.gather(self._pump, return_exceptions=True)
-            self._pump = None
+        await self._tasks.close()
         await self.source.aclose()
 
     async def _run(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import numpy as np
@@ -11,6 +10,7 @@ from livekit import rtc
 from client import waveform
 from client.wav import Sound
 from client.waveform import Take
+from runtime.background import Background
 
 RATE = 24000
 """Samples a second of what is heard: what most voices are made with."""
@@ -23,11 +23,11 @@ class RoomRecording:
         self.takes: list[Take] = []
         self.last_sound: float | None = None
         """Arrival of the newest audible frame, `time.monotonic()`."""
-        self._listening: list[asyncio.Task[None]] = []
+        self._tasks = Background("recording")
 
     def listen(self, track: rtc.Track) -> None:
         """Hear `track` until it ends."""
-        self._listening.append(asyncio.create_task(self._run(track), name="ear"))
+        self._tasks.start(self._run(track), "listen")
 
     async def _run(self, track: rtc.Track) -> None:
         take = Take(RATE)
@@ -59,7 +59,4 @@ class RoomRecording:
 
     async def close(self) -> None:
         """Stop listening."""
-        for task in self._listening:
-            task.cancel()
-        await asyncio.gather(*self._listening, return_exceptions=True)
-        self._listening.clear()
+        await self._tasks.close()

@@ -16,6 +16,7 @@ from bench.report.stats import Figure
 from client.api import Control, ControlError
 from client.caller import Caller, CallError, TookTooLong
 from client.wav import Sound
+from runtime.background import Background
 
 READY_TRIES = 100  # 50 ms apart
 AGENT_SECONDS = 180.0  # ten processes that load at once took 38 s on two cores, and 90 s on busy ones
@@ -152,13 +153,14 @@ async def _ended(run: Bench, design: Design, caller: Caller) -> None:
 
 async def steady(run: Bench, design: Design, seconds: float = STEADY_SECONDS) -> None:
     """Memory and processor time of one call: `seconds` in which nobody speaks, and as many in which they talk."""
+    tasks = Background("bench")
     async with Caller(run.url) as caller:
         try:
             await design.place(caller)
             await caller.wait_for_sound(caller.asked_at, AGENT_SECONDS)
             await caller.wait_for_quiet(2.0, 30)
-            await _watch(run, design, caller, "silent", asyncio.create_task(asyncio.sleep(seconds)))
-            await _watch(run, design, caller, "talking", asyncio.create_task(_talk(run, design, caller, seconds)))
+            await _watch(run, design, caller, "silent", tasks.start(asyncio.sleep(seconds), "wait"))
+            await _watch(run, design, caller, "talking", tasks.start(_talk(run, design, caller, seconds), "talk"))
         except (CallError, ControlError) as error:
             run.faults.append(f"{design.name}: {error}")
         finally:

@@ -23,6 +23,7 @@ async def run(url: str, token: str, session: str) -> None:
     from pipeline.talk.build import make_analyzers
     from pipeline.talk.conversation import Conversation
     from pipeline.talk.turn_observer import Listener
+    from runtime.background import Background
     from session.fence import caller_identity
     from worker.call.audio import AgentTrack, CallerTrack
 
@@ -37,18 +38,18 @@ async def run(url: str, token: str, session: str) -> None:
     conversation = Conversation(
         agent, settings, make_analyzers(settings), sink=track, listener=listener, session_id=session
     )
-    ears = CallerTrack(IN_RATE, conversation.microphone.hear)
+    caller_track = CallerTrack(IN_RATE, conversation.microphone.hear)
 
     def subscribed(remote: rtc.Track, _: object, who: rtc.RemoteParticipant) -> None:
         if who.identity == caller_identity(session):
-            ears.listen(remote)
+            caller_track.listen(remote)
             present.set()
 
     room.on("track_subscribed", subscribed)
     room.on("disconnected", lambda _: over.set())
     await room.connect(url, token)
     publication = await track.publish(room)
-    talking = asyncio.create_task(conversation.run())
+    talking = Background("process per call").start(conversation.run(), "conversation")
     await conversation.started()
     await present.wait()
     await publication.wait_for_subscription()

@@ -31,6 +31,7 @@ from bench.report import report, tables
 from bench.soak import report as soak_report
 from bench.soak.samples import Sample, Sampler
 from client.caller import Caller
+from runtime.background import Background
 
 POOL = 3
 SENTENCES = 8  # said in a long call: about a minute
@@ -82,13 +83,14 @@ class Soak:
         self._system, self._lines, self._chance = system, lines, chance
         self._seconds = seconds
         self._begin = 0.0
+        self._tasks = Background("soak")
 
     async def run(self, talkers: int, every: float) -> None:
         """Call and sample until the time is over; then let the last calls end."""
         await settled(self._system, pool=POOL)
         self._begin = time.monotonic()
-        calls = [asyncio.create_task(self._talker(number)) for number in range(talkers)]
-        calls.append(asyncio.create_task(self._short_calls()))
+        calls = [self._tasks.start(self._talker(number), f"talker {number}") for number in range(talkers)]
+        calls.append(self._tasks.start(self._short_calls(), "short calls"))
         async with Redis.from_url(self._system.redis_url) as store, open_rooms(self._system) as rooms:
             sampler = Sampler(self._system, store, rooms)
             while self._going():
@@ -113,7 +115,7 @@ class Soak:
         """Callers who hang up once greeted, now and then."""
         calls: list[asyncio.Task[None]] = []
         while self._going():
-            calls.append(asyncio.create_task(self._call(Plan(self._now()))))
+            calls.append(self._tasks.start(self._call(Plan(self._now())), "short call"))
             await asyncio.sleep(SHORT_SECONDS)
         await asyncio.gather(*calls)
 

@@ -1,4 +1,4 @@
-"""Starts parts in their order, keeps them running and stops them; doesn't know what any of them is."""
+"""Starts the parts in their order, keeps them running and stops them; `greenroom up` runs it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from cli.up.child import Child
 from cli.up.output import Output
 from cli.up.parts import Part
 from cli.up.reaper import Reaper
+from runtime.background import Background, Failure, Policy
 
 PROBE_SECONDS = 0.2  # between two questions whether a part is ready
 REPORT_SECONDS = 10.0  # between two lines about a part that isn't ready yet
@@ -53,7 +55,8 @@ class Supervisor:
         self._on_ready = on_ready
         self._ready = {part.name: asyncio.Event() for part in parts}
         self._children: dict[str, Child] = {}
-        self._sweeps: set[asyncio.Task[None]] = set()
+        self._tasks = Background("greenroom up", on_end=self._failed)
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._all_were_ready = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -61,17 +64,31 @@ class Supervisor:
 
         Raises GaveUp, after stopping, when a part can't be got to run.
         """
-        keeping = [asyncio.create_task(self._keep(part), name=part.name) for part in self._parts]
-        stopping = asyncio.create_task(stop.wait(), name="stop")
+        for part in self._parts:
+            self._tasks.start(self._keep_or_give_up(part), part.name, policy=Policy.END)
+        stopping = self._tasks.start(stop.wait(), "stop")
         try:
-            done, _ = await asyncio.wait([stopping, *keeping], return_when=asyncio.FIRST_COMPLETED)
+            waiting: list[asyncio.Future[Any]] = [stopping, self._over]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (stopping, *keeping):
-                task.cancel()
-            await asyncio.gather(stopping, *keeping, return_exceptions=True)
+            await self._tasks.close()
             await self._stop_all()
-        for task in done - {stopping}:
-            task.result()
+        if self._over.done():
+            self._over.result()
+
+    def _failed(self, failure: Failure) -> None:
+        """A task of our own has failed: what it was to keep is kept no more, so everything is stopped."""
+        self._end(GaveUp(f"greenroom up has failed ({failure.name}: {failure.where})"))
+
+    def _end(self, why: GaveUp) -> None:
+        if not self._over.done():
+            self._over.set_exception(why)
+
+    async def _keep_or_give_up(self, part: Part) -> None:
+        try:
+            await self._keep(part)
+        except GaveUp as error:
+            self._end(error)
 
     def kill(self) -> None:
         """Kill everything that runs, at once."""
@@ -87,7 +104,7 @@ class Supervisor:
         while True:
             began = clock()
             child = self._start(part)
-            probing = asyncio.create_task(self._probe(part, again=deaths > 0), name=f"probe {part.name}")
+            probing = self._tasks.start(self._probe(part, again=deaths > 0), f"probe {part.name}", policy=Policy.END)
             try:
                 code = await asyncio.shield(child.exited)
             finally:
@@ -140,9 +157,7 @@ class Supervisor:
 
     def _sweep(self, child: Child) -> None:
         """End what a dead part left behind, without waiting for it."""
-        task = asyncio.create_task(child.sweep(ORPHAN_SECONDS), name="sweep")
-        self._sweeps.add(task)
-        task.add_done_callback(self._sweeps.discard)
+        self._tasks.start(child.sweep(ORPHAN_SECONDS), "sweep")
 
     async def _stop_all(self) -> None:
         """Stop every part, the last started first, so that nothing loses what it needs."""
@@ -150,5 +165,3 @@ class Supervisor:
             child = self._children.get(part.name)
             if child is not None and not child.exited.done() and not await child.stop(part.stop_seconds):
                 self._output.say(f"{part.name} took too long to stop and was killed")
-        for task in tuple(self._sweeps):  # their groups are the reaper's, which ends them when it is closed
-            task.cancel()

@@ -185,3 +185,23 @@ def test_backoff_doubles_up_to_its_most():
 )
 def test_an_end_is_said_in_words(code, words):
     assert how_it_ended(code) == words
+
+
+async def test_an_error_of_our_own_that_nobody_expected_ends_everything_and_says_where(tmp_path, caplog):
+    class Broken(Exception):
+        """Nobody expects it."""
+
+    async def ready():
+        raise Broken("the secret is 4711")
+
+    part = Part("one", (sys.executable, "-c", "import time; time.sleep(60)"), ready)
+    reaper = Reaper()
+    try:
+        supervisor = Supervisor([part], Output(io.StringIO(), ["one"], colour=False), reaper, on_ready=lambda _: None)
+        async with asyncio.timeout(20):
+            with pytest.raises(GaveUp, match=r"greenroom up has failed \(probe one: Broken at tests/cli/up/"):
+                await supervisor.run(asyncio.Event())
+    finally:
+        reaper.close()
+    assert "task=probe one error=Broken at " in caplog.text
+    assert "4711" not in caplog.text
