@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("greenroom", "runtime", "session", "pipeline", "worker", "dispatcher", "client", "cli")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
@@ -56,36 +54,75 @@ def importers(paths: list[Path], module: str) -> set[str]:
     return {str(path) for path in paths if any(f"{name}.".startswith(f"{module}.") for name in imported(path))}
 
 
-@pytest.mark.parametrize("path", ALL, ids=str)
-def test_no_file_and_no_function_is_too_long(path):
-    assert len((ROOT / path).read_text("utf-8").splitlines()) <= MOST_LINES
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno is not None
-            assert node.end_lineno - node.lineno < MOST_LINES_OF_A_FUNCTION, f"{node.name} is too long"
+            yield node
 
 
-@pytest.mark.parametrize("path", [p for p in ALL if p.parts[0] != "tests" and p.name != "__init__.py"], ids=str)
-def test_every_module_says_in_one_sentence_what_it_is_for(path):
-    said = ast.get_docstring(tree(path))
-    assert said, "no docstring"
-    first = said.split("\n\n")[0]
-    assert first.endswith("."), "its first paragraph is no sentence"
-    assert not re.search(r"[.!?]\s+[A-Z]", first), "its first paragraph is more than a sentence"
+def lines(path: Path) -> int:
+    return len((ROOT / path).read_text("utf-8").splitlines())
 
 
-@pytest.mark.parametrize("path", OURS, ids=str)
-def test_every_module_has_its_test_file(path):
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def test_no_file_is_too_long():
+    assert {str(path): lines(path) for path in ALL if lines(path) > MOST_LINES} == {}
+
+
+def test_no_function_is_too_long():
+    long = {
+        f"{path}:{each.lineno} {each.name}": length(each)
+        for path in ALL
+        for each in functions(path)
+        if length(each) > MOST_LINES_OF_A_FUNCTION
+    }
+    assert long == {}
+
+
+def test_every_module_says_in_one_sentence_what_it_is_for():
+    unsaid = []
+    for path in ALL:
+        if path.parts[0] != "tests" and path.name != "__init__.py":
+            first = (ast.get_docstring(tree(path)) or "").split("\n\n")[0]
+            if not first.endswith(".") or re.search(r"[.!?]\s+[A-Z]", first):
+                unsaid.append(str(path))
+    assert unsaid == []
+
+
+def has_tests(path: Path) -> bool:
     name = path.stem.strip("_")
     if path.name == "__init__.py":
-        if not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree(path).body):
-            return
+        if not any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ImportFrom) for node in tree(path).body):
+            return True
         name = path.parent.name
-    if path.name == "__main__.py" and len((ROOT / path).read_text("utf-8").splitlines()) <= TINY_LINES:
-        return
-    expected = Path("tests", path.parent, f"test_{name}.py")
-    together = next((test for pattern, test in TESTED_TOGETHER.items() if path.match(pattern)), None)
-    assert (ROOT / expected).is_file() or (together and (ROOT / together).is_file()), f"{expected} is missing"
+    if path.name == "__main__.py" and lines(path) <= TINY_LINES:
+        return True
+    together = next((test for pattern, test in TESTED_TOGETHER.items() if path.match(pattern)), "nowhere")
+    return (ROOT / "tests" / path.parent / f"test_{name}.py").is_file() or (ROOT / together).is_file()
+
+
+def test_every_module_has_its_test_file():
+    assert [str(path) for path in OURS if not has_tests(path)] == []
+
+
+def test_a_task_is_started_in_one_way():
+    starts = ("create_task", "ensure_future", "TaskGroup", "run_coroutine_threadsafe")
+    bare = [
+        f"{path}:{node.lineno}"
+        for path in modules(*PACKAGES, "agents", "bench")
+        if str(path) != "runtime/background.py"
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute | ast.Name) and getattr(node, "attr", getattr(node, "id", "")) in starts
+    ]
+    assert bare == []
+
+
+def test_no_product_code_imports_tests_or_benches():
+    assert importers(modules(*PACKAGES, "agents"), "tests") | importers(modules(*PACKAGES, "agents"), "bench") == set()
+    assert importers(modules("bench"), "tests") == set()
 
 
 def test_one_file_speaks_to_the_store():
@@ -93,7 +130,7 @@ def test_one_file_speaks_to_the_store():
 
 
 def test_one_file_speaks_to_the_api_of_livekit():
-    assert importers(modules("session", "pipeline", "worker", "dispatcher"), "livekit.api") <= {
+    assert importers(modules("runtime", "session", "pipeline", "worker", "dispatcher"), "livekit.api") <= {
         "dispatcher/livekit/rooms.py"
     }
 
@@ -102,13 +139,20 @@ def test_one_file_speaks_to_the_api_of_livekit():
 TOUCHING_PRIVATE_NAMES = ("pool.py", "native.py")
 
 
-@pytest.mark.parametrize("path", [p for p in modules("worker") if p.name not in TOUCHING_PRIVATE_NAMES], ids=str)
-def test_two_files_touch_what_livekit_keeps_private(path):
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("__"):
-            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls", "os")
-            assert own, f"line {node.lineno}: {ast.unparse(node)}"
-    assert not [name for name in imported(path) if re.match(r"livekit\..*\._[a-z]", name)]
+def is_private(node):
+    """Whether this is an attribute of something else that its owner keeps private."""
+    if not isinstance(node, ast.Attribute) or not node.attr.startswith("_") or node.attr.endswith("__"):
+        return False
+    return not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls", "os"))
+
+
+def test_two_files_touch_what_livekit_keeps_private():
+    touched = []
+    for path in modules("worker"):
+        if path.name not in TOUCHING_PRIVATE_NAMES:
+            touched += [f"{path} {ast.unparse(node)}" for node in ast.walk(tree(path)) if is_private(node)]
+            touched += [f"{path} {name}" for name in imported(path) if re.match(r"livekit\..*\._[a-z]", name)]
+    assert touched == []
 
 
 def test_the_dispatcher_loads_no_media():

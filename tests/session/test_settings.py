@@ -78,4 +78,4 @@ def test_an_error_names_the_setting_and_never_a_secret(
 def test_settings_cannot_be_changed(environment: pytest.MonkeyPatch) -> None:
     settings = _read(environment, GOOD)
     with pytest.raises(ValidationError):
-        settings.max_bots = 9
+        settings.max_bots = 9  # type: ignore[misc]

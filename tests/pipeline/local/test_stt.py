@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soxr
 from pipecat.frames.frames import (
+    Frame,
     InputAudioRawFrame,
     TranscriptionFrame,
     VADUserStartedSpeakingFrame,
@@ -16,6 +17,7 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import run_test
 
+from pipeline.local import lane
 from pipeline.local import stt as moonshine
 from pipeline.local.stt import MoonshineSTT, from_pcm, pieces, vocabulary
 from tests.pipeline.local.sounds import RATE, recording, without_words
@@ -102,7 +104,7 @@ def test_a_model_loaded_before_a_fork_hears_after_it_and_hardly_grows(model):
     if child == 0:
         before = _own_memory()
         understood = "best of times" in plain(model(speech))
-        moonshine.lane.give_back()
+        lane.give_back()
         os._exit(0 if understood and _own_memory() - before < 30 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
@@ -115,7 +117,7 @@ def _own_memory() -> float:
 
 async def transcribed(samples: np.ndarray, rate: int) -> list[str]:
     pcm = (soxr.resample(samples, RATE, rate) * 32767).astype("<i2").tobytes()
-    frames = [VADUserStartedSpeakingFrame()]
+    frames: list[Frame] = [VADUserStartedSpeakingFrame()]
     frames += [InputAudioRawFrame(pcm[at : at + rate // 25], rate, 1) for at in range(0, len(pcm), rate // 25)]
     frames.append(VADUserStoppedSpeakingFrame())
     down, _ = await run_test(

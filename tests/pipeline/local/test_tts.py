@@ -9,6 +9,7 @@ import jiwer
 import numpy as np
 import pytest
 import soxr
+from hibari import SAMPLE_RATE
 from pipecat.frames.frames import ErrorFrame, TTSAudioRawFrame, TTSSpeakFrame, TTSStartedFrame, TTSStoppedFrame
 from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import run_test
@@ -138,7 +139,7 @@ async def test_a_phrase_made_before_the_call_is_spoken_at_once():
 
 async def first_sound_seconds(text: str) -> float:
     service = HibariTTS()
-    service._sample_rate = hibari.RATE
+    service._sample_rate = SAMPLE_RATE
     start = time.perf_counter()
     async for frame in service.run_tts(text, "turn"):
         assert isinstance(frame, TTSAudioRawFrame)

@@ -3,7 +3,7 @@
 import dataclasses
 import subprocess
 import sys
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -233,7 +233,7 @@ def test_the_deployments_choice_carries_its_options_and_model() -> None:
 def run(code: str) -> list[str]:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    return cast(list[str], done.stdout.split())
+    return done.stdout.split()
 
 
 def test_checking_imports_no_pipecat() -> None:

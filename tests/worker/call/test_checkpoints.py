@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -88,11 +89,15 @@ async def running(scene: Scene) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+def keeps(scene: Scene, text: str) -> bool:
+    return bool(scene.kept() == words(text))
+
+
 async def test_what_changed_is_kept(scene: Scene) -> None:
     async with running(scene):
         for text in ("I am Ada.", "Who am I?"):
             scene.changes(text)
-            await until(lambda text=text: scene.kept() == words(text), "it is kept")
+            await until(functools.partial(keeps, scene, text), "it is kept")
         assert scene.store.asked == 2
 
 

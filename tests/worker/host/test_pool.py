@@ -129,7 +129,8 @@ async def test_warm_and_busy_processes_are_counted_and_deaths_are_told() -> None
         pool = scene.pool
         assert pool.spawned == IDLE
         assert len(set(pool.pids)) == IDLE
-        for process in scene.processes.processes:
+        every: Any = scene.processes.processes
+        for process in every:
             assert (process._opts.ping_interval, process._opts.ping_timeout) == (PING_SECONDS, HUNG_SECONDS)
 
         await scene.processes.launch_job(a_launch())
@@ -137,7 +138,7 @@ async def test_warm_and_busy_processes_are_counted_and_deaths_are_told() -> None
         await until(lambda: pool.counts() == Counts(idle=IDLE, starting=0, active=1), "the pool refills itself")
         assert pool.spawned == IDLE + 1
 
-        busy = scene.processes.get_by_job_id("job_a")
+        busy: Any = scene.processes.get_by_job_id("job_a")
         assert busy is not None
         os.kill(busy.pid, signal.SIGKILL)
         await until(lambda: scene.closed, "the death is told")
@@ -153,7 +154,7 @@ async def test_a_call_whose_process_is_killed_waits_for_another_agent() -> None:
     async with a_pool(job_closed=door.job_closed) as scene:
         await scene.warm()
         await scene.processes.launch_job(a_launch())
-        busy = scene.processes.get_by_job_id("job_a")
+        busy: Any = scene.processes.get_by_job_id("job_a")
         assert busy is not None
         os.kill(busy.pid, signal.SIGKILL)
         await until(lambda: scene.closed, "the death is told")
@@ -164,9 +165,9 @@ async def test_a_call_whose_process_is_killed_waits_for_another_agent() -> None:
 
 async def outgrow(_: JobContext) -> None:
     """A call that takes 200 MB more than its process had."""
-    global taken
     taken = os.urandom(1_000_000) * 200
     await asyncio.Event().wait()
+    del taken
 
 
 async def test_a_call_that_outgrows_its_memory_limit_is_ended_and_waits_for_another_agent() -> None:

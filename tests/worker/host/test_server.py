@@ -337,7 +337,8 @@ async def test_the_server_is_asked_under_our_name_and_listens_where_it_was_told(
     assert server._num_idle_processes == 2
     assert server._load_fnc is not None
     slots.take("job_a")
-    assert server._load_fnc(server) == slots.load
+    load: Any = server._load_fnc
+    assert load(server) == slots.load
 
 
 class BrokenStore(MemoryStore):
