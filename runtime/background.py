@@ -51,6 +51,12 @@ class Failure:
 
 Observer = Callable[[Failure], None]
 _observers: list[Observer] = []
+_failed = 0
+
+
+def failed_so_far() -> int:
+    """How many failures there were in this process."""
+    return _failed
 
 
 def on_failure(observer: Observer) -> Callable[[], None]:
@@ -77,6 +83,8 @@ def report(owner: str, name: str, error: BaseException) -> Failure:
         name: of the task or step.
         error: what was raised.
     """
+    global _failed
+    _failed += 1
     failure = Failure(owner, name, describe(error), error)
     logger.error("event=task_failed owner=%s task=%s error=%s", owner, name, failure.where)
     for observer in tuple(_observers):

@@ -11,6 +11,7 @@ from runtime.background import (
     Policy,
     backoff,
     describe,
+    failed_so_far,
     keep_going,
     on_failure,
 )
@@ -62,6 +63,15 @@ async def test_every_failure_of_the_process_is_observed_until_nobody_wants_to_kn
     background.start(fail(), "two")
     await settle(background)
     assert [(each.owner, each.name) for each in seen] == [("worker", "one")]
+
+
+async def test_failures_are_counted():
+    before = failed_so_far()
+    background = Background("worker")
+    background.start(fail(), "one")
+    background.start(asyncio.sleep(0), "two")
+    await settle(background)
+    assert failed_so_far() == before + 1
 
 
 async def test_a_task_that_is_cancelled_has_not_failed(caplog):

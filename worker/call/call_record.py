@@ -74,8 +74,9 @@ class CallRecord:
         self._outbox.record(lambda: self._store.log(self._session.id, event, level=level, **facts))
 
     def failure(self, failure: Failure) -> None:
-        """Let the agent's author see in the session's log what failed, and where."""
+        """Let the agent's author see in the session's log what failed, and where; and count it for the metrics."""
         self.log("task_failed", level="error", task=failure.name, error=failure.where)
+        self._outbox.record(lambda: self._store.count_failures(1))
 
     def after(self, write: Callable[[], Any]) -> None:
         """Do this write after all that was recorded before."""

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from runtime.background import report
+from runtime.background import failed_so_far, report
 from session.errors import StoreUnavailable
 from session.store.ports import PoolStore, Worker
 
@@ -22,13 +22,20 @@ class Heartbeat:
         describe: the worker as it is now.
         spawned: processes ever warmed, of which the store keeps a total.
         seconds: between two beats.
+        failures: tasks of this process that ever failed unexpectedly; the store keeps a total of these, too.
     """
 
     def __init__(
-        self, store: PoolStore, describe: Callable[[], Worker], spawned: Callable[[], int], seconds: float
+        self,
+        store: PoolStore,
+        describe: Callable[[], Worker],
+        spawned: Callable[[], int],
+        seconds: float,
+        failures: Callable[[], int] = failed_so_far,
     ) -> None:
-        self._store, self._describe, self._spawned, self._seconds = store, describe, spawned, seconds
-        self._told = 0
+        self._store, self._describe, self._seconds = store, describe, seconds
+        self._spawned, self._failures = spawned, failures
+        self._spawned_told = self._failures_told = 0
         self._away = False
         self._stopped = False
         self._now = asyncio.Event()
@@ -65,7 +72,10 @@ class Heartbeat:
     async def beat(self) -> None:
         """Beat once. Raises StoreUnavailable."""
         await self._store.beat(self._describe())
-        fresh = self._spawned() - self._told
-        if fresh:
-            await self._store.count_spawned(fresh)
-            self._told += fresh
+        spawned, failures = self._spawned() - self._spawned_told, self._failures() - self._failures_told
+        if spawned:
+            await self._store.count_spawned(spawned)
+            self._spawned_told += spawned
+        if failures:
+            await self._store.count_failures(failures)
+            self._failures_told += failures

@@ -69,6 +69,7 @@ async def test_a_failure_stands_in_the_sessions_log_with_its_place(kept: Kept) -
     (line,) = await kept.store.logs("session_a", limit=10)
     assert (line["event"], line["level"], line["task"]) == ("task_failed", "error", "greet")
     assert line["error"] == "ValueError at agents/pizza.py:12"
+    assert (await kept.store.stats()).task_failures == 1
     assert "4711" not in str(line)
 
 

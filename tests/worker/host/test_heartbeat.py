@@ -175,3 +175,12 @@ async def test_a_heart_goes_on_after_an_error_that_nobody_expected(caplog: pytes
 
 async def _alive(store: ShakyStore) -> bool:
     return bool(await store.workers(seen_within=1.0))
+
+
+async def test_failures_of_the_workers_own_tasks_are_counted_in_the_store_once() -> None:
+    store, failures = ShakyStore(), Spawned(0)
+    heart = Heartbeat(store, a_worker, Spawned(0), 1, failures)
+    failures.total = 2
+    await heart.beat()
+    await heart.beat()
+    assert (await store.stats()).task_failures == 2
