@@ -1,4 +1,4 @@
-"""The command `greenroom`: a thin face that hands each subcommand its arguments; knows nothing of what they do."""
+"""The command `greenroom`: hands each subcommand its arguments."""
 
 from __future__ import annotations
 

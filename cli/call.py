@@ -1,4 +1,4 @@
-"""The command `greenroom call`: a real call as a front end would place it, shown live; knows no measuring."""
+"""The command `greenroom call`: places a real call as a front end would, and shows it live."""
 
 from __future__ import annotations
 

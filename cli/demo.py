@@ -1,4 +1,4 @@
-"""Starts everything, places one call, stops everything; judges by the call's exit code and knows nothing of calls."""
+"""The command `greenroom demo`: starts everything, places one call, stops everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This machine's own microphone and loudspeaker for a call; knows no session and no room."""
+"""This machine's own microphone and loudspeaker, for `greenroom call --mic`."""
 
 from __future__ import annotations
 

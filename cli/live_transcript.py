@@ -1,4 +1,4 @@
-"""Prints a conversation while it goes on; knows nothing of where the lines come from."""
+"""Prints a conversation while it goes on, for `greenroom call`."""
 
 from __future__ import annotations
 

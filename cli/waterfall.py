@@ -1,4 +1,4 @@
-"""The start of a call in milliseconds, as the server and the caller saw it, in one list; knows no HTTP and no media."""
+"""Lists the start of a call in milliseconds, as the server and the caller saw it, for `greenroom call`."""
 
 from __future__ import annotations
 

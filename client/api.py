@@ -1,4 +1,4 @@
-"""Asks the dispatcher's API for a session and what became of it, as any front end does; knows no media."""
+"""Asks the dispatcher's API for a session and what became of it, as any front end does; caller.py uses it."""
 
 from __future__ import annotations
 

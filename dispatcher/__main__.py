@@ -1,4 +1,4 @@
-"""Run one dispatcher: read the settings, open what it needs, hand it over, close it."""
+"""Runs one dispatcher: reads the settings, opens what it needs, puts its parts together, closes them."""
 
 from __future__ import annotations
 

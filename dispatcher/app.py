@@ -1,4 +1,4 @@
-"""The API put together: routes, errors, limits, CORS; reads nothing from the environment and opens nothing."""
+"""Puts the API together from its routes, errors and middleware; dispatcher/__main__.py and the tests call it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def create_app(
     store: Store,
     rooms: Rooms,
     settings: DispatcherSettings,
-    gate: Permits,
+    permits: Permits,
     metrics: Metrics | None = None,
     timers: Timers | None = None,
     news: News | None = None,
@@ -42,7 +42,7 @@ def create_app(
         store: sessions and workers.
         rooms: LiveKit.
         settings: limits and origins; nothing else is read.
-        gate: what starts must pass.
+        permits: of rate limits and circuit, which each start needs.
         metrics: where to count; by default a registry of its own.
         timers: who handles starts whose deadline passes; by default nobody.
         news: wakes the answers that wait; by default nobody reads any, and they look by themselves.
@@ -51,7 +51,7 @@ def create_app(
     app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None)
     refusals.install(app)
     ending = Ending(store, rooms)
-    dispatch = Starts(
+    starts = Starts(
         store,
         rooms,
         ending,
@@ -61,12 +61,12 @@ def create_app(
         queue_seconds=settings.queue_seconds,
         timers=timers or NoTimers(),
     )
-    hints = Webhooks(store, rooms, ending, metrics, settings.livekit_api_secret.get_secret_value())
+    webhooks = Webhooks(store, rooms, ending, metrics, settings.livekit_api_secret.get_secret_value())
     for router in (
-        SessionRoutes(store, dispatch, gate, metrics, settings.trusted_proxies).router(),
-        TokenRoutes(dispatch, settings.agent_name).router(),
+        SessionRoutes(store, starts, permits, metrics, settings.trusted_proxies).router(),
+        TokenRoutes(starts, settings.agent_name).router(),
         HealthRoutes(store, store, rooms, metrics, settings.max_bots).router(),
-        WebhookRoutes(hints).router(),
+        WebhookRoutes(webhooks).router(),
     ):
         metrics.routes([route.path for route in router.routes if isinstance(route, APIRoute)])
         app.include_router(router)

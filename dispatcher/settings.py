@@ -1,4 +1,4 @@
-"""What one dispatcher is told, read from the environment once; knows nothing of who uses it."""
+"""What one dispatcher is told, read from the environment once when it starts."""
 
 from __future__ import annotations
 

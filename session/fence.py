@@ -1,4 +1,4 @@
-"""What a dispatch carries to its agent: which session and which attempt; knows no LiveKit."""
+"""Which agent a dispatch is for: the ticket in its metadata, and the identities of agent and caller in the room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session is and how it may change; knows no store, no HTTP, no room and no clock."""
+"""What a session is and how it may change, in pure functions; dispatcher and worker decide by it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How to reach LiveKit and the store, and how long calls wait, read from the environment once; knows no user of it."""
+"""How to reach LiveKit and the store, and how long calls wait; dispatcher and worker extend it."""
 
 from __future__ import annotations
 

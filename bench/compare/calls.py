@@ -1,4 +1,4 @@
-"""Calls that are measured: latencies, bursts, memory and processor time; knows no table."""
+"""Calls that are measured: latencies, bursts, memory and processor time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two designs, each able to give a caller an agent and to take it away; knows nothing of measuring."""
+"""The two designs, each able to give a caller an agent and to take it away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every figure of the bench with what it must reach; knows nothing of how one is measured."""
+"""Every figure of the bench with what it must reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a figure was measured on; knows no figure."""
+"""What a figure was measured on."""
 
 from __future__ import annotations
 

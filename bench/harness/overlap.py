@@ -1,4 +1,4 @@
-"""How long a room had more than one agent, from looks at who is there; knows no room."""
+"""How long a room had more than one agent, from looks at who is there."""
 
 from __future__ import annotations
 

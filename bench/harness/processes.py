@@ -1,4 +1,4 @@
-"""Memory and processor time of processes, from the kernel's own books; knows no call, and Linux only."""
+"""Memory and processor time of processes, from the kernel's own books."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks livekit-server who is in its rooms; knows no session."""
+"""Asks livekit-server who is in its rooms."""
 
 from __future__ import annotations
 

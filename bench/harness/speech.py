@@ -1,4 +1,4 @@
-"""Human speech to call with, cut into the things that one says in a turn; knows no call."""
+"""Human speech to call with, cut into the things that one says in a turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All of Greenroom on free ports, started with `greenroom up` as a user would; knows no test."""
+"""All of Greenroom on free ports, started with `greenroom up` as a user would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One thing said to an agent and the beginning of its answer, measured from the waveform; knows no design."""
+"""One thing said to an agent and the beginning of its answer, measured from the waveform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When callers call: seconds from the beginning, the same for the same seed; knows no call."""
+"""When callers call: seconds from the beginning, the same for the same seed."""
 
 from __future__ import annotations
 

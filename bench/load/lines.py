@@ -1,4 +1,4 @@
-"""What the callers of a load say, with the words of it, chosen by seed; knows no call."""
+"""What the callers of a load say, with the words of it, chosen by seed."""
 
 from __future__ import annotations
 

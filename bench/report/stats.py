@@ -1,4 +1,4 @@
-"""Medians, spread and verdicts of measured figures; knows nothing of how they were measured."""
+"""Medians, spread and verdicts of measured figures."""
 
 from __future__ import annotations
 

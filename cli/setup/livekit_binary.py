@@ -1,4 +1,4 @@
-"""Finds the livekit-server binary, or builds it; standard library only, knows nothing of how it is run."""
+"""Finds the livekit-server binary, or builds it, for the set-up and `greenroom up`; standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long steps of the set-up that say what they do and that they go on; standard library only, knows no step."""
+"""Long steps of the set-up that say what they do and that they go on; with the standard library only."""
 
 from __future__ import annotations
 

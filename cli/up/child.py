@@ -1,4 +1,4 @@
-"""One started program: its process group, its output and its end; doesn't know what it is or when to start it again."""
+"""One started program: its process group, its output and its end."""
 
 from __future__ import annotations
 

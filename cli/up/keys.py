@@ -1,4 +1,4 @@
-"""LiveKit's API key and secret for one machine, generated once and kept; knows nothing of who uses them."""
+"""LiveKit's API key and secret for one machine: made once and kept; command.py hands them to the parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts the ports of the settings into livekit.yaml; knows nothing of keys or of how the server is started."""
+"""Puts the ports of the settings into livekit.yaml; command.py writes it for livekit-server."""
 
 from __future__ import annotations
 

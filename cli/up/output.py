@@ -1,4 +1,4 @@
-"""Prints the lines of several programs readably into one stream; knows nothing of what they mean."""
+"""Prints the lines of several programs readably into one stream; command.py and the supervisor use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds out before anything starts whether the ports it needs are free; knows no part by name."""
+"""Finds out whether the ports are free before command.py starts anything."""
 
 from __future__ import annotations
 

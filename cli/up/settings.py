@@ -1,4 +1,4 @@
-"""What `greenroom up` reads from the environment, once; knows nothing of what the parts read for themselves."""
+"""What `greenroom up` reads from the environment, once; the parts read their own settings themselves."""
 
 from __future__ import annotations
 

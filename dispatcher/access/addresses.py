@@ -1,4 +1,4 @@
-"""Which address a request comes from, through proxies that are trusted; pure: knows no request and no setting."""
+"""Which address a request comes from, through trusted proxies, by pure rules; the start route limits by it."""
 
 from __future__ import annotations
 

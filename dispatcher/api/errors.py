@@ -1,4 +1,4 @@
-"""Every named error as HTTP: status, code, sentence; the only place that knows both sides."""
+"""Answers every named error over HTTP, by one table of status and code; app.py installs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes that say how it goes: for people, for load balancers and for Prometheus; they change nothing."""
+"""The routes that say how the system is: for people, load balancers and Prometheus."""
 
 from __future__ import annotations
 

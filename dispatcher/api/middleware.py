@@ -1,4 +1,4 @@
-"""What surrounds every request: its body is counted while it is read, its answer is measured; knows no route."""
+"""Limits every request's body and measures every answer; app.py puts it around the routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The routes of sessions: start, stop, look; knows HTTP and the dispatch, and no LiveKit."""
+"""The routes of sessions: start, stop, read; they turn HTTP into calls of starts/start.py."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class SessionRoutes:
     """Routes over these parts. `trusted`: the proxies that are believed where a request comes from."""
 
     store: SessionStore
-    dispatch: Starts
-    gate: Permits
+    starts: Starts
+    permits: Permits
     metrics: Metrics
     trusted: Sequence[Network] = ()
 
@@ -90,15 +90,15 @@ class SessionRoutes:
         self.metrics.started(outcome, time.monotonic() - began)
         if begun.session.error is not None and not begun.repeated:
             raise FAILED[begun.session.error]
-        return _start_answer(begun, self.dispatch.rooms.url, self.dispatch.queue_seconds)
+        return _start_answer(begun, self.starts.rooms.url, self.starts.queue_seconds)
 
     async def _begin(self, body: StartBody, address: str, *, key: str | None, wait_ms: int | None) -> StartedSession:
-        """Through the gate to the dispatch, with what no new session needed given back."""
+        """Start with a permit; what no new session needed is given back."""
         wish = _wish(body)
         repeat = once(key, owner=OWNER, body=body) if key is not None else None
-        permit = self.gate.permit(address, owner=OWNER, user_id=wish.user_id)
+        permit = self.permits.permit(address, owner=OWNER, user_id=wish.user_id)
         try:
-            return await self.dispatch.start(wish, wait_ms=wait_ms, permit=permit, once=repeat)
+            return await self.starts.start(wish, wait_ms=wait_ms, permit=permit, once=repeat)
         except SessionError as error:
             if not isinstance(error, StoreUnavailable):  # it would not answer this either, and the caller waits
                 await permit.give_back()
@@ -110,7 +110,7 @@ class SessionRoutes:
 
     async def stop(self, body: SessionBody) -> StopAnswer:
         """End a session."""
-        await self.dispatch.stop(body.session_id)
+        await self.starts.stop(body.session_id)
         return StopAnswer()
 
     async def show(self, session_id: str) -> SessionAnswer:

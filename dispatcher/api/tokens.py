@@ -1,4 +1,4 @@
-"""The routes of tokens: another one for a session, and LiveKit's token endpoint; knows HTTP and the dispatch."""
+"""The routes of tokens: another one for a session, and LiveKit's token endpoint for stock front ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dispatcher.starts.start import StartRequest, Starts
 class TokenRoutes:
     """Routes over these parts. `agent_name`: the LiveKit name of our workers, which stock front ends may ask for."""
 
-    dispatch: Starts
+    starts: Starts
     agent_name: str
 
     def router(self) -> APIRouter:
@@ -31,8 +31,8 @@ class TokenRoutes:
 
     async def token(self, body: TokenBody) -> TokenAnswer:
         """Another token for a session."""
-        session, token = await self.dispatch.token(body.session_id, user_id=body.user_id or None, name=body.user_name)
-        return TokenAnswer(token=token, url=self.dispatch.rooms.url, room_name=session.room)
+        session, token = await self.starts.token(body.session_id, user_id=body.user_id or None, name=body.user_name)
+        return TokenAnswer(token=token, url=self.starts.rooms.url, room_name=session.room)
 
     async def token_source(self, body: TokenSourceBody | None = None) -> TokenSourceAnswer:
         """A token with which a stock front end brings its own room and agent about."""
@@ -47,8 +47,8 @@ class TokenRoutes:
             metadata=body.participant_metadata or "",
             attributes=body.participant_attributes or {},
         )
-        token = await self.dispatch.reserve(wish, front_end)
-        return TokenSourceAnswer(server_url=self.dispatch.rooms.url, participant_token=token)
+        token = await self.starts.reserve(wish, front_end)
+        return TokenSourceAnswer(server_url=self.starts.rooms.url, participant_token=token)
 
 
 def _metadata(given: str) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The route of LiveKit's webhooks: the signature is checked on the raw body before anything is read."""
+"""The route of LiveKit's webhooks: checks the signature on the raw body, then upkeep/webhooks.py applies them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dispatcher.upkeep.webhooks import Webhooks
 class WebhookRoutes:
     """The route over these parts."""
 
-    hints: Webhooks
+    webhooks: Webhooks
 
     def router(self) -> APIRouter:
         """The route."""
@@ -27,9 +27,9 @@ class WebhookRoutes:
         """Take one webhook. Raises BadSignature."""
         body = await request.body()
         try:
-            hint = self.hints.rooms.read_webhook(body, request.headers.get("authorization", ""))
+            webhook = self.webhooks.rooms.read_webhook(body, request.headers.get("authorization", ""))
         except BadSignature:
-            self.hints.metrics.webhook_ignored("forged")
+            self.webhooks.metrics.webhook_ignored("forged")
             raise
-        await self.hints.apply(hint)
+        await self.webhooks.apply(webhook)
         return Success()

@@ -1,4 +1,4 @@
-"""Sees to it that a session gets its one agent, and another when that one is lost; decides nothing by itself."""
+"""Gets each session its one agent, and another when that one is lost; loops, timers and the queue call it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be done about an attempt whose deadline has passed; pure: facts in, a verdict out."""
+"""What to do about an attempt whose deadline has passed: a pure function that executor.py asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the dispatcher wants from LiveKit, in its own words; knows no SDK."""
+"""What the dispatcher wants from LiveKit, in its own words; rooms.py answers it, and a fake in the tests."""
 
 from __future__ import annotations
 

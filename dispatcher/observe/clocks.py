@@ -1,4 +1,4 @@
-"""Which of our clocks are wrong, held against the store's; pure: times in, sentences out."""
+"""Which of our clocks are wrong, compared with the store's, by a pure function that the health route asks."""
 
 from __future__ import annotations
 

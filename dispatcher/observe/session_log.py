@@ -1,4 +1,4 @@
-"""What happened to a session, told twice: one line in this process's log, one entry in the session's; never words."""
+"""Logs what happened to a session in two places: this process's log and the session's own; never words of a call."""
 
 from __future__ import annotations
 

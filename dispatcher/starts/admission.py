@@ -1,4 +1,4 @@
-"""May a start begin, and must it wait, by the workers' heartbeats; pure: knows no store, no clock and no HTTP."""
+"""Whether a start may begin, and whether it must wait, by the workers' heartbeats; starts/start.py asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts that fail in a row are no longer begun for a while, for each agent and deployment; knows no HTTP."""
+"""Stops the starts of an agent for a while when they fail in a row; permit.py asks, and ends and events report."""
 
 from __future__ import annotations
 

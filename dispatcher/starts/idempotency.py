@@ -1,4 +1,4 @@
-"""What makes two requests the same one, asked again: the Idempotency-Key and the body; knows no route and no store."""
+"""What makes two requests the same start: the Idempotency-Key and the body; the start route asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many starts an address and a user may make in a while, counted in the store; knows no request and no session."""
+"""How many starts an address and a user may make in a while, counted in the store; permit.py asks."""
 
 from __future__ import annotations
 

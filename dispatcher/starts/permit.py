@@ -1,4 +1,4 @@
-"""What a start must pass before it may take a seat: the limits and the circuit; knows no request and no LiveKit."""
+"""What a start needs before it may take a seat: room within the rate limits, and a closed circuit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from session.errors import SessionError, StoreUnavailable
 
 @dataclass(slots=True)
 class Permit:
-    """What one start takes at the gate.
+    """What one start needs of the rate limits and the circuit.
 
     Attributes:
         limits: by which it is counted.
@@ -67,7 +67,7 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class Permits:
-    """The gate over these parts."""
+    """Permits over these parts."""
 
     limits: RateLimits
     circuit: StartCircuit

@@ -1,4 +1,4 @@
-"""The starts that wait for a slot: the oldest goes first; knows no HTTP and no timer."""
+"""The starts that wait for a slot, the oldest first; the fast loop and each freed seat advance it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One start, one agent: seat, room with its dispatch, token; knows LiveKit and store by their ports, and no HTTP."""
+"""Starts, tokens and stops of sessions: takes the seat, makes the room with its dispatch, waits; the routes call it."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Starts:
     async def _begin(
         self, session: Session, workers: Sequence[Worker], *, waiting: int, permit: Permit | None, once: IdempotentStart
     ) -> StartResult:
-        """A new session where workers and gate let one begin; else one that has begun, or the refusal."""
+        """A new session where workers and permit let one begin; else one that has begun, or the refusal."""
         try:
             admitted = admit(workers, session.created_at, agent=session.agent, config=session.config)
         except NoWorker as refusal:

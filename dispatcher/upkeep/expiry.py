@@ -1,4 +1,4 @@
-"""Which sessions end by themselves, and why; pure: facts in, verdicts out.
+"""Which sessions end by themselves, and why, by pure rules that the slow loop asks.
 
 The worker judges first, in the room; what is here stands behind it, SLACK_SECONDS later, and judges alone where no
 agent ever came. Sessions that wait for an agent are confirm.py's.

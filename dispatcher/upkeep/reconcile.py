@@ -1,4 +1,4 @@
-"""Records against rooms: what does not fit together, and what is to be done about it; pure: facts in, repairs out."""
+"""What does not fit together between records and rooms, and what to do about it, in pure functions for the slow loop."""
 
 from __future__ import annotations
 

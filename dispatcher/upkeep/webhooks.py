@@ -54,30 +54,30 @@ class Webhooks:
     metrics: Metrics
     secret: str
 
-    async def apply(self, hint: RoomWebhook) -> None:
-        """Do what the hint asks for; one that came before does nothing. Raises StoreUnavailable."""
-        if hint.kind is None:
+    async def apply(self, webhook: RoomWebhook) -> None:
+        """Do what the webhook asks for; one that came before does nothing. Raises StoreUnavailable."""
+        if webhook.kind is None:
             return
-        if hint.id and await self.store.seen(f"webhook:{hint.id}"):
+        if webhook.id and await self.store.seen(f"webhook:{webhook.id}"):
             self.metrics.webhook_ignored("repeated")
             return
-        await self._apply(hint)
-        if hint.id:  # only now: one that could not be applied is applied when LiveKit repeats it
-            await self.store.first_time(f"webhook:{hint.id}", seconds=REMEMBER_SECONDS)
+        await self._apply(webhook)
+        if webhook.id:  # only now: one that could not be applied is applied when LiveKit repeats it
+            await self.store.first_time(f"webhook:{webhook.id}", seconds=REMEMBER_SECONDS)
 
-    async def _apply(self, hint: RoomWebhook) -> None:
-        session = await session_of(self.store, self.secret, hint.room)
+    async def _apply(self, webhook: RoomWebhook) -> None:
+        session = await session_of(self.store, self.secret, webhook.room)
         if session is None:
             return
-        if hint.kind is WebhookKind.ROOM_FINISHED:
+        if webhook.kind is WebhookKind.ROOM_FINISHED:
             await self._room_finished(session)
-        elif hint.participant is None:
+        elif webhook.participant is None:
             return
-        elif hint.kind is WebhookKind.JOINED:
-            await self._joined(session, hint.participant)
-        elif is_caller(session, hint.participant):
-            await self._caller_left(session, hint)
-        elif hint.participant.identity == agent_identity(session.id, session.attempt):
+        elif webhook.kind is WebhookKind.JOINED:
+            await self._joined(session, webhook.participant)
+        elif is_caller(session, webhook.participant):
+            await self._caller_left(session, webhook)
+        elif webhook.participant.identity == agent_identity(session.id, session.attempt):
             await self._agent_left(session)
 
     async def _agent_left(self, session: Session) -> None:
@@ -103,7 +103,7 @@ class Webhooks:
             with suppress(LiveKitUnavailable):
                 await self.rooms.set_caller_state(session.room, caller.identity, session.state)
 
-    async def _caller_left(self, session: Session, hint: RoomWebhook) -> None:
+    async def _caller_left(self, session: Session, webhook: RoomWebhook) -> None:
         """The server says who is there: a newer join's webhook may have come before this one."""
         try:
             there = await self.rooms.participants(session.room)

@@ -1,4 +1,4 @@
-"""How sessions, workers, what was said and where a list goes on are written down and read again; knows no store."""
+"""How sessions, workers, utterances and cursors are written as JSON and read again; the store uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ports through which dispatcher and worker share sessions and the pool; knows no driver and no HTTP."""
+"""The interface of the store, through which dispatcher and worker share sessions and the pool."""
 
 from __future__ import annotations
 

@@ -25,19 +25,19 @@ ROOM = OpenRoom("session_a", "RM_a")
 
 @dataclass
 class House:
-    """One store, one LiveKit, and the hints between them."""
+    """One store, one LiveKit, and the webhooks between them."""
 
     clock: Clock
     store: MemoryStore
     rooms: FakeRooms
     registry: CollectorRegistry
-    hints: Webhooks
+    webhooks: Webhooks
     count: int = 0
 
     async def hear(self, kind: WebhookKind | None, who: Participant | None = None, **changes: Any) -> None:
         self.count += 1
         facts = {"id": f"EV_{self.count}", "kind": kind, "room": ROOM, "participant": who}
-        await self.hints.apply(RoomWebhook(**{**facts, **changes}))
+        await self.webhooks.apply(RoomWebhook(**{**facts, **changes}))
 
     async def session(self) -> Session:
         return await self.store.get("session_a")
@@ -164,13 +164,13 @@ async def test_a_room_said_to_be_gone_ends_no_session_while_livekit_is_away(hous
 async def test_a_webhook_that_could_not_be_applied_is_applied_when_it_comes_again() -> None:
     house = a_house(FailingStore)
     await admit(house.store, a_session_in(State.READY, caller=CallerPresence.PRESENT))
-    hint = RoomWebhook("EV_1", WebhookKind.ROOM_FINISHED, ROOM)
+    webhook = RoomWebhook("EV_1", WebhookKind.ROOM_FINISHED, ROOM)
     with pytest.raises(StoreUnavailable):
-        await house.hints.apply(hint)
+        await house.webhooks.apply(webhook)
     assert (await house.session()).state is State.READY
-    await house.hints.apply(hint)
+    await house.webhooks.apply(webhook)
     assert house.ends("caller_left") == 1
-    await house.hints.apply(hint)
+    await house.webhooks.apply(webhook)
     assert house.registry.get_sample_value("greenroom_webhooks_ignored_total", {"why": "repeated"}) == 1
 
 
