@@ -1,4 +1,4 @@
-"""A caller as a front end is one: asks for a session, joins the room, speaks, hears; knows no agent's insides."""
+"""A caller as a front end is one: asks for a session, joins, speaks, hears; cli, bench and tests use it."""
 
 from __future__ import annotations
 

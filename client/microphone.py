@@ -1,4 +1,4 @@
-"""A caller's microphone: speech from files, paced as a real one, with silence between; knows no room and no agent."""
+"""A caller's microphone: speech from files, paced as a real one, with silence between; caller.py publishes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hears the agents of a room: what they said, as sound, and when; knows nothing of sessions."""
+"""Records the agents of a room: what they said, as sound, and when; caller.py makes it."""
 
 from __future__ import annotations
 

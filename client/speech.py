@@ -1,4 +1,4 @@
-"""Where a caller's speech comes from: WAV files, or the bundled voice; knows no room."""
+"""Where a caller's speech comes from: WAV files, or the bundled voice; `greenroom call` and the benches use it."""
 
 from __future__ import annotations
 

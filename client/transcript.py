@@ -1,4 +1,4 @@
-"""Puts the two sides of a conversation together from pieces of text that come and change; knows no room."""
+"""Puts the two sides of a conversation together from pieces of text that change; caller.py feeds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads and writes WAV files and brings sound to one channel and one rate; knows nothing of calls."""
+"""Reads and writes WAV files, and brings sound to one channel and one rate."""
 
 from __future__ import annotations
 

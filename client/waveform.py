@@ -1,4 +1,4 @@
-"""Measures from sound itself when something was heard and when it fell silent; knows no call and no clock.
+"""Measures from sound itself when something was heard and when it fell silent.
 
 All times are the caller's `time.monotonic()` in seconds, of the arrival of a 10 ms frame at this program.
 """

@@ -1,4 +1,4 @@
-"""How a request can be refused beyond what happens to sessions; knows no HTTP (dispatcher/api/errors.py does).
+"""How a request can be refused beyond what happens to sessions; api/errors.py answers these over HTTP.
 
 SessionError (session/errors.py)
 ├── LiveKitUnavailable     livekit-server did not answer, or not as it should

@@ -1,4 +1,4 @@
-"""Every way a session can be refused or go wrong; knows no HTTP, no store and no media.
+"""Every way a session can be refused or go wrong; raised by store, dispatcher and worker.
 
 SessionError
 ├── SessionNotFound        no record under this id (or it was kept long enough)

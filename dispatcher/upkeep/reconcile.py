@@ -1,4 +1,4 @@
-"""What does not fit together between records and rooms, and what to do about it, in pure functions for the slow loop."""
+"""What does not fit together between records and rooms, and what to do about it, by pure rules for the slow loop."""
 
 from __future__ import annotations
 
