@@ -1,5 +1,5 @@
 # Every target makes sure of the set-up first; when nothing has changed that takes no time.
-.PHONY: help setup lock up call demo docs check test faults drills drills-calls drills-servers long bench load restarts soak clean
+.PHONY: help setup lock up dev call demo docs check test faults drills drills-calls drills-servers long bench load restarts soak clean
 
 BIN := .venv/bin
 # A run that hangs must fail, not wait for ever: 10 minutes, then 30 seconds to end, then by force.
@@ -18,6 +18,9 @@ lock: setup ## resolve the packages anew into requirements.lock
 
 up: setup ## run everything on this machine; Ctrl-C stops it
 	@$(BIN)/greenroom up
+
+dev: setup ## like `make up`, but a saved file of agents/ is loaded anew: the next call gets it
+	@$(BIN)/greenroom dev
 
 call: setup ## talk to what `make up` runs; WAV=file.wav speaks a recording, ARGS="--json" and so on are passed on
 	@$(BIN)/greenroom call $(if $(WAV),--wav "$(WAV)") $(ARGS)

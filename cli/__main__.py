@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+ReadyFile = Annotated[
+    Path | None, typer.Option(help="Write url and process ids here, as JSON, when a caller can be served.")
+]
 
-def up(
-    ready_file: Annotated[
-        Path | None, typer.Option(help="Write url and process ids here, as JSON, when a caller can be served.")
-    ] = None,
-) -> None:
+
+def up(ready_file: ReadyFile = None) -> None:
     """Run everything on this machine: Valkey, livekit-server, dispatcher and worker."""
+    _replace_by_up(ready_file)
+
+
+def dev(ready_file: ReadyFile = None) -> None:
+    """Like up, but agents are loaded anew when one of their files is saved."""
+    os.environ["GREENROOM_RELOAD_AGENTS"] = "1"
+    _replace_by_up(ready_file)
+
+
+def _replace_by_up(ready_file: Path | None) -> NoReturn:
     # In place of this program: typer loads pydantic, 15 MB that a program which runs for weeks need not hold.
     command = [sys.executable, "-m", "cli.up.command", *([] if ready_file is None else [str(ready_file)])]
     os.execv(sys.executable, command)
@@ -34,8 +44,10 @@ def main() -> None:
     """Entry point of the command."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.command()(up)
+    app.command()(dev)
     app.command()(demo)
-    if sys.argv[1:2] not in (["up"], ["demo"]):  # they live long or start others: no need of a caller's libraries
+    # These live long or start others: they need none of a caller's libraries.
+    if sys.argv[1:2] not in (["up"], ["dev"], ["demo"]):
         from cli.call import call
 
         app.command()(call)

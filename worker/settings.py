@@ -38,3 +38,5 @@ class WorkerSettings(Connections, CallLimits):
     """Megabytes of its own that a call's process may take before it is ended and replaced; 0: any."""
     heartbeat_seconds: float = Field(1.0, validation_alias="GREENROOM_HEARTBEAT_SECONDS", gt=0)
     """Seconds between two heartbeats to the store."""
+    reload_agents: bool = Field(False, validation_alias="GREENROOM_RELOAD_AGENTS")
+    """Whether agents are loaded anew when one of their files is saved; `greenroom dev` sets it. Not for production."""

@@ -74,10 +74,17 @@ class System:
     """
 
     def __init__(
-        self, directory: Path, environment: Mapping[str, str] | None = None, *, deadline: float = 90.0
+        self,
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        deadline: float = 90.0,
+        command: str = "up",
     ) -> None:
         """Start in `directory` (also the working directory of every part, so a `.env` there counts) with `environment`
-        added; wait up to `deadline` seconds for the ready line. Raises NotReady, with nothing left running.
+        added; wait up to `deadline` seconds for the ready line. `command` is "up" or "dev".
+
+        Raises NotReady, with nothing left running.
         """
         self.directory = directory
         self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
@@ -90,7 +97,7 @@ class System:
         ours["GREENROOM_RATE_LIMIT"] = "off"  # every test and every bench comes from one address
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "cli", "up", "--ready-file", str(self._ready_file)],
+                [sys.executable, "-m", "cli", command, "--ready-file", str(self._ready_file)],
                 cwd=directory,
                 env={**inherited, **ours, **(environment or {})},
                 stdin=subprocess.DEVNULL,

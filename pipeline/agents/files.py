@@ -52,6 +52,33 @@ def load_agents(folder: Path) -> dict[str, Agent]:
     return agents
 
 
+def forget_agents(folder: Path) -> None:
+    """Undo what `load_agents` left in this process, so that the files of another folder can be loaded in their place.
+
+    Args:
+        folder: From which agents were loaded. What they imported from beside them is forgotten, too.
+    """
+    home = folder.resolve()
+    if str(home) in sys.path:
+        sys.path.remove(str(home))
+    for name in _imported_from(home):
+        del sys.modules[name]
+
+
+def _imported_from(home: Path) -> list[str]:
+    """The modules that the import of the agents in a folder brought from that folder."""
+    agents = {name for name in sys.modules if name.startswith(MODULE_PREFIX)}
+    entries = list(home.iterdir()) if home.is_dir() else []  # an author may have removed the folder
+    beside = {path.stem for path in entries if path.suffix == ".py"} | {path.name for path in entries if path.is_dir()}
+    helpers = {name for name in sys.modules if name.partition(".")[0] in beside and _is_in(sys.modules[name], home)}
+    return sorted(agents | helpers)
+
+
+def _is_in(module: ModuleType, folder: Path) -> bool:
+    places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    return any(place is not None and Path(place).is_relative_to(folder) for place in places)
+
+
 def _load(path: Path) -> Agent:
     agent = getattr(_imported(path), "agent", None)
     lines = _lines(path)

@@ -20,7 +20,7 @@ def greenroom(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_lists_its_commands_with_what_they_do():
     shown = greenroom("--help").stdout
-    assert [name for name in ("up", "demo", "call") if f" {name} " not in shown] == []
+    assert [name for name in ("up", "dev", "demo", "call") if f" {name} " not in shown] == []
     assert "Run everything on this machine" in shown
 
 

@@ -12,7 +12,11 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 from livekit.agents import AgentServer
@@ -20,17 +24,17 @@ from pydantic import ValidationError
 
 from pipeline import providers
 from pipeline.agents.definition import Agent
-from pipeline.agents.files import load_agents
 from pipeline.errors import PipelineError
 from pipeline.settings import PipelineSettings
 from runtime import log
-from runtime.background import Background
+from runtime.background import Background, keep_going
 from runtime.cpu import cores
 from session.errors import StoreUnavailable
 from session.store.ports import Worker
 from session.store.redis.store import open_store
 from session.timing import DEATH_REPORTS_SECONDS
 from worker.host import turnstile
+from worker.host.agent_files import POLL_SECONDS, AgentFiles, checked_agents, reload_step
 from worker.host.heartbeat import Heartbeat
 from worker.host.pool import Pool
 from worker.host.server import JobAcceptor, Slots, make_server
@@ -41,8 +45,10 @@ TOLD_WRONGLY = 2  # exit code: settings or agents are at fault, and starting aga
 logger = logging.getLogger("worker")
 
 
-async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: dict[str, Agent]) -> None:
-    """Run until SIGTERM or SIGINT, then let running calls finish."""
+async def serve(
+    settings: WorkerSettings, pipeline: PipelineSettings, agents: dict[str, Agent], files: AgentFiles | None = None
+) -> None:
+    """Run until SIGTERM or SIGINT, then let running calls finish; with `files`, agents are those of its last look."""
     worker_id = settings.worker_id or f"{socket.gethostname()}-{secrets.token_hex(4)}"
     os.environ["GREENROOM_WORKER_ID"] = worker_id  # for the job processes, which sign their claims with it
     url, kept = settings.redis_url.get_secret_value(), settings.keep_seconds
@@ -69,10 +75,15 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
 
         def describe() -> Worker:
             known = registered.is_set() and pool.connected
-            return replace(_now(always, pool, known=known), draining=told.is_set())
+            now = replace(_now(always, pool, known=known), draining=told.is_set())
+            return now if files is None else replace(now, agents=_overridable(files.agents))
 
         heartbeat = Heartbeat(store, describe, lambda: pool.spawned, settings.heartbeat_seconds)
         beating = tasks.start(heartbeat.run(), "heartbeat")
+        reloads = Background(f"worker {worker_id}")
+        if files is not None:
+            look = partial(reload_step, files, heartbeat.hurry)
+            reloads.start(keep_going(look, "look at agents", owner="worker", pause=POLL_SECONDS), "reload of agents")
         logger.info("event=started worker=%s slots=%d pool=%d", worker_id, settings.slots, settings.pool_size)
         try:
             waiting = tasks.start(told.wait(), "signal")
@@ -85,6 +96,7 @@ async def serve(settings: WorkerSettings, pipeline: PipelineSettings, agents: di
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(acceptor.reported(), DEATH_REPORTS_SECONDS)
         finally:
+            reloads.cancel()
             heartbeat.stop()
             await asyncio.gather(beating, return_exceptions=True)
             with contextlib.suppress(StoreUnavailable):
@@ -104,9 +116,14 @@ def _facts(worker_id: str, settings: WorkerSettings, pipeline: PipelineSettings,
         starting=0,
         active=0,
         deployment=os.environ.get("LIVEKIT_AGENT_DEPLOYMENT", ""),
-        agents={name: sorted(agent.overridable) for name, agent in agents.items()},
+        agents=_overridable(agents),
         providers={str(kind): names for kind, names in providers.usable(pipeline).items()},
     )
+
+
+def _overridable(agents: Mapping[str, Agent]) -> dict[str, list[str]]:
+    """What sessions may choose of each agent."""
+    return {name: sorted(agent.overridable) for name, agent in agents.items()}
 
 
 def _now(always: Worker, pool: Pool, *, known: bool) -> Worker:
@@ -154,10 +171,18 @@ def main() -> None:
     except ValidationError as error:
         _refuse(f"the settings are wrong: {error}")
     log.configure(settings.log_level)
-    try:
-        agents = load_agents(pipeline.agents)
-        for agent in agents.values():
-            agent.resolve(pipeline)
-    except PipelineError as error:
-        _refuse(str(error))
-    asyncio.run(serve(settings, pipeline, agents))
+    with contextlib.ExitStack() as until_the_end:
+        try:
+            agents = checked_agents(pipeline.agents, pipeline)
+            files = _reloaded(pipeline, agents, until_the_end) if settings.reload_agents else None
+        except PipelineError as error:
+            _refuse(str(error))
+        asyncio.run(serve(settings, pipeline, agents, files))
+
+
+def _reloaded(pipeline: PipelineSettings, agents: dict[str, Agent], stack: contextlib.ExitStack) -> AgentFiles:
+    """The agents' files, of which the forkserver and the job processes load copies from now on."""
+    home = stack.enter_context(TemporaryDirectory(prefix="greenroom-agents-", ignore_cleanup_errors=True))
+    files = AgentFiles(pipeline.agents, agents, Path(home).resolve(), pipeline)
+    os.environ["GREENROOM_AGENTS"] = str(files.current)
+    return files

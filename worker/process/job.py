@@ -132,7 +132,9 @@ class Running:
                     lambda: claim(store, self._ctx.job, worker, settings), CLAIM_SECONDS, on=StoreUnavailable
                 )
                 now = await retry(store.now, CLAIM_SECONDS, on=StoreUnavailable)
-                warm = self._ctx.proc.userdata["warm"]
+                from worker.process.warm import renewed  # loaded before the fork, like RoomCall below
+
+                warm = renewed(self._ctx.proc.userdata["warm"])
                 before = await self._recall(store, session, warm) if session.recoveries else None
         except (SessionError, TimeoutError) as error:
             logger.warning("room=%s event=claim_refused why=%s", self._ctx.job.room.name, type(error).__name__)

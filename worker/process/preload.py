@@ -34,7 +34,8 @@ def load() -> Warm:
     """
     log.bridge_loguru()
     settings = PipelineSettings()
-    agents = load_agents(settings.agents)
+    folder = settings.agents.resolve()
+    agents = load_agents(folder)
     chosen = [agent.resolve(settings) for agent in agents.values()]
     for agent in chosen:
         providers.preload("stt", agent.stt)
@@ -46,7 +47,7 @@ def load() -> Warm:
     worker = WorkerSettings()
     gc.collect()
     gc.freeze()
-    return Warm(os.getpid(), agents, settings, worker, analyzers, apology.tobytes())
+    return Warm(os.getpid(), folder, agents, settings, worker, analyzers, apology.tobytes())
 
 
 # Imported for what importing them costs: every call needs them, and none should pay for it.
