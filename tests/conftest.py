@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.support.calling", "tests.support.livekit", "tests.support.valkey"]
+pytest_plugins = ["tests.support.calling", "tests.support.livekit", "tests.support.standing_in", "tests.support.valkey"]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What tests of callers share: one livekit-server, and a stand-in that answers."""
+"""Fixtures for the tests of callers: one livekit-server, and a stand-in that answers; tests/conftest.py loads them."""
 
 import pytest
 
