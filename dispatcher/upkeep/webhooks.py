@@ -11,12 +11,13 @@ from dispatcher.livekit.participants import is_caller
 from dispatcher.livekit.port import OpenRoom, Participant, Rooms, RoomWebhook, WebhookKind
 from dispatcher.observe.metrics import Metrics
 from dispatcher.observe.session_log import log_event
-from session.errors import SessionNotFound, Stale
+from session.errors import SessionNotFound, Stale, StoreUnavailable
 from session.fence import adopted_session_id, agent_identity
 from session.record import FINAL, STEP_SECONDS, AttemptStep, CallerPresence, EndReason, Session, State
 from session.store.ports import SessionStore, update
 
-REMEMBER_SECONDS = 600.0  # an event's id; LiveKit repeats one for about 15 s
+REMEMBER_SECONDS = 600.0  # the id of a webhook that was applied; LiveKit repeats one for about 15 s
+APPLYING_SECONDS = 3.0  # the same while a webhook is applied: another dispatcher may die in the middle of it
 
 
 def with_caller(session: Session, caller: CallerPresence, now: float) -> Session:
@@ -58,12 +59,20 @@ class Webhooks:
         """Do what the webhook asks for; one that came before does nothing. Raises StoreUnavailable."""
         if webhook.kind is None:
             return
-        if webhook.id and await self.store.seen(f"webhook:{webhook.id}"):
+        if not webhook.id:
+            await self._apply(webhook)
+            return
+        key = f"webhook:{webhook.id}"
+        if not await self.store.first_time(key, seconds=APPLYING_SECONDS):
             self.metrics.webhook_ignored("repeated")
             return
-        await self._apply(webhook)
-        if webhook.id:  # only now: one that could not be applied is applied when LiveKit repeats it
-            await self.store.first_time(f"webhook:{webhook.id}", seconds=REMEMBER_SECONDS)
+        try:
+            await self._apply(webhook)
+        except BaseException:
+            with suppress(StoreUnavailable):  # it runs out by itself then
+                await self.store.forget(key)  # so that it is applied when LiveKit repeats it
+            raise
+        await self.store.remember(key, seconds=REMEMBER_SECONDS)
 
     async def _apply(self, webhook: RoomWebhook) -> None:
         session = await session_of(self.store, self.secret, webhook.room)

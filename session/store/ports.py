@@ -157,11 +157,14 @@ class SessionStore(Protocol):
     async def claim_refused(self) -> None:
         """Add to the total of claims that changed nothing."""
 
-    async def seen(self, key: str) -> bool:
-        """Whether `first_time` remembers `key` now."""
-
     async def first_time(self, key: str, *, seconds: float) -> bool:
         """Whether `key` was not seen within the last `seconds`; remembers it. For dropping duplicates."""
+
+    async def remember(self, key: str, *, seconds: float) -> None:
+        """Let `first_time` know `key` for so long from now on."""
+
+    async def forget(self, key: str) -> None:
+        """Let the next `first_time` with `key` be the first."""
 
 
 class EventKind(StrEnum):

@@ -153,8 +153,7 @@ class MemoryStore:
         kept.said.append(to_json(utterance))
 
     async def transcript(self, session_id: str) -> Sequence[Utterance]:
-        kept = self._lookup(session_id)
-        return [] if kept is None else [from_json(Utterance, each) for each in kept.said]
+        return [from_json(Utterance, each) for each in kept.said] if (kept := self._lookup(session_id)) else []
 
     async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
         if (kept := self._lookup(session_id)) is not None:
@@ -165,8 +164,11 @@ class MemoryStore:
         lines = [] if kept is None else list(kept.log)
         return [entry_from_json(entry, at) for at, entry in lines[max(0, len(lines) - max(0, limit)) :]]
 
-    async def seen(self, key: str) -> bool:
-        return self._now() < self._seen.get(key, 0.0)
+    async def remember(self, key: str, *, seconds: float) -> None:
+        self._seen[key] = self._now() + seconds
+
+    async def forget(self, key: str) -> None:
+        self._seen.pop(key, None)
 
     async def first_time(self, key: str, *, seconds: float) -> bool:
         if self._now() < self._seen.get(key, 0.0):

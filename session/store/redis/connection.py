@@ -20,7 +20,7 @@ from session.errors import StoreUnavailable
 from session.store.redis.scripts import KEYS, script
 from session.timing import STORE_CALL_SECONDS, STORE_SOCKET_SECONDS
 
-CONNECTIONS = 16  # of one process; a call holds one for less than a millisecond
+CONNECTIONS = 20  # of one process; a call holds one for less than a millisecond, and three readers of streams one each
 
 
 @asynccontextmanager

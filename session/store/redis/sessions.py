@@ -121,16 +121,20 @@ class RedisSessions:
         lines: Any = await self._connection.command("LRANGE", self._connection.key("LOG", session_id), -limit, -1)
         return [_read_entry(line) for line in lines]
 
-    async def seen(self, key: str) -> bool:
-        """Whether `first_time` remembers `key` now."""
-        return bool(await self._connection.command("EXISTS", self._connection.key("SEEN", key)))
-
     async def first_time(self, key: str, *, seconds: float) -> bool:
         """Whether `key` was not seen within the last `seconds`; remembers it."""
         fresh = await self._connection.command(
             "SET", self._connection.key("SEEN", key), "1", "NX", "PX", math.ceil(seconds * 1000)
         )
         return bool(fresh)
+
+    async def remember(self, key: str, *, seconds: float) -> None:
+        """Let `first_time` know `key` for so long from now on."""
+        await self._connection.command("SET", self._connection.key("SEEN", key), "1", "PX", math.ceil(seconds * 1000))
+
+    async def forget(self, key: str) -> None:
+        """Let the next `first_time` with `key` be the first."""
+        await self._connection.command("DEL", self._connection.key("SEEN", key))
 
     def _facts(self, session: Session, op: str, max_seats: int | None) -> dict[str, Any]:
         startup = session.startup_seconds

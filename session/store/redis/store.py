@@ -57,8 +57,9 @@ class RedisStore:
         self.transcript = sessions.transcript
         self.log = sessions.log
         self.logs = sessions.logs
-        self.seen = sessions.seen
         self.first_time = sessions.first_time
+        self.remember = sessions.remember
+        self.forget = sessions.forget
         self.events = watch.events
         self.ended = watch.ended
         self.acknowledge = watch.acknowledge

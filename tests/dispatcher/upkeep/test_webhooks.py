@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -354,3 +355,12 @@ def test_who_a_ghost_is(identity: str, expected: bool) -> None:
 )
 def test_nothing_is_written_where_nothing_changes(session: Session, caller: CallerPresence) -> None:
     assert with_caller(session, caller, NOON + 1) is session
+
+
+@pytest.mark.anyio
+async def test_of_the_same_webhook_many_times_at_once_one_is_applied_and_the_others_are_counted(house: House) -> None:
+    await admit(house.store, a_session_in(State.READY, caller=CallerPresence.PRESENT))
+    hint = RoomWebhook("EV_1", WebhookKind.ROOM_FINISHED, ROOM)
+    await asyncio.gather(*(house.webhooks.apply(hint) for _ in range(5)))
+    assert house.ends("caller_left") == 1
+    assert house.registry.get_sample_value("greenroom_webhooks_ignored_total", {"why": "repeated"}) == 4

@@ -98,3 +98,11 @@ async def test_its_key_expires_in_the_store(valkey_url: str, namespace: str, ask
     ):
         await start(store, "session_a", asked=asked)
         assert life - 10 < await client.ttl(f"greenroom:{namespace}:op:k") <= life
+
+
+async def test_what_is_forgotten_is_new_again_and_what_is_remembered_is_not(store: Store) -> None:
+    assert await store.first_time("one", seconds=60)
+    await store.forget("one")
+    assert await store.first_time("one", seconds=60)
+    await store.remember("two", seconds=60)
+    assert not await store.first_time("two", seconds=60)
