@@ -63,7 +63,7 @@ class Talk:
     def newest_job(self) -> psutil.Process:
         """The process that has the call now, other than those that had it before; one caller at a time, please."""
         found: psutil.Process = until(
-            lambda: next((p for p in self._busy() if p.pid not in self._seen), None), 5, "the call's process"
+            lambda: next((p for p in self._busy() if p.pid not in self._seen), None), 20, "the call's process"
         )
         self._seen.add(found.pid)
         return found
