@@ -56,7 +56,7 @@ class AgentFiles:
         self._used = self._before = stamp(self._folder)
         self.current = home / "current"
         self.agents = agents
-        self._loaded = self._folder
+        forget_agents(self._folder)  # else a file that is removed later could still be imported by the next load
         self._publish(self._copied())
 
     def look(self) -> bool:
@@ -91,9 +91,10 @@ class AgentFiles:
         return copy
 
     def _checked(self, copy: Path) -> dict[str, Agent]:
-        forget_agents(self._loaded)
-        self._loaded = copy
-        return checked_agents(copy, self._settings)
+        try:
+            return checked_agents(copy, self._settings)
+        finally:
+            forget_agents(copy)
 
     def _publish(self, copy: Path) -> None:
         link = self._home / "next"

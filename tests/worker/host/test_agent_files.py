@@ -179,3 +179,19 @@ async def test_the_worker_is_told_of_a_change_and_not_of_a_fault(
     await asyncio.sleep(0.1)
     await tasks.close()
     assert len(told) == len(faults(caplog)) == 1
+
+
+def test_a_file_that_is_removed_is_missed_by_the_agent_that_imports_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, home = tmp_path / "agents", tmp_path / "home"
+    path.mkdir()
+    home.mkdir()
+    (path / "_words.py").write_text("GREETING = 'One.'\n")
+    text = "from _words import GREETING\n" + TEXT.format(name="default", greeting="")
+    (path / "default.py").write_text(text.replace('""', "GREETING"))
+    files = AgentFiles(path, checked_agents(path, PipelineSettings()), home, PipelineSettings())
+    (path / "_words.py").unlink()
+    assert not files.look()
+    assert not files.look()
+    assert f"{path}/default.py:1: cannot be imported: No module named '_words'" in faults(caplog)[0]
