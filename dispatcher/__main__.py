@@ -24,13 +24,12 @@ from dispatcher.starts.limits import open_rate_limits
 from dispatcher.starts.news import News
 from dispatcher.starts.permit import Permits
 from dispatcher.starts.queue import StartQueue
-from dispatcher.upkeep.ended import EndedFollower
+from dispatcher.upkeep.ended import EndedFollower, counting
 from dispatcher.upkeep.fast_loop import FastLoop
 from dispatcher.upkeep.schedule import DocketTimers, running_tasks
 from dispatcher.upkeep.slow_loop import SlowLoop
 from runtime import log
 from runtime.background import on_failure
-from session.record import Session
 from session.store.redis.store import open_store
 from session.timing import ANSWERS_SECONDS
 
@@ -94,12 +93,8 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
         queue = StartQueue(store, attempts, settings.max_bots)
         fast = FastLoop(store, rooms, attempts, queue, Silence(store, ending), metrics)
         slow = SlowLoop(store, rooms, ending, settings, metrics, secret, settings.max_bots)
-
-        async def ended(session: Session) -> None:
-            metrics.ended(session)
-            await circuit.failed(session)
-
-        followers = {"news": news.step, "ended": EndedFollower(store, "dispatchers", ended).step}
+        ended = EndedFollower(store, "dispatchers", counting(metrics, circuit))
+        followers = {"news": news.step, "ended": ended.step}
         running = running_tasks(url, namespace=namespace, slow=slow, fast=fast, timers=timers, followers=followers)
         app = create_app(store, rooms, settings, Permits(limits, circuit), metrics, timers, news)
         config = uvicorn.Config(

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from dispatcher.ending import Ending
+from dispatcher.observe.failures import contained
 from session.errors import Conflict, SessionNotFound, Stale, UnreadableRecord
 from session.record import Session
 from session.store.ports import SILENT_SECONDS, Store, Worker
@@ -56,7 +57,7 @@ class Silence:
             return
         for session in silent:
             if session.job is not None and not lives(session.worker, workers, now):
-                with suppress(SessionNotFound, Stale, Conflict):
+                with suppress(SessionNotFound, Stale, Conflict), contained("silence"):
                     await self.ending.lose(session.id, session.job, "agent_silent")
 
     async def _silent(self) -> list[Session]:

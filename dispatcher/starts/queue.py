@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.fleet.workers import FRESH_SECONDS, chosen, seats, serving, taking
+from dispatcher.observe.failures import contained
 from dispatcher.observe.session_log import log_event
 from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
 from session.record import ErrorReason, Session, State
@@ -34,7 +35,7 @@ class StartQueue:
             return 0
         workers = await self.store.workers(seen_within=SILENT_SECONDS)
         for session_id in waiting:
-            with suppress(SessionNotFound, Conflict, UnreadableRecord):
+            with suppress(SessionNotFound, Conflict, UnreadableRecord), contained("queue"):
                 if not await self._see_to(session_id, workers):
                     break
         return len(waiting)

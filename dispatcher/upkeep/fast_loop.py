@@ -13,9 +13,10 @@ from dispatcher.attempts.silence import Silence
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.livekit.participants import is_caller
 from dispatcher.livekit.port import Rooms
+from dispatcher.observe.failures import contained
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.queue import StartQueue
-from runtime.background import Background, report
+from runtime.background import Background
 from session.errors import SessionError, SessionNotFound, StoreUnavailable
 from session.record import Session, State
 from session.store.ports import SILENT_SECONDS, Event, EventKind, Store
@@ -80,11 +81,10 @@ class FastLoop:
     async def _handle_due(self, session_id: str) -> None:
         async with self._room_for:
             try:
-                await self.attempts.handle_due(session_id)
+                with contained("due"):
+                    await self.attempts.handle_due(session_id)
             except SessionError as error:
                 _log.warning("session=%s event=not_seen_to error=%s", session_id, type(error).__name__)
-            except Exception as error:  # noqa: BLE001  # whatever is wrong with one session holds up no other
-                report("dispatcher", "due", error)
 
     async def _tell_the_page(self, session: Session) -> None:
         """That the agent is being replaced, or has been; again when that changed meanwhile, so that it is so at last.

@@ -11,6 +11,7 @@ from dispatcher.ending import Ending, Reason
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.livekit.participants import is_caller
 from dispatcher.livekit.port import OpenRoom, Rooms
+from dispatcher.observe.failures import contained
 from dispatcher.observe.metrics import Metrics
 from dispatcher.observe.session_log import log_event
 from dispatcher.upkeep.expiry import Expired, verdict
@@ -52,12 +53,13 @@ class SlowLoop:
         now = await self.store.now()
         live: list[Session] = []
         async for session in self._live():
-            due = verdict(session, self.limits, now)
-            if due is None:
-                live.append(session)
-                continue
-            with suppress(Conflict, SessionNotFound, LiveKitUnavailable):  # the next run sees it again
-                await self._end(session, due)
+            # What is not done here is seen again by the next run.
+            with suppress(Conflict, SessionNotFound, LiveKitUnavailable), contained("slow loop"):
+                due = verdict(session, self.limits, now)
+                if due is None:
+                    live.append(session)
+                else:
+                    await self._end(session, due)
         mended = await self.store.mend_seats()
         if mended:
             self.metrics.repaired("seat", mended)
@@ -65,7 +67,7 @@ class SlowLoop:
             opened = await self.rooms.open_rooms()
             await self._reconcile(live, {room.name: room for room in opened}, now)
             for room in opened:
-                with suppress(UnreadableRecord, NoCapacity, Conflict):
+                with suppress(UnreadableRecord, NoCapacity, Conflict), contained("slow loop"):
                     await self._judge_room(room, now)
 
     async def _live(self) -> AsyncIterator[Session]:
@@ -99,7 +101,7 @@ class SlowLoop:
         people = {session.room: there for session, there in zip(looked_at, found, strict=True)}
         self._absent_since = absent(live, rooms, people, self._absent_since, now)
         for repair in repairs(live, rooms, people, self._absent_since, now):
-            with suppress(SessionError):  # the next run sees it again
+            with suppress(SessionError), contained("slow loop"):  # the next run sees it again
                 await self._apply(repair)
 
     async def _apply(self, repair: Repair) -> None:

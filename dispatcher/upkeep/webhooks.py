@@ -107,7 +107,7 @@ class Webhooks:
             await self._tell_again(session, participant)
 
     async def _tell_again(self, session: Session, caller: Participant) -> None:
-        """A page that joins anew has missed what it was told of a recovery (watch.py)."""
+        """A page that joins anew has missed what it was told of a recovery (fast_loop.py)."""
         if session.recoveries and session.state in (State.READY, State.RECOVERING):
             with suppress(LiveKitUnavailable):
                 await self.rooms.set_caller_state(session.room, caller.identity, session.state)

@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.attempts.silence import JUST_SILENT_SECONDS, fell_silent, lives
 from dispatcher.upkeep.fast_loop import GAP_SECONDS
-from session.record import EndReason, State, ended, lost
+from session.record import EndReason, Session, State, ended, lost
 from session.store.ports import SILENT_SECONDS, Worker, update
 from tests.dispatcher.house import House, a_house, a_watch, has_call, is_ready, looks
 from tests.session.making import NOON, a_worker
@@ -56,6 +56,24 @@ async def test_a_silent_call_whose_worker_has_left_is_lost(house: House) -> None
         await house.worker(left=True)
         await watch.run()
     assert (await house.session()).state is State.RECOVERING
+
+
+class BrokenStore(MemoryStore):
+    """One of its records cannot be written, for a reason that nobody foresaw."""
+
+    async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
+        if session.id == "session_a":
+            raise RuntimeError("nobody expects it")
+        return await super().write(session, op=op, max_seats=max_seats)
+
+
+async def test_a_silent_call_whose_trouble_nobody_foresaw_holds_up_no_other() -> None:
+    house = a_house(BrokenStore)
+    for name in ("session_a", "session_b"):
+        await has_call(house, name)
+    await looks(house, NOON + SILENT_SECONDS + 0.5)
+    states = [(await house.session(name)).state for name in ("session_a", "session_b")]
+    assert states == [State.READY, State.RECOVERING]
 
 
 @pytest.mark.parametrize("worker", ["worker_unknown", None])

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from dispatcher.api.errors import STATUS
-from dispatcher.observe.metrics import AGAIN, IGNORED, OUTCOMES, REFUSED, REPAIRS, Metrics
+from dispatcher.observe.metrics import AGAIN, IGNORED, OUTCOMES, REFUSED, REPAIRS, TASKS, Metrics
 from session.errors import NoCapacity
 from session.record import EndReason, ErrorReason, State, ended, failed
 from session.store.ports import Stats
@@ -106,6 +106,18 @@ def test_what_was_mended_is_counted_by_its_kind(registry: CollectorRegistry, met
     metrics.ghost_removed()
     assert (value(registry, "repairs_total", kind="seat"), value(registry, "repairs_total", kind="room")) == (2, 1)
     assert value(registry, "ghosts_removed_total") == 1
+
+
+def test_a_task_that_failed_is_counted_by_its_name_and_one_of_no_name_as_other(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    for task in ("slow loop", "slow loop", "never heard of"):
+        metrics.task_failed(task)
+    assert {each: value(registry, "task_failures_total", task=each) for each in TASKS} == {
+        **dict.fromkeys(TASKS, 0),
+        "slow loop": 2,
+        "other": 1,
+    }
 
 
 def test_whether_silence_is_judged_is_shown_as_it_is_now(registry: CollectorRegistry, metrics: Metrics) -> None:

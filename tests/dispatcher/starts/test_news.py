@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from dispatcher.starts.news import News
+from dispatcher.starts.start import POLL_SECONDS, StartRequest
 from runtime.background import Background, keep_going
 from session.errors import StoreUnavailable
-from session.record import EndReason, ended
-from session.store.ports import Event
+from session.record import EndReason, ErrorReason, Session, ended, failed
+from session.store.ports import Event, update
+from tests.dispatcher.fakes import FakeRooms
+from tests.dispatcher.house import a_starts, is_ready
 from tests.pipeline.stage import until
-from tests.session.making import NOON, a_session, admit
+from tests.session.making import NOON, a_session, a_worker, admit
 from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -48,3 +52,27 @@ async def test_what_happens_to_a_session_wakes_those_that_wait_for_it(kind: Call
         assert not other.is_set()
     await tasks.close()
     assert news._waiters == {}
+
+
+def fails(session: Session, now: float) -> Session:
+    return failed(session, ErrorReason.CONNECT_FAILED, now)
+
+
+@pytest.mark.parametrize("change", [is_ready, fails], ids=["ready", "over"])
+async def test_an_answer_that_waits_comes_at_once_when_its_session_is(change: Callable[..., Session]) -> None:
+    store, tasks, took = MemoryStore(time.time), Background("test"), []
+    starts = a_starts(store, FakeRooms(), max_seats=9)
+    tasks.start(keep_going(starts.news.step, "news"), "news")
+    await until(lambda: starts.news._place is not None, "the news are read")
+    for _ in range(3):  # the fastest counts: the machine may be busy
+        await store.beat(a_worker(slots=9, agents={"default": ()}))
+        answer = tasks.start(starts.start(StartRequest(), wait_ms=60_000), "answer")
+        await until(lambda: bool(starts.news._waiters), "the answer waits")
+        (session_id,) = starts.news._waiters
+        await asyncio.sleep(0.05)  # for its first look
+        after = await update(store, session_id, change)
+        began = time.monotonic()
+        assert (await answer).session.state is after.state
+        took.append(time.monotonic() - began)
+    await tasks.close()
+    assert min(took) < POLL_SECONDS / 4

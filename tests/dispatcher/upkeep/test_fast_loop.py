@@ -1,7 +1,7 @@
 """What is followed, what is looked at, and what the page is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -161,15 +161,29 @@ async def test_a_session_whose_trouble_nobody_foresaw_holds_up_no_other(house: H
     assert house.rooms.dispatched == [("session_b", 1)]
 
 
-class FlakyStore(MemoryStore):
-    """Its events are away at first, and then break off again and again."""
+async def test_a_queued_start_whose_trouble_nobody_foresaw_holds_up_no_other(house: House) -> None:
+    for name in ("session_a", "session_b"):
+        await house.has(a_session(name, state=State.QUEUED, attempt=0, deadline=NOON + 30))
+    await house.worker()
 
-    outages = 1
+    async def break_down() -> None:
+        raise UnforeseenError
+
+    house.rooms.meanwhile["dispatch"] = break_down
+    await a_watch(house).run()
+    assert house.rooms.dispatched == [("session_b", 1)]
+
+
+class FlakyStore(MemoryStore):
+    """Its events are away at first, then broken, and then break off again and again."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self.errors: list[Exception] = [UnforeseenError(), StoreUnavailable()]
 
     async def events(self, reader: str, *, wait: float) -> Sequence[Event]:
-        if self.outages:
-            self.outages -= 1
-            raise StoreUnavailable
+        if self.errors:
+            raise self.errors.pop()
         return await super().events(reader, wait=wait)
 
 
@@ -181,7 +195,7 @@ async def following(house: House) -> AsyncIterator[None]:
     await asyncio.gather(task, return_exceptions=True)
 
 
-@pytest.mark.parametrize("kind", [MemoryStore, FlakyStore], ids=["at once", "when the store is back"])
+@pytest.mark.parametrize("kind", [MemoryStore, FlakyStore], ids=["at once", "after trouble"])
 async def test_what_happens_is_acted_on(kind: type[MemoryStore]) -> None:
     house = a_house(kind)
     await has_call(house)

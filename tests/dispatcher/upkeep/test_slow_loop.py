@@ -221,6 +221,22 @@ async def test_one_session_that_cannot_be_judged_holds_up_no_other(house: House)
     assert (await house.session("session_b")).state is State.ENDED
 
 
+class BrokenRooms(FakeRooms):
+    async def participants(self, room: str) -> Collection[Participant]:
+        if room == "session_a":
+            raise RuntimeError("nobody expects it")
+        return await super().participants(room)
+
+
+async def test_one_session_whose_trouble_nobody_foresaw_holds_up_no_other() -> None:
+    house = _house(rooms=BrokenRooms())
+    await house.has(ready())
+    await house.has(ready(id="session_b", room="session_b"))
+    house.clock.seconds = TOO_LATE
+    await house.sweep()
+    assert (await house.session("session_b")).state is State.ENDED
+
+
 @pytest.mark.parametrize(
     ("seconds", "closed"),
     [
