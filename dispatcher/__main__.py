@@ -34,6 +34,7 @@ from session.store.redis.store import open_store
 from session.timing import ANSWERS_SECONDS
 
 BACKLOG = 512  # connections that wait to be taken
+FORCED = 70  # exit code when answers were cut off: an internal software error, as sysexits.h has it
 
 _log = logging.getLogger("dispatcher")
 
@@ -56,16 +57,19 @@ def main() -> int:
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn stops and then raises it again: the closing comes after that
-    asyncio.run(serve(settings, listening))
-    return 0
+    cut_off = asyncio.run(serve(settings, listening))
+    return FORCED if cut_off else 0
 
 
-async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
+async def serve(settings: DispatcherSettings, listening: socket.socket) -> int:
     """Serve on this socket until a signal comes.
 
     Args:
         settings: all that this process is told.
         listening: bound and listening; closed when this returns.
+
+    Returns:
+        How many answers were cut off: they took more than ANSWERS_SECONDS, or a second Ctrl-C came.
     """
     url, namespace = settings.redis_url.get_secret_value(), settings.namespace
     metrics = Metrics(CollectorRegistry())
@@ -105,10 +109,14 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> None:
             proxy_headers=False,  # uvicorn would believe X-Forwarded-For from loopback: see access/addresses.py
             timeout_graceful_shutdown=ANSWERS_SECONDS,
         )
+        server = uvicorn.Server(config)
         async with running:
             _log.info("event=listening port=%s", listening.getsockname()[1])
-            await uvicorn.Server(config).serve(sockets=[listening])
+            await server.serve(sockets=[listening])
+            if cut_off := len(server.server_state.tasks):
+                _log.error("event=forced_exit answers_cut_off=%d", cut_off)
     _log.info("event=stopped")
+    return cut_off
 
 
 def _listen(host: str, port: int) -> socket.socket:

