@@ -40,14 +40,25 @@ def demo(
     raise typer.Exit(run(wav))
 
 
+def keys(context: typer.Context) -> None:
+    """Make, list and revoke API keys: `greenroom keys new caller NAME`, `keys list`, `keys revoke ID`."""
+    from cli.keys import keys as run
+
+    raise typer.Exit(run(context.args))
+
+
 def main() -> None:
     """Entry point of the command."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.command()(up)
     app.command()(dev)
     app.command()(demo)
+    # Its arguments are read by the dispatcher's own command; `--help` too.
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
+        keys
+    )
     # These live long or start others: they need none of a caller's libraries.
-    if sys.argv[1:2] not in (["up"], ["dev"], ["demo"]):
+    if sys.argv[1:2] not in (["up"], ["dev"], ["demo"], ["keys"]):
         from cli.call import call
 
         app.command()(call)

@@ -12,6 +12,12 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
+from dispatcher.access.access import Access
+from dispatcher.access.key_ring import KeyRing
+from dispatcher.access.key_store import RedisKeys, open_keys
+from dispatcher.access.keys import read_first_keys
+from dispatcher.access.proof import Proofs
+from dispatcher.access.refusals import Refusals
 from dispatcher.app import create_app
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.silence import Silence
@@ -20,7 +26,7 @@ from dispatcher.livekit.rooms import open_rooms
 from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
 from dispatcher.starts.circuit import StartCircuit
-from dispatcher.starts.limits import open_rate_limits
+from dispatcher.starts.limits import RateLimits, open_rate_limits
 from dispatcher.starts.news import News
 from dispatcher.starts.permit import Permits
 from dispatcher.starts.queue import StartQueue
@@ -30,6 +36,7 @@ from dispatcher.upkeep.schedule import DocketTimers, running_tasks
 from dispatcher.upkeep.slow_loop import SlowLoop
 from runtime import log
 from runtime.background import on_failure
+from runtime.secret_files import SecretFileError
 from session.store.redis.store import open_store
 from session.timing import ANSWERS_SECONDS
 
@@ -43,6 +50,9 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT; the exit status."""
     try:
         settings = DispatcherSettings()
+    except SecretFileError as error:
+        print(f"dispatcher: {error}", file=sys.stderr)
+        return 2
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             print(f"dispatcher: {'.'.join(map(str, problem['loc']))}: {problem['msg']}", file=sys.stderr)
@@ -81,6 +91,7 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> int:
         open_rate_limits(
             url, namespace=namespace, by_address=settings.rate_limit, by_user=settings.user_limit
         ) as limits,
+        open_keys(url, namespace=namespace) as keys,
         open_rooms(settings, settings, callers_url=settings.callers_url) as rooms,
     ):
         circuit, ending, news = StartCircuit(store), Ending(store, rooms), News(store)
@@ -100,7 +111,8 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> int:
         ended = EndedFollower(store, "dispatchers", counting(metrics, circuit))
         followers = {"news": news.step, "ended": ended.step}
         running = running_tasks(url, namespace=namespace, slow=slow, fast=fast, timers=timers, followers=followers)
-        app = create_app(store, rooms, settings, Permits(limits, circuit), metrics, timers, news)
+        access = _access(settings, keys, limits, metrics)
+        app = create_app(store, rooms, settings, Permits(limits, circuit), access, metrics, timers, news)
         config = uvicorn.Config(
             app,
             access_log=False,
@@ -117,6 +129,18 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> int:
                 _log.error("event=forced_exit answers_cut_off=%d", cut_off)
     _log.info("event=stopped")
     return cut_off
+
+
+def _access(settings: DispatcherSettings, keys: RedisKeys, limits: RateLimits, metrics: Metrics) -> Access:
+    first = read_first_keys(settings.api_keys.get_secret_value())
+    return Access(
+        KeyRing(keys, first),
+        Proofs(settings.livekit_api_secret.get_secret_value()),
+        Refusals(limits, metrics.access_refused),
+        open=settings.open,
+        trusted=settings.trusted_proxies,
+        ip_header=settings.client_ip_header.lower(),
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,6 +7,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 
+from dispatcher.access.access import Access
+from dispatcher.access.page_guard import LOCAL_ORIGIN, PageGuard, Pages
 from dispatcher.api import errors as refusals
 from dispatcher.api.health import HealthRoutes
 from dispatcher.api.middleware import BodyLimit, Measured
@@ -24,14 +26,13 @@ from dispatcher.starts.start import Starts
 from dispatcher.upkeep.webhooks import Webhooks
 from session.store.ports import Store
 
-LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
-
 
 def create_app(
     store: Store,
     rooms: Rooms,
     settings: DispatcherSettings,
     permits: Permits,
+    access: Access,
     metrics: Metrics | None = None,
     timers: Timers | None = None,
     news: News | None = None,
@@ -43,6 +44,7 @@ def create_app(
         rooms: LiveKit.
         settings: limits and origins; nothing else is read.
         permits: of rate limits and circuit, which each start needs.
+        access: says who may do what.
         metrics: where to count; by default a registry of its own.
         timers: who handles starts whose deadline passes; by default nobody.
         news: wakes the answers that wait; by default nobody reads any, and they look by themselves.
@@ -63,8 +65,8 @@ def create_app(
     )
     webhooks = Webhooks(store, rooms, ending, metrics, settings.livekit_api_secret.get_secret_value())
     for router in (
-        SessionRoutes(store, starts, permits, metrics, settings.trusted_proxies).router(),
-        TokenRoutes(starts, settings.agent_name).router(),
+        SessionRoutes(store, starts, permits, metrics, access, settings.address_sessions).router(),
+        TokenRoutes(starts, access, settings.agent_name).router(),
         HealthRoutes(store, store, rooms, metrics, settings.max_bots).router(),
         WebhookRoutes(webhooks).router(),
     ):
@@ -72,6 +74,9 @@ def create_app(
         app.include_router(router)
     metrics.routes(["other"])
     app.add_middleware(BodyLimit)
+    local = settings.on_loopback and not settings.cors_origins
+    pages = Pages(settings.hosts, settings.cors_origins, local)
+    app.add_middleware(PageGuard, pages=pages, counted=metrics.access_refused)
     _allow_origins(app, settings)
     app.add_middleware(Measured, metrics=metrics)
     return app
@@ -79,7 +84,7 @@ def create_app(
 
 def _allow_origins(app: FastAPI, settings: DispatcherSettings) -> None:
     """Let browsers call from the configured origins; without any, from local ones while only local ones can."""
-    local = LOCAL_ORIGIN if settings.on_loopback and not settings.cors_origins else None
+    local = LOCAL_ORIGIN.pattern if settings.on_loopback and not settings.cors_origins else None
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

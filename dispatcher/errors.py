@@ -15,6 +15,15 @@ SessionError (session/errors.py)
 ├── ProviderNotUsable      no worker can use this provider
 ├── NotJoinable            the session's state lets nobody join
 ├── NotTheirs              the session is another user's
+├── ProofMissing           the session needs a proof, and none is shown
+├── KeyMissing             an API key is needed, and none is given
+├── KeyInvalid             the API key is unknown or was revoked
+├── KeyInAddress           an API key stands in the request's address
+├── OperatorsOnly          a caller's key is used for what operators may do
+├── LoopbackOnly           there are no keys, and the request comes from another machine
+├── AgentNotAllowed        the API key may not start this agent
+├── UnknownHost            the request names a host that is not ours
+├── OriginNotAllowed       a page of this origin may not call
 ├── RoomNameGiven          a front end named the room itself
 ├── BadSignature           a webhook that LiveKit did not sign
 └── BadRequest             a parameter or body that makes no sense; the message says which
@@ -82,6 +91,42 @@ class NotJoinable(SessionError):
 
 class NotTheirs(SessionError):
     """The session belongs to another user."""
+
+
+class ProofMissing(SessionError):
+    """Show that the session is yours: its sessionSecret or a token of it as X-Session-Secret, or your API key."""
+
+
+class KeyMissing(SessionError):
+    """An API key is needed; send it as Authorization: Bearer."""
+
+
+class KeyInvalid(SessionError):
+    """This API key is not valid; it may have been revoked."""
+
+
+class KeyInAddress(SessionError):
+    """An API key must never stand in an address, where logs keep it: revoke this key, and send the next as a header."""
+
+
+class OperatorsOnly(SessionError):
+    """This needs an operator's API key."""
+
+
+class LoopbackOnly(SessionError):
+    """Only this machine is answered: make API keys with `greenroom keys new`, or let callers in by GREENROOM_OPEN=1."""
+
+
+class AgentNotAllowed(SessionError):
+    """This API key may not start this agent."""
+
+
+class UnknownHost(SessionError):
+    """This server does not answer to this host name; add it to GREENROOM_HOSTS."""
+
+
+class OriginNotAllowed(SessionError):
+    """Pages of this origin may not call; add it to GREENROOM_CORS_ORIGINS."""
 
 
 class RoomNameGiven(SessionError):

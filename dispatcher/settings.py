@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, IPvAnyNetwork, field_validator
+from pydantic import AliasChoices, Field, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from dispatcher.access.keys import read_first_keys
 from dispatcher.starts.limits import read_rate
 from session.settings import CallLimits, Connections
 
@@ -32,10 +33,37 @@ class DispatcherSettings(Connections, CallLimits):
     """Starts allowed from one address, like 10/minute or 100/hour; off: any number, as under `up` on loopback."""
     user_limit: str = Field("off", validation_alias="GREENROOM_USER_LIMIT")
     """Starts allowed to one user, written the same way; one that gives the live session back is not counted."""
+    address_sessions: int | None = Field(5, validation_alias="GREENROOM_ADDRESS_SESSIONS", ge=1)
+    """Live sessions allowed to one address without an API key; None, written "off": any number."""
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
         (), validation_alias="GREENROOM_TRUSTED_PROXIES"
     )
     """Proxies whose X-Forwarded-For is believed: addresses and networks, separated by commas; by default none."""
+
+    client_ip_header: str = Field("", validation_alias="GREENROOM_CLIENT_IP_HEADER", pattern=r"^[A-Za-z0-9-]{0,64}$")
+    """Header in which a trusted proxy writes the caller's address, like X-Real-IP; empty: X-Forwarded-For."""
+    hosts: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="GREENROOM_HOSTS")
+    """Host names by which callers reach the API, separated by commas; addresses and localhost are always known."""
+    open: bool = Field(False, validation_alias="GREENROOM_OPEN")
+    """Whether anybody may start sessions without an API key: a public page. Operators still need theirs."""
+    api_keys: SecretStr = Field(SecretStr(""), validation_alias="GREENROOM_API_KEYS")
+    """First API keys: role:name:key each, separated by commas; more are made by `greenroom keys new`."""
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys(cls, given: SecretStr) -> SecretStr:
+        read_first_keys(given.get_secret_value())
+        return given
+
+    @field_validator("address_sessions", mode="before")
+    @classmethod
+    def _any_number(cls, given: object) -> object:
+        return None if given == "off" else given
+
+    @field_validator("hosts")
+    @classmethod
+    def _lower(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.lower() for name in given)
 
     @field_validator("rate_limit", "user_limit")
     @classmethod
@@ -43,7 +71,7 @@ class DispatcherSettings(Connections, CallLimits):
         read_rate(given)
         return given
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", "hosts", mode="before")
     @classmethod
     def _split(cls, given: object) -> object:
         return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given

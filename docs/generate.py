@@ -19,6 +19,7 @@ from pydantic import AliasChoices, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from cli.up.settings import UpSettings
+from dispatcher.access.access import Access
 from dispatcher.api.errors import PASSES, STATUS
 from dispatcher.app import create_app
 from dispatcher.settings import DispatcherSettings
@@ -153,7 +154,7 @@ def create_schema() -> dict[str, Any]:
     """The app's OpenAPI schema."""
     settings = DispatcherSettings.model_construct(livekit_api_key="", livekit_api_secret=SecretStr(""))
     nothing: Any = None  # the routes are only described: nothing is called
-    return create_app(nothing, nothing, settings, nothing).openapi()
+    return create_app(nothing, nothing, settings, nothing, Access(nothing, nothing, nothing)).openapi()
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

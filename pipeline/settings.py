@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field, JsonValue, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from runtime.settings_source import SecretFiles
 
 
 class PipelineSettings(BaseSettings):
@@ -81,6 +83,18 @@ class PipelineSettings(BaseSettings):
     """Key for inworld. Unset: none."""
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     """Key for openai. Unset: none."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Secrets may come by files (NAME_FILE), too."""
+        return init_settings, SecretFiles(settings_cls), env_settings, dotenv_settings
 
 
 def variable(field: str) -> str:

@@ -6,6 +6,7 @@ SessionError
 ├── Stale                  an agent's attempt or job is not the current one: be silent and leave
 ├── Conflict               the record changed since it was read: read again and decide again
 ├── NoCapacity             every seat is taken
+├── TooManySessions        its owner has as many live sessions as one owner may have
 ├── NoWorker               no worker is there to run an agent
 ├── StoreUnavailable       the store did not answer in time
 ├── OperationReused        an operation that is known was asked for again, with other facts
@@ -41,6 +42,10 @@ class Conflict(SessionError):
 
 class NoCapacity(SessionError):
     """Every seat is taken; try again when a call has ended."""
+
+
+class TooManySessions(SessionError):
+    """Too many live sessions from here; end one, then try again."""
 
 
 class NoWorker(SessionError):

@@ -10,6 +10,7 @@ from typing import Any
 
 from session.errors import IllegalTransition, Stale
 
+LOCAL = ""  # owner of sessions that this machine started without an API key
 VERSION = 1  # of every stored record
 READABLE = frozenset({VERSION - 1, VERSION})  # so that two releases can run side by side while one replaces the other
 
@@ -111,6 +112,7 @@ class Session:
         farewell: this attempt's agent is only to say that it cannot go on.
         room_made: LiveKit has made its room: a token that is used before would make one without an agent.
         greeted: the caller has heard an agent.
+        owner: who started it: LOCAL, `key:` and the name of an API key, or `address:` and a digest of an address.
     """
 
     id: str
@@ -175,6 +177,11 @@ class Session:
         if self.state in FINAL or self.attempt != attempt or self.job != job:
             raise Stale
         return self
+
+
+def reused_by_user(owner: str) -> bool:
+    """Whether this owner's live session is given back to who names its user; an address alone proves nothing."""
+    return not owner.startswith("address:")
 
 
 def new_session_id() -> str:

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from runtime.settings_source import SecretFiles
 
 
-class Connections(BaseSettings):
-    """What dispatcher and worker have in common. Frozen; never prints a secret."""
+class StoreSettings(BaseSettings):
+    """Where the store is. Frozen; never prints a secret."""
 
     model_config = SettingsConfigDict(
         frozen=True, env_file=".env", extra="ignore", hide_input_in_errors=True, populate_by_name=True
     )
+
+    redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:16379/0"), validation_alias="REDIS_URL")
+    """Address of Valkey or Redis (redis:// or rediss://); may carry a password."""
+    namespace: str = Field("main", validation_alias="GREENROOM_NAMESPACE", pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    """Second part of every key in the store, so that several deployments can share one."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Secrets may come by files (NAME_FILE), too."""
+        return init_settings, SecretFiles(settings_cls), env_settings, dotenv_settings
+
+
+class Connections(StoreSettings):
+    """What dispatcher and worker have in common. Frozen; never prints a secret."""
 
     livekit_url: str = Field("ws://127.0.0.1:7880", validation_alias="LIVEKIT_URL")
     """Address of livekit-server (ws:// or wss://), as callers and agents reach it."""
@@ -19,10 +42,6 @@ class Connections(BaseSettings):
     """LiveKit API key."""
     livekit_api_secret: SecretStr = Field(validation_alias="LIVEKIT_API_SECRET")
     """LiveKit API secret, 32 characters or more."""
-    redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:16379/0"), validation_alias="REDIS_URL")
-    """Address of Valkey or Redis (redis:// or rediss://); may carry a password."""
-    namespace: str = Field("main", validation_alias="GREENROOM_NAMESPACE", pattern=r"^[A-Za-z0-9_-]{1,32}$")
-    """Second part of every key in the store, so that several deployments can share one."""
     agent_name: str = Field("greenroom", validation_alias="GREENROOM_AGENT_NAME")
     """The name under which the workers register with LiveKit and dispatches ask for them."""
     max_bots: int = Field(50, validation_alias="MAX_BOTS", ge=1)

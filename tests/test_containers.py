@@ -33,8 +33,14 @@ def defaults(settings: Any = DispatcherSettings) -> dict[str, Any]:
 
 def started_here() -> dict[str, parts.Part]:
     """The parts as `make up` starts them with default settings."""
-    files = parts.Files(Path("valkey-server"), Path("/data"), Path("livekit-server"), Path("/etc/livekit.yaml"))
-    return {part.name: part for part in parts.of_this_machine(UpSettings(), Keys("k", "s" * 40), files)}
+    files = parts.Files(
+        Path("valkey-server"),
+        Path("/data"),
+        Path("/etc/valkey.conf"),
+        Path("livekit-server"),
+        Path("/etc/livekit.yaml"),
+    )
+    return {part.name: part for part in parts.of_this_machine(UpSettings(), Keys("k", "s" * 40), files, "password")}
 
 
 def instructions(name: str) -> list[str]:

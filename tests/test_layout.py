@@ -14,6 +14,10 @@ TINY_LINES = 40  # a `__main__` of at most so many lines only puts together what
 
 # Modules that keep one contract, which one file of tests holds all of them to.
 TESTED_TOGETHER = {
+    "dispatcher/access/access.py": "tests/dispatcher/api/test_access.py",
+    "dispatcher/access/refusals.py": "tests/dispatcher/api/test_access.py",
+    "dispatcher/access/command.py": "tests/dispatcher/test_main_access.py",
+    "dispatcher/access/key_store.py": "tests/dispatcher/test_main_access.py",
     "session/store/ports.py": "tests/session/store/test_contract.py",
     "session/store/redis/circuits.py": "tests/session/store/test_contract_circuit.py",
     "session/store/redis/connection.py": "tests/session/store/redis/test_store.py",

@@ -64,6 +64,12 @@ def until(condition: Callable[[], Any], deadline: float, what: str) -> Any:
     return answer
 
 
+def _redis_url(facts: Mapping[str, Any]) -> str:
+    """The store's address with the password of the one that `up` started."""
+    url, config = str(facts["redisUrl"]), facts["valkeyConfigPath"]
+    return url if config is None else url.replace("://", f"://:{Path(config).read_text('utf-8').split()[1]}@", 1)
+
+
 class System:
     """A running `greenroom up`, in a directory of its own. A context manager: leaving it stops everything.
 
@@ -110,7 +116,7 @@ class System:
             facts = self._facts()
             self.url: str = facts["url"]
             self.livekit_url: str = facts["livekitUrl"]
-            self.redis_url: str = facts["redisUrl"]
+            self.redis_url = _redis_url(facts)
             self.livekit_api_key, self.livekit_api_secret = self._keys(facts, environment or {})
         except BaseException:
             self.kill()

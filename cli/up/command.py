@@ -15,12 +15,13 @@ from pathlib import Path
 
 from cli.setup import livekit_binary
 from cli.up import livekit_config, parts, ports
-from cli.up.keys import Keys, KeysError, kept, write_private
+from cli.up.keys import Keys, KeysError, kept, valkey_password, write_private
 from cli.up.output import Output
 from cli.up.reaper import Reaper
 from cli.up.settings import SettingError, UpSettings, environment
 from cli.up.supervisor import GaveUp, Supervisor
 
+VALKEY_CONFIG = "valkey.conf"
 LOCK_SECONDS = 6.0  # how long the reaper of an `up` that was killed may still be cleaning up (see cli/up/reaper.py)
 
 
@@ -33,8 +34,8 @@ def up(ready_file: Path | None) -> int:
 
     `ready_file` is written, as JSON, when a caller can be served, and removed at the end.
     """
-    told = environment()
     try:
+        told = environment()
         settings = UpSettings.read(told)
         state = settings.state_dir.resolve()
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -53,7 +54,8 @@ def _up(settings: UpSettings, state: Path, told: Mapping[str, str], lock: int, r
     ports.check(parts.ports(settings))
     keys = _keys(settings, state)
     files = _files(settings, state, told)
-    chosen = parts.of_this_machine(settings, keys, files)
+    password = valkey_password(files.valkey_config) if files.valkey_server is not None else ""
+    chosen = parts.of_this_machine(settings, keys, files, password)
     names = [part.name for part in chosen]
     output = Output(sys.stdout, names, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     output.say(f"starting {', '.join(names)}; state is kept in {state}")
@@ -118,7 +120,7 @@ def _files(settings: UpSettings, state: Path, told: Mapping[str, str]) -> parts.
     if settings.redis_url is None:
         valkey_server = parts.valkey_server()
         (state / "valkey").mkdir(exist_ok=True, mode=0o700)
-    return parts.Files(valkey_server, state / "valkey", livekit_server, config)
+    return parts.Files(valkey_server, state / "valkey", state / VALKEY_CONFIG, livekit_server, config)
 
 
 def _facts(settings: UpSettings, state: Path, pids: dict[str, int]) -> dict[str, object]:
@@ -127,6 +129,7 @@ def _facts(settings: UpSettings, state: Path, pids: dict[str, int]) -> dict[str,
         "url": settings.url,
         "livekitUrl": parts.livekit_url(settings),
         "redisUrl": parts.redis_url(settings),
+        "valkeyConfigPath": None if settings.redis_url else str(state / VALKEY_CONFIG),
         "keysPath": None if settings.livekit_api_key else str(state / "keys.json"),
         "pids": {"up": os.getpid(), **pids},
     }

@@ -1,4 +1,4 @@
-"""LiveKit's API key and secret for one machine: made once and kept; command.py hands them to the parts."""
+"""LiveKit's keys and Valkey's password for one machine: made once and kept; command.py hands them to the parts."""
 
 from __future__ import annotations
 
@@ -42,6 +42,24 @@ def _made(path: Path) -> Keys:
     text = json.dumps({"api_key": keys.api_key, "api_secret": keys.api_secret})
     write_private(path, text + "\n")
     return keys
+
+
+def valkey_password(config: Path) -> str:
+    """The password in Valkey's configuration file, which is written (mode 0600) when it isn't there.
+
+    Whoever can write to the store can run code in the dispatcher: docket keeps pickles there. So it has a password also
+    on a machine with one user. The file keeps the password out of the process list.
+
+    Raises KeysError for a file that holds none.
+    """
+    try:
+        words = config.read_text("utf-8").split()
+    except FileNotFoundError:
+        words = ["requirepass", secrets.token_hex(32)]
+        write_private(config, " ".join(words) + "\n")
+    if len(words) != 2 or words[0] != "requirepass":
+        raise KeysError(f"{config} holds no password: delete it to have a new one made")
+    return words[1]
 
 
 def write_private(path: Path, text: str) -> None:

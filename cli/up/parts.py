@@ -52,6 +52,7 @@ class Files:
 
     valkey_server: Path | None
     valkey_data: Path
+    valkey_config: Path
     livekit_server: Path | None
     livekit_config: Path
 
@@ -93,16 +94,17 @@ def livekit_url(settings: UpSettings) -> str:
     return settings.livekit_url or f"ws://127.0.0.1:{settings.livekit_port}"
 
 
-def redis_url(settings: UpSettings) -> str:
-    """Where dispatcher and worker reach the store; may carry a password."""
-    return settings.redis_url or f"redis://127.0.0.1:{settings.valkey_port}/0"
+def redis_url(settings: UpSettings, password: str = "") -> str:
+    """Where dispatcher and worker reach the store; carries the `password` of the one that is started here."""
+    access = f":{password}@" if password else ""
+    return settings.redis_url or f"redis://{access}127.0.0.1:{settings.valkey_port}/0"
 
 
-def of_this_machine(settings: UpSettings, keys: Keys, files: Files) -> list[Part]:
-    """The parts to start here, in the order of starting; what runs elsewhere is left out."""
+def of_this_machine(settings: UpSettings, keys: Keys, files: Files, password: str) -> list[Part]:
+    """The parts to start here, in the order of starting; what runs elsewhere is left out. `password`: Valkey's."""
     parts: list[Part] = []
     if files.valkey_server is not None:
-        parts.append(_valkey(settings, files.valkey_server, files.valkey_data))
+        parts.append(_valkey(settings, files.valkey_server, files))
     if files.livekit_server is not None:
         parts.append(_livekit(settings, keys, files.livekit_server, files.livekit_config))
     needs = tuple(part.name for part in parts)
@@ -110,7 +112,7 @@ def of_this_machine(settings: UpSettings, keys: Keys, files: Files) -> list[Part
         "LIVEKIT_URL": livekit_url(settings),
         "LIVEKIT_API_KEY": keys.api_key,
         "LIVEKIT_API_SECRET": keys.api_secret,
-        "REDIS_URL": redis_url(settings),
+        "REDIS_URL": redis_url(settings, password),
         "GREENROOM_PORT": str(settings.port),
         "GREENROOM_WORKER_PORT": str(settings.worker_port),
         "PYTHONUNBUFFERED": "1",
@@ -136,12 +138,12 @@ def of_this_machine(settings: UpSettings, keys: Keys, files: Files) -> list[Part
     return [*parts, dispatcher, worker]
 
 
-def _valkey(settings: UpSettings, server: Path, data: Path) -> Part:
-    """Valkey on loopback, its data kept in `data`."""
+def _valkey(settings: UpSettings, server: Path, files: Files) -> Part:
+    """Valkey on loopback; its password comes by a file."""
     listen = ("--bind", LOOPBACK, "--port", str(settings.valkey_port))
     return Part(
         name="valkey",
-        command=(str(server), *listen, "--dir", str(data), *VALKEY_OPTIONS),
+        command=(str(server), str(files.valkey_config), *listen, "--dir", str(files.valkey_data), *VALKEY_OPTIONS),
         ready=partial(probes.valkey, LOOPBACK, settings.valkey_port),
     )
 

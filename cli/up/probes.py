@@ -43,7 +43,12 @@ async def http_get(host: str, port: int, path: str) -> tuple[int, bytes]:
 async def valkey(host: str, port: int) -> str | None:
     """None when Valkey answers; else why not yet."""
     answer = await ask(host, port, b"PING\r\n", until=b"\r\n")
-    return None if answer.startswith(b"+PONG") else f"it answers {answer[:60].decode('utf-8', 'replace').strip()!r}"
+    asks_for_password = answer.startswith(b"-NOAUTH")  # while it loads its data it says so instead
+    return (
+        None
+        if answer.startswith(b"+PONG") or asks_for_password
+        else f"it answers {answer[:60].decode('utf-8', 'replace').strip()!r}"
+    )
 
 
 async def http_ok(host: str, port: int, path: str) -> str | None:

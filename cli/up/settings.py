@@ -10,6 +10,8 @@ from typing import Any
 
 from dotenv import dotenv_values
 
+from runtime.secret_files import SecretFileError, from_files
+
 STATE_DIR = Path(".greenroom")
 
 
@@ -18,8 +20,15 @@ class SettingError(Exception):
 
 
 def environment() -> dict[str, str]:
-    """What is set in the environment or in `.env`; the environment wins, as it does for the parts, which read both."""
-    return {name: value for name, value in dotenv_values(".env").items() if value} | dict(os.environ)
+    """What is set in the environment or in `.env`; the environment wins, as it does for the parts, which read both.
+
+    Raises SettingError for a secret's file that can't be read.
+    """
+    told = {name: value for name, value in dotenv_values(".env").items() if value} | dict(os.environ)
+    try:
+        return told | from_files(("LIVEKIT_API_SECRET", "REDIS_URL"), told)
+    except SecretFileError as error:
+        raise SettingError(str(error)) from None
 
 
 def _setting(default: Any, *names: str, secret: bool = False) -> Any:

@@ -15,7 +15,8 @@ def client_address(peer: str | None, forwarded: str, trusted: Sequence[Network])
 
     Args:
         peer: who is connected to us; None where that has no address.
-        forwarded: all of X-Forwarded-For, joined by commas; each proxy adds its peer at the end.
+        forwarded: all of X-Forwarded-For, joined by commas; each proxy adds its peer at the end. Or the header of a
+            proxy that writes one address only (GREENROOM_CLIENT_IP_HEADER).
         trusted: the proxies whose entries are believed.
 
     Returns:

@@ -21,6 +21,7 @@ STATUS: Mapping[type[SessionError], tuple[int, str]] = {
     theirs.Stale: (409, "stale"),
     theirs.Conflict: (409, "conflict"),
     theirs.NoCapacity: (503, "no_capacity"),
+    theirs.TooManySessions: (429, "too_many_sessions"),
     theirs.NoWorker: (503, "no_worker"),
     theirs.StoreUnavailable: (503, "store_unavailable"),
     theirs.OperationReused: (422, "idempotency_key_reused"),
@@ -40,11 +41,24 @@ STATUS: Mapping[type[SessionError], tuple[int, str]] = {
     ours.ProviderNotUsable: (422, "provider_not_usable"),
     ours.NotJoinable: (400, "session_not_joinable"),
     ours.NotTheirs: (403, "not_your_session"),
+    ours.ProofMissing: (401, "proof_missing"),
+    ours.KeyMissing: (401, "key_missing"),
+    ours.KeyInvalid: (401, "key_invalid"),
+    ours.KeyInAddress: (400, "key_in_address"),
+    ours.OperatorsOnly: (403, "operators_only"),
+    ours.LoopbackOnly: (403, "loopback_only"),
+    ours.AgentNotAllowed: (403, "agent_not_allowed"),
+    ours.UnknownHost: (400, "unknown_host"),
+    ours.OriginNotAllowed: (403, "origin_not_allowed"),
     ours.RoomNameGiven: (400, "room_name_given"),
     ours.BadSignature: (401, "bad_signature"),
     ours.BadRequest: (422, "bad_request"),
 }
-RETRY_AFTER_SECONDS: Mapping[str, int] = {"no_capacity": 5, "no_worker": 5}  # a call ends, a worker comes back
+RETRY_AFTER_SECONDS: Mapping[str, int] = {
+    "no_capacity": 5,
+    "no_worker": 5,
+    "too_many_sessions": 5,
+}  # a call ends, a worker comes back
 DEFAULT_RETRY_SECONDS = 2  # of what else passes: a restart of the store or of LiveKit takes about that
 PASSES = (429, 503)  # these say when to come back
 _BY_STATUS: Mapping[int, tuple[str, str]] = {
@@ -58,7 +72,9 @@ def answer(status: int, code: str, sentence: str, retry_after: float | None = No
     """An error as every one of them looks. `retry_after`: seconds, where they are known better than from the code."""
     if retry_after is None:
         retry_after = RETRY_AFTER_SECONDS.get(code, DEFAULT_RETRY_SECONDS)
-    headers = {"Retry-After": str(max(1, math.ceil(retry_after)))} if status in PASSES else None
+    headers = {"Retry-After": str(max(1, math.ceil(retry_after)))} if status in PASSES else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse({"success": False, "error": sentence, "code": code}, status_code=status, headers=headers)
 
 

@@ -151,6 +151,8 @@ class StartAnswer(Success):
 
     session_id: str
     """The session's id, which nobody can guess."""
+    session_secret: str
+    """Proves that the session is yours, as the header X-Session-Secret; a page keeps it as long as its call."""
     status: State
     """State of the session; see *States*."""
     prewarmed: bool

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 
-from dispatcher.access.addresses import Network, client_address
+from dispatcher.access.access import Access, Requester
+from dispatcher.access.one_address import OneAddress
 from dispatcher.api.schemas import (
     LogsAnswer,
     SessionAnswer,
@@ -25,17 +25,17 @@ from dispatcher.api.schemas import (
     TranscriptItem,
     facts,
 )
-from dispatcher.errors import FAILED, BadRequest
+from dispatcher.errors import FAILED, AgentNotAllowed, BadRequest
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.admission import estimated_wait
 from dispatcher.starts.idempotency import KEY_PATTERN, once
+from dispatcher.starts.limits import KeyLimit, read_rate
 from dispatcher.starts.permit import Permits
 from dispatcher.starts.start import StartedSession, StartRequest, Starts
 from session.errors import SessionError, StoreUnavailable
-from session.record import LIVE, State
+from session.record import LIVE, Session, State
 from session.store.ports import LOG_LINES, SessionStore
 
-OWNER = ""  # of every session, as long as there are no API keys
 MAX_WAIT_MS = 10_000  # that an answer may be asked to wait for `ready`
 WARM_SECONDS = 0.5  # estimate of a start with a warm process: 0.42 s to the agent in its room
 COLD_SECONDS = 2.0  # and without one: a fork, and its share of a burst of ten
@@ -49,24 +49,27 @@ LINES = "How many lines at most, the newest; 50 by default."
 
 @dataclass(frozen=True, slots=True)
 class SessionRoutes:
-    """Routes over these parts. `trusted`: the proxies that are believed where a request comes from."""
+    """Routes over these parts. `address_sessions`: live sessions of one address without a key; None: any number."""
 
     store: SessionStore
     starts: Starts
     permits: Permits
     metrics: Metrics
-    trusted: Sequence[Network] = ()
+    access: Access
+    address_sessions: int | None = None
+    addresses: OneAddress = field(default_factory=OneAddress)
 
     def router(self) -> APIRouter:
         """The routes."""
         router = APIRouter()
-        router.add_api_route("/api/session/start", self.start, methods=["POST"])
+        callers, operators = [Depends(self.access.caller)], [Depends(self.access.operator)]
+        router.add_api_route("/api/session/start", self.start, methods=["POST"], dependencies=callers)
         router.add_api_route("/api/session/stop", self.stop, methods=["POST"])
         router.add_api_route("/api/session/{session_id}", self.show, methods=["GET"])
         router.add_api_route("/api/session/{session_id}/transcript", self.transcript, methods=["GET"])
         router.add_api_route("/api/session/{session_id}/logs", self.logs, methods=["GET"])
         router.add_api_route("/api/session/{session_id}/timings", self.timings, methods=["GET"])
-        router.add_api_route("/api/sessions", self.sessions, methods=["GET"])
+        router.add_api_route("/api/sessions", self.sessions, methods=["GET"], dependencies=operators)
         return router
 
     async def start(
@@ -80,7 +83,7 @@ class SessionRoutes:
         began = time.monotonic()
         body = body or StartBody()
         try:
-            begun = await self._begin(body, self._address(request), key=key, wait_ms=wait_ms)
+            begun = await self._begin(body, request.state.requester, key=key, wait_ms=wait_ms)
         except SessionError as error:
             self.metrics.refused(error)
             raise
@@ -90,13 +93,23 @@ class SessionRoutes:
         self.metrics.started(outcome, time.monotonic() - began)
         if begun.session.error is not None and not begun.repeated:
             raise FAILED[begun.session.error]
-        return _start_answer(begun, self.starts.rooms.url, self.starts.queue_seconds)
+        secret = self.access.proofs.secret_of(begun.session.id)
+        return _start_answer(begun, self.starts.rooms.url, self.starts.queue_seconds, secret)
 
-    async def _begin(self, body: StartBody, address: str, *, key: str | None, wait_ms: int | None) -> StartedSession:
+    async def _begin(
+        self, body: StartBody, requester: Requester, *, key: str | None, wait_ms: int | None
+    ) -> StartedSession:
         """Start with a permit; what no new session needed is given back."""
-        wish = _wish(body)
-        repeat = once(key, owner=OWNER, body=body) if key is not None else None
-        permit = self.permits.permit(address, owner=OWNER, user_id=wish.user_id)
+        wish = _wish(body, requester, self._most(requester))
+        repeat = once(key, owner=wish.owner, body=body) if key is not None else None
+        by_key = None
+        if requester.key is not None:
+            by_key = KeyLimit(requester.key.name, read_rate(requester.key.starts) if requester.key.starts else None)
+            if requester.key.agents is not None and wish.agent not in requester.key.agents:
+                raise AgentNotAllowed
+        elif not requester.loopback:
+            self.addresses.saw(requester.address)
+        permit = self.permits.permit(requester.address, owner=wish.owner, user_id=wish.user_id, by_key=by_key)
         try:
             return await self.starts.start(wish, wait_ms=wait_ms, permit=permit, once=repeat)
         except SessionError as error:
@@ -104,12 +117,15 @@ class SessionRoutes:
                 await permit.give_back()
             raise
 
-    def _address(self, request: Request) -> str:
-        peer = request.client.host if request.client is not None else None
-        return client_address(peer, ",".join(request.headers.getlist("x-forwarded-for")), self.trusted)
+    def _most(self, requester: Requester) -> int | None:
+        """How many live sessions this requester's owner may have."""
+        if requester.key is not None:
+            return requester.key.sessions
+        return None if requester.loopback else self.address_sessions
 
-    async def stop(self, body: SessionBody) -> StopAnswer:
+    async def stop(self, request: Request, body: SessionBody) -> StopAnswer:
         """End a session."""
+        await self._own(request, body.session_id)
         await self.starts.stop(body.session_id)
         return StopAnswer()
 
@@ -132,9 +148,15 @@ class SessionRoutes:
         shown = [SessionFacts.of(each) for each in page.sessions]
         return SessionsAnswer(count=len(shown), sessions=shown, cursor=page.cursor)
 
-    async def transcript(self, session_id: str) -> TranscriptAnswer:
+    async def _own(self, request: Request, session_id: str) -> Session:
+        """The session, for who proves that it is theirs."""
+        session = await self.store.get(session_id)
+        await self.access.owner(request, session)
+        return session
+
+    async def transcript(self, request: Request, session_id: str) -> TranscriptAnswer:
         """What was said so far."""
-        await self.store.get(session_id)
+        await self._own(request, session_id)
         said = await self.store.transcript(session_id)
         items = [
             TranscriptItem(speaker=each.speaker, text=each.text, at=each.at, interrupted=each.interrupted)
@@ -144,23 +166,24 @@ class SessionRoutes:
 
     async def logs(
         self,
+        request: Request,
         session_id: str,
         limit: Annotated[int, Query(ge=1, le=LOG_LINES, description=LINES)] = LOG_LINES // 2,
     ) -> LogsAnswer:
         """What happened to the session, oldest first."""
-        await self.store.get(session_id)
+        await self._own(request, session_id)
         lines = await self.store.logs(session_id, limit=limit)
         return LogsAnswer(session_id=session_id, logs=[dict(line) for line in lines])
 
-    async def timings(self, session_id: str) -> TimingsAnswer:
+    async def timings(self, request: Request, session_id: str) -> TimingsAnswer:
         """The waterfall of the start."""
-        session = await self.store.get(session_id)
+        session = await self._own(request, session_id)
         steps = sorted(session.steps.items(), key=lambda step: step[1])
         shown = [TimingStep(name=name, ms=ms) for name, ms in steps]
         return TimingsAnswer(session_id=session_id, attempt=session.attempt, steps=shown)
 
 
-def _wish(body: StartBody) -> StartRequest:
+def _wish(body: StartBody, requester: Requester, most: int | None) -> StartRequest:
     config = {} if body.config is None else body.config.model_dump(exclude_none=True)
     return StartRequest(
         user_id=body.user_id or None,
@@ -168,10 +191,13 @@ def _wish(body: StartBody) -> StartRequest:
         agent=body.agent or "default",
         metadata=body.metadata or {},
         config=config,
+        owner=requester.owner,
+        proven=requester.proven,
+        max_owned=most,
     )
 
 
-def _start_answer(begun: StartedSession, url: str, queue_seconds: float) -> StartAnswer:
+def _start_answer(begun: StartedSession, url: str, queue_seconds: float, secret: str) -> StartAnswer:
     session = begun.session
     message = "Session ready" if session.state is State.READY else f"Session {session.state}"
     waits = {State.STARTING: WARM_SECONDS if session.prewarmed else COLD_SECONDS, State.RECOVERING: COLD_SECONDS}
@@ -179,6 +205,7 @@ def _start_answer(begun: StartedSession, url: str, queue_seconds: float) -> Star
         waits[State.QUEUED] = estimated_wait(begun.position or 1, begun.slots, queue_seconds)
     return StartAnswer(
         session_id=session.id,
+        session_secret=secret,
         status=session.state,
         prewarmed=session.prewarmed,
         reused=begun.reused,

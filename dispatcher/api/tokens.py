@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Request
 
+from dispatcher.access.access import Access
 from dispatcher.api.schemas import AskedAgent, TokenAnswer, TokenBody, TokenSourceAnswer, TokenSourceBody
 from dispatcher.errors import RoomNameGiven
 from dispatcher.livekit.port import ParticipantDetails
@@ -20,17 +21,25 @@ class TokenRoutes:
     """Routes over these parts. `agent_name`: the LiveKit name of our workers, which stock front ends may ask for."""
 
     starts: Starts
+    access: Access
     agent_name: str
 
     def router(self) -> APIRouter:
         """The routes."""
         router = APIRouter()
         router.add_api_route("/api/token", self.token, methods=["POST"])
-        router.add_api_route("/api/livekit/token", self.token_source, methods=["POST"], status_code=201)
+        router.add_api_route(
+            "/api/livekit/token",
+            self.token_source,
+            methods=["POST"],
+            status_code=201,
+            dependencies=[Depends(self.access.caller)],
+        )
         return router
 
-    async def token(self, body: TokenBody) -> TokenAnswer:
-        """Another token for a session."""
+    async def token(self, request: Request, body: TokenBody) -> TokenAnswer:
+        """Another token for a session; it needs a proof that the session is yours."""
+        await self.access.owner(request, await self.starts.store.get(body.session_id))
         session, token = await self.starts.token(body.session_id, user_id=body.user_id or None, name=body.user_name)
         return TokenAnswer(token=token, url=self.starts.rooms.url, room_name=session.room)
 

@@ -17,6 +17,10 @@ OUTCOMES = ("new", "reused", "repeated", *sorted({code for _, code in STATUS.val
 IGNORED = ("forged", "repeated")
 REFUSED = ("claim", "checkpoint")
 REPAIRS = ("seat", "agent", "room", "adopted")
+ACCESS = (
+    "key_missing", "key_invalid", "key_in_address", "operators_only", "loopback_only", "proof_missing",
+    "not_your_session", "agent_not_allowed", "unknown_host", "origin_not_allowed",
+)  # fmt: skip
 AGAIN = ("start", "recovery")
 LOOPS = ("docket", "ended", "events", "fast loop", "news", "slow loop")
 TASKS = (*LOOPS, "due", "event", "queue", "silence", "timer", "other")
@@ -52,6 +56,7 @@ class Metrics:
         self._ghosts = self._counter("ghosts_removed", "Agents of earlier attempts sent out.")
         self._repairs = self._counter("repairs", "What did not fit together and was mended, by kind.", "kind", REPAIRS)
         self._webhooks = self._counter("webhooks_ignored", "Webhooks that changed nothing, by why.", "why", IGNORED)
+        self._access = self._counter("access_refused", "Requests refused for want of a right, by code.", "code", ACCESS)
         self._failures = self._counter(
             "task_failures", "Tasks of this dispatcher that failed unexpectedly.", "task", TASKS
         )
@@ -105,6 +110,11 @@ class Metrics:
     def ended(self, session: Session) -> None:
         """Count an ended session."""
         self._ends.labels(session.end_reason or session.error).inc()
+
+    def access_refused(self, error: Exception) -> None:
+        """Count a request that nobody with this key, from this address or of this page may make."""
+        assert isinstance(error, SessionError)
+        self._access.labels(STATUS[type(error)][1]).inc()
 
     def task_failed(self, task: str) -> None:
         """Count a task of this process that failed unexpectedly."""

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from limits import RateLimitItem, parse_many
@@ -24,6 +25,15 @@ OFF = "off"
 
 Taken = Sequence[tuple[RateLimitItem, str]]
 """Which limits a start was counted by, and as whose."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimit:
+    """How often the tenant of an API key may start. `rate`: None: as often as it likes."""
+
+    name: str
+    rate: RateLimitItem | None
+
 
 LEAST_WAIT_SECONDS = 1.0  # that are said to who is refused
 
@@ -59,20 +69,27 @@ class RateLimits:
         self._by_address = by_address
         self._by_user = by_user
 
-    async def take(self, address: str, *, owner: str, user_id: str | None) -> Taken:
+    async def count(self, rate: RateLimitItem, who: str) -> None:
+        """Count something other than a start. Raises RateLimited when that is too many, StoreUnavailable."""
+        wait = await self._hit(rate, who)
+        if wait is not None:
+            raise RateLimited(retry_after=wait)
+
+    async def take(self, address: str, *, owner: str, user_id: str | None, by_key: KeyLimit | None = None) -> Taken:
         """Count a start before it is made: tested and counted in one step, so a burst gets no more than the limit.
 
         Args:
             address: where it comes from.
             owner: whose user it is.
             user_id: the user; None: nobody in particular.
+            by_key: the limit of the API key that was used, which replaces that of the address.
 
         Raises:
             RateLimited: that is too many; nothing was counted.
             StoreUnavailable: the store is away.
         """
         taken: list[tuple[RateLimitItem, str]] = []
-        for rate, who in self._counted(address, owner, user_id):
+        for rate, who in self._counted(address, owner, user_id, by_key):
             wait = await self._hit(rate, who)
             if wait is not None:
                 await self.give_back(taken)
@@ -90,9 +107,12 @@ class RateLimits:
             async with _translated():
                 await self._limiter.hit(rate, who, cost=-1)
 
-    def _counted(self, address: str, owner: str, user_id: str | None) -> Taken:
+    def _counted(self, address: str, owner: str, user_id: str | None, by_key: KeyLimit | None) -> Taken:
         counted: list[tuple[RateLimitItem, str]] = []
-        if self._by_address is not None:
+        if by_key is not None:
+            if by_key.rate is not None:
+                counted.append((by_key.rate, f"key/{by_key.name}"))
+        elif self._by_address is not None:
             counted.append((self._by_address, f"address/{address}"))
         if self._by_user is not None and user_id is not None:
             digest = hashlib.sha256(json.dumps([owner, user_id]).encode()).hexdigest()[:40]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dispatcher.errors import RateLimited, StartsFailing
 from dispatcher.starts.circuit import Probe, StartCircuit
-from dispatcher.starts.limits import RateLimits, Taken
+from dispatcher.starts.limits import KeyLimit, RateLimits, Taken
 from session.errors import SessionError, StoreUnavailable
 
 
@@ -21,6 +21,7 @@ class Permit:
         address: where it comes from.
         owner: whose user it is.
         user_id: the user; None: nobody in particular.
+        by_key: the limit of its API key, in place of that of its address; None: it has no key.
         taken: by which limits it is counted.
         probe: whether everything depends on this start.
     """
@@ -30,6 +31,7 @@ class Permit:
     address: str
     owner: str
     user_id: str | None
+    by_key: KeyLimit | None = None
     taken: Taken = ()
     probe: Probe | None = None
 
@@ -48,7 +50,9 @@ class Permit:
             StoreUnavailable: the store is away.
         """
         try:
-            self.taken = await self.limits.take(self.address, owner=self.owner, user_id=self.user_id)
+            self.taken = await self.limits.take(
+                self.address, owner=self.owner, user_id=self.user_id, by_key=self.by_key
+            )
             self.probe = await self.circuit.admit(agent, deployment, session_id)
         except (RateLimited, StartsFailing) as refusal:
             await self.give_back()
@@ -72,6 +76,6 @@ class Permits:
     limits: RateLimits
     circuit: StartCircuit
 
-    def permit(self, address: str, *, owner: str, user_id: str | None) -> Permit:
-        """For one start from this address, of this owner's user; nothing is taken yet."""
-        return Permit(self.limits, self.circuit, address, owner, user_id)
+    def permit(self, address: str, *, owner: str, user_id: str | None, by_key: KeyLimit | None = None) -> Permit:
+        """For one start from this address, of this owner's user, by this key's limit; nothing is taken yet."""
+        return Permit(self.limits, self.circuit, address, owner, user_id, by_key)

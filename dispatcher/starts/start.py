@@ -19,8 +19,18 @@ from dispatcher.starts.admission import Admitted, admit
 from dispatcher.starts.idempotency import IdempotentStart
 from dispatcher.starts.news import News
 from dispatcher.starts.permit import Permit
-from session.errors import Conflict, NoCapacity, NoWorker, SessionError, SessionNotFound
-from session.record import FINAL, JOINABLE, EndReason, ErrorReason, Session, State, new_session_id
+from session.errors import Conflict, NoCapacity, NoWorker, SessionError, SessionNotFound, UnreadableRecord
+from session.record import (
+    FINAL,
+    JOINABLE,
+    LOCAL,
+    EndReason,
+    ErrorReason,
+    Session,
+    State,
+    new_session_id,
+    reused_by_user,
+)
 from session.store.ports import WORKER_SECONDS, StartResult, Store, Worker, update
 
 POLL_SECONDS = 0.5  # between two looks at a record that is waited for, where no event wakes the answer
@@ -31,13 +41,21 @@ WARM_WAIT_MS = 500  # for which an answer waits by itself for a warm agent, whic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """What a caller asks for; fields as on the session's record."""
+    """What a caller asks for; fields as on the session's record.
+
+    Attributes:
+        proven: the id of the session whose secret or token the caller shows; None: it shows none.
+        max_owned: how many live sessions the owner may have with this one; None: any number.
+    """
 
     user_id: str | None = None
     user_name: str | None = None
     agent: str = "default"
     metadata: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    owner: str = LOCAL
+    proven: str | None = None
+    max_owned: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +122,7 @@ class Starts:
             once: what makes it the same start as an earlier one, whose session is then given back as it is.
 
         Raises:
+            TooManySessions: the owner has as many as it may have.
             RateLimited, StartsFailing: by the permit, where there is no session to give back.
             OperationReused: it is the same start and asks for something else.
             NoWorker, NoCapacity, UnknownAgent, ConfigNotAllowed, ProviderNotUsable: see `admit`.
@@ -116,7 +135,10 @@ class Starts:
         )
         session = replace(_new(wish, now), steps={"request": 0.0})
         once = once or IdempotentStart(_task(session))
-        done = await self._begin(session, workers, waiting=len(waiting), permit=permit, once=once)
+        done = await self._proven(wish, session, once)
+        if done is None:
+            most = wish.max_owned
+            done = await self._begin(session, workers, waiting=len(waiting), permit=permit, once=once, max_owned=most)
         if done.session.id == session.id:
             begun = StartedSession(
                 await self._open(done.session, received), reused=False, token="", task=_task(session)
@@ -133,8 +155,29 @@ class Starts:
         session = await self._wait(begun.session, lambda each: each.state is not State.STARTING, wait / 1000)
         return replace(begun, session=session, token=token)
 
+    async def _proven(self, wish: StartRequest, new: Session, once: IdempotentStart) -> StartResult | None:
+        """The user's live session whose secret or token was shown, unless the same request began one before it."""
+        if wish.proven is None or wish.user_id is None:
+            return None
+        if once.fingerprint:
+            with suppress(NoCapacity):
+                return await self._reuse(new, NoCapacity(), once)
+        with suppress(SessionNotFound, UnreadableRecord):
+            session = await self.store.get(wish.proven)
+            if session.user_id == wish.user_id and session.state in JOINABLE:
+                await self.store.touch(session.id)
+                return StartResult(session, reused=True)
+        return None
+
     async def _begin(
-        self, session: Session, workers: Sequence[Worker], *, waiting: int, permit: Permit | None, once: IdempotentStart
+        self,
+        session: Session,
+        workers: Sequence[Worker],
+        *,
+        waiting: int,
+        permit: Permit | None,
+        once: IdempotentStart,
+        max_owned: int | None,
     ) -> StartResult:
         """A new session where workers and permit let one begin; else one that has begun, or the refusal."""
         try:
@@ -145,9 +188,11 @@ class Starts:
             refused = await permit.take(session.id, agent=session.agent, deployment=admitted.deployment)
             if refused is not None:
                 return await self._reuse(session, refused, once)
-        return await self._admit(session, admitted, waiting=waiting, once=once)
+        return await self._admit(session, admitted, waiting=waiting, once=once, max_owned=max_owned)
 
-    async def _admit(self, session: Session, admitted: Admitted, *, waiting: int, once: IdempotentStart) -> StartResult:
+    async def _admit(
+        self, session: Session, admitted: Admitted, *, waiting: int, once: IdempotentStart, max_owned: int | None
+    ) -> StartResult:
         """Take a seat for the session, or a place in the queue; or give back the user's own. Raises NoCapacity."""
         if admitted.free and not waiting:
             first = replace(
@@ -162,14 +207,23 @@ class Starts:
             )
             with suppress(NoCapacity):
                 seats = min(self.max_seats, admitted.seats)
-                return await self.store.start(first, max_seats=seats, op=once.op, fingerprint=once.fingerprint)
+                return await self.store.start(
+                    first, max_seats=seats, op=once.op, fingerprint=once.fingerprint, max_owned=max_owned
+                )
         if await self.store.seats() >= self.max_seats or waiting >= self.max_seats:
             return await self._reuse(session, NoCapacity(), once)
         queued = replace(session, deadline=session.created_at + self.queue_seconds)
-        return await self.store.start(queued, max_seats=self.max_seats, op=once.op, fingerprint=once.fingerprint)
+        return await self.store.start(
+            queued, max_seats=self.max_seats, op=once.op, fingerprint=once.fingerprint, max_owned=max_owned
+        )
 
     async def _reuse(self, session: Session, refusal: SessionError, once: IdempotentStart) -> StartResult:
-        """The user's live session or that of the same request, if there is one; else the refusal."""
+        """The user's live session or that of the same request, if there is one; else the refusal.
+
+        Where an address alone asks, only a key of its own request can find one: nothing is looked for without it.
+        """
+        if not once.fingerprint and not (session.user_id and reused_by_user(session.owner)):
+            raise refusal
         seatless = replace(session, state=State.STARTING)
         try:
             # Without a seat to take the store can only give a session back.
@@ -282,6 +336,7 @@ def _new(wish: StartRequest, now: float) -> Session:
         since=now,
         last_active=now,
         agent=wish.agent,
+        owner=wish.owner,
         user_id=wish.user_id,
         user_name=wish.user_name,
         metadata=wish.metadata,

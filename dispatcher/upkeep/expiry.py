@@ -12,6 +12,7 @@ from dispatcher.livekit.port import RESERVED_TOKEN_SECONDS
 from session.record import CallerPresence, EndReason, ErrorReason, Session, State
 from session.settings import CallLimits
 
+UNJOINED_SECONDS = 60.0  # after its start, for the caller to join while other starts wait for a slot
 SLACK_SECONDS = 5.0  # by which the worker's own judgement comes first
 
 
@@ -23,23 +24,30 @@ class Expired:
     absent: bool = False
 
 
-def verdict(session: Session, limits: CallLimits, now: float) -> Expired | None:
-    """Why `session` is over at `now` (Unix seconds); None while it is not. What was due first is the reason."""
-    due = [(moment, each) for moment, each in _deadlines(session, limits) if moment <= now]
+def verdict(session: Session, limits: CallLimits, now: float, *, crowded: bool = False) -> Expired | None:
+    """Why a session is over; None while it is not. What was due first is the reason.
+
+    Args:
+        session: which one.
+        limits: how long callers may take.
+        now: Unix seconds.
+        crowded: other starts wait for a slot, so that a caller who never came gives way after UNJOINED_SECONDS.
+    """
+    due = [(moment, each) for moment, each in _deadlines(session, limits, crowded=crowded) if moment <= now]
     return min(due, key=lambda pair: pair[0])[1] if due else None
 
 
-def _deadlines(session: Session, limits: CallLimits) -> list[tuple[float, Expired]]:
+def _deadlines(session: Session, limits: CallLimits, *, crowded: bool) -> list[tuple[float, Expired]]:
     match session.state:
         case State.RESERVED if session.deadline is None:  # its caller has not come, or it would have one
             return [(session.created_at + RESERVED_TOKEN_SECONDS + SLACK_SECONDS, Expired(EndReason.NOT_JOINED))]
         case State.READY | State.RECOVERING:
-            return _patience(session, limits)
+            return _patience(session, limits, crowded=crowded)
         case _:
             return []
 
 
-def _patience(session: Session, limits: CallLimits) -> list[tuple[float, Expired]]:
+def _patience(session: Session, limits: CallLimits, *, crowded: bool) -> list[tuple[float, Expired]]:
     """When a session that had its agent ends: by its length, and by its caller's absence."""
     due = []
     if limits.max_session_seconds is not None and session.ready_at is not None:
@@ -54,6 +62,7 @@ def _patience(session: Session, limits: CallLimits) -> list[tuple[float, Expired
         grace = max(limits.caller_grace, limits.hangup_grace)  # the record does not say how the caller left
         due.append((away_since + grace + SLACK_SECONDS, Expired(EndReason.CALLER_LEFT, absent=True)))
     else:
-        joined_by = session.created_at + limits.join_seconds + SLACK_SECONDS
+        patience = limits.join_seconds + SLACK_SECONDS
+        joined_by = session.created_at + (min(patience, UNJOINED_SECONDS) if crowded else patience)
         due.append((joined_by, Expired(EndReason.NOT_JOINED, absent=True)))
     return due

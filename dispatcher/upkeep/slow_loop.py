@@ -50,16 +50,17 @@ class SlowLoop:
         Raises:
             StoreUnavailable: the next run goes on.
         """
-        now = await self.store.now()
+        now, waiting = await asyncio.gather(self.store.now(), self.store.queue())
+        crowded = bool(waiting)
         live: list[Session] = []
         async for session in self._live():
             # What is not done here is seen again by the next run.
             with suppress(Conflict, SessionNotFound, LiveKitUnavailable), contained("slow loop"):
-                due = verdict(session, self.limits, now)
+                due = verdict(session, self.limits, now, crowded=crowded)
                 if due is None:
                     live.append(session)
                 else:
-                    await self._end(session, due)
+                    await self._end(session, due, crowded=crowded)
         mended = await self.store.mend_seats()
         if mended:
             self.metrics.repaired("seat", mended)
@@ -80,14 +81,14 @@ class SlowLoop:
                 return
             cursor = page.cursor
 
-    async def _end(self, session: Session, due: Expired) -> None:
+    async def _end(self, session: Session, due: Expired, *, crowded: bool) -> None:
         """End the session; a caller that is there after all is written down instead."""
         if due.absent and any(is_caller(session, each) for each in await self.rooms.participants(session.room)):
             await update(self.store, session.id, lambda each, now: with_caller(each, CallerPresence.PRESENT, now))
             return
 
         def judge(each: Session, now: float) -> Reason | None:
-            return due.reason if verdict(each, self.limits, now) == due else None
+            return due.reason if verdict(each, self.limits, now, crowded=crowded) == due else None
 
         await self.ending.end(session.id, judge, by="sweep")
 

@@ -106,14 +106,19 @@ class SessionStore(Protocol):
     async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         """The session's record, and the store's time when it was read. Raises as `get`."""
 
-    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> StartResult:
+    async def start(
+        self, session: Session, *, max_seats: int, op: str, fingerprint: str = "", max_owned: int | None = None
+    ) -> StartResult:
         """In one step: give back the user's live session, or admit this new one.
 
-        A session in a SEATED state takes a seat. The user is `(owner, user_id)`; without `user_id` nothing is reused,
-        and a `reserved` session is neither given back nor exchanged for another: it is the user's once it is claimed.
-        Reuse counts as a touch. The same `op` again within a minute (its reply was lost), or an id that exists, answers
-        what stands. With a `fingerprint` of what is asked for, that is so for KEYED_SECONDS, also of a session that was
-        given back, and the same `op` with another one is refused. Raises NoCapacity, OperationReused.
+        A session in a SEATED state takes a seat. The user is `(owner, user_id)`; without `user_id`, or where
+        `reused_by_user` says no, nothing is reused, and a `reserved` session is neither given back nor exchanged for
+        another: it is the user's once it is claimed. Reuse counts as a touch. The same `op` again within a minute (its
+        reply was lost), or an id that exists, answers what stands. With a `fingerprint` of what is asked for, that is
+        so for KEYED_SECONDS, also of a session that was given back, and the same `op` with another one is refused.
+        `max_owned`: how many live sessions the owner may have with this one; None: any number.
+
+        Raises NoCapacity, OperationReused, TooManySessions.
         """
 
     async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:

@@ -7,7 +7,7 @@ import pytest
 from dispatcher.app import create_app
 from dispatcher.settings import DispatcherSettings
 from tests.dispatcher.fakes import Clock, FakeRooms
-from tests.dispatcher.gates import a_gate
+from tests.dispatcher.gates import a_gate, an_access
 from tests.session.making import NOON, a_worker
 from tests.session.memory_store import MemoryStore
 
@@ -22,8 +22,8 @@ def settings(**changes: Any) -> DispatcherSettings:
 async def client(**changes: Any) -> httpx.AsyncClient:
     store = MemoryStore(Clock(NOON))
     await store.beat(a_worker("worker_a", idle=0, agents={"default": ("prompt",)}))
-    app = create_app(store, FakeRooms(), settings(**changes), a_gate(store))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
+    app = create_app(store, FakeRooms(), settings(**changes), a_gate(store), an_access())
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
 
 @pytest.fixture(scope="module")

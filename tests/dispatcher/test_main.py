@@ -52,7 +52,9 @@ def run_dispatcher(directory: Path, port: int, **given: str) -> Iterator[Dispatc
         process = subprocess.Popen(
             [sys.executable, "-m", "dispatcher"],
             cwd=directory,
-            env=environment(GREENROOM_PORT=str(port), LIVEKIT_API_KEY=KEY, LIVEKIT_API_SECRET=SECRET, **given),
+            env=environment(
+                GREENROOM_PORT=str(port), **{"LIVEKIT_API_KEY": KEY, "LIVEKIT_API_SECRET": SECRET, **given}
+            ),
             stdout=out,
             stderr=out,
         )
@@ -251,7 +253,7 @@ async def test_starts_are_limited_by_who_is_connected_whatever_is_forwarded(shar
     (port,) = free_ports(1)
     url, namespace = shared.valkey.connection_url + "/0", "limited"
     given = {"REDIS_URL": url, "LIVEKIT_URL": shared.livekit.url, "GREENROOM_NAMESPACE": namespace}
-    with run_dispatcher(tmp_path, port, GREENROOM_RATE_LIMIT="2/hour", **given) as dispatcher:
+    with run_dispatcher(tmp_path, port, GREENROOM_RATE_LIMIT="2/hour", GREENROOM_OPEN="1", **given) as dispatcher:
         async with replace(shared, dispatcher=dispatcher, namespace=namespace).used() as parts:
             answers = [
                 await parts.http.post("/api/session/start?waitMs=0", headers={"X-Forwarded-For": f"203.0.113.{each}"})

@@ -9,12 +9,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from session.errors import Conflict, NoCapacity, OperationReused, SessionNotFound, Stale
-from session.record import FINAL, SEATED, Session, State
+from session.errors import Conflict, NoCapacity, OperationReused, SessionNotFound, Stale, TooManySessions
+from session.record import FINAL, SEATED, Session, State, reused_by_user
 from session.store.codec import entry_from_json, entry_to_json, from_cursor, from_json, to_cursor, to_json
 from session.store.ports import (
-    CIRCUIT_FAILURES,
-    CIRCUIT_SECONDS,
     KEYED_SECONDS,
     LOG_LINES,
     OP_SECONDS,
@@ -22,17 +20,16 @@ from session.store.ports import (
     RESERVED_SECONDS,
     SILENT_SECONDS,
     WORKER_SECONDS,
-    CircuitPass,
     Ended,
     Event,
     EventKind,
     Page,
-    StartReport,
     StartResult,
     Stats,
     Utterance,
     Worker,
 )
+from tests.session.memory_circuits import MemoryCircuits
 
 
 @dataclass(slots=True)
@@ -51,19 +48,11 @@ class _Kept:
         return replace(stored, last_active=max(stored.last_active, self.last_active))
 
 
-@dataclass(slots=True)
-class _Circuit:
-    failures: dict[str, float] = field(default_factory=dict)
-    opened: float | None = None
-    probe: tuple[str, float] | None = None
-
-
-class MemoryStore:
+class MemoryStore(MemoryCircuits):
     """All ports. `now`: the store's clock, Unix seconds; `keep_seconds`: for the record of an ended session."""
 
     def __init__(self, now: Callable[[], float], *, keep_seconds: float = 86400.0) -> None:
-        self._now = now
-        self._circuits: dict[str, _Circuit] = {}
+        super().__init__(now)
         self._events: deque[Event] = deque(maxlen=10_000)
         self._happened: list[Event] = []
         self._calls: dict[str, float] = {}
@@ -87,7 +76,9 @@ class MemoryStore:
     async def get(self, session_id: str) -> Session:
         return self._find(session_id).session
 
-    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> StartResult:
+    async def start(
+        self, session: Session, *, max_seats: int, op: str, fingerprint: str = "", max_owned: int | None = None
+    ) -> StartResult:
         known, asked, until = self._ops.get(op, (session.id, "", 0.0))
         known = known if self._now() < until else session.id
         if (standing := self._lookup(known)) is not None:
@@ -104,6 +95,9 @@ class MemoryStore:
                     self._ops[op] = (theirs.session.id, fingerprint, self._now() + KEYED_SECONDS)
                 return StartResult(theirs.session, reused=True)
         self._check_seats(session, max_seats)
+        owned = [each for each in self._sessions() if each.owner == session.owner and each.state not in FINAL]
+        if max_owned is not None and len(owned) >= max_owned:
+            raise TooManySessions
         self._ops[op] = (session.id, fingerprint, self._now() + (KEYED_SECONDS if fingerprint else OP_SECONDS))
         self._kept[session.id] = _Kept(to_json(session), op)
         self._settle(session, before=None)
@@ -277,29 +271,6 @@ class MemoryStore:
             raise Stale
         session.fenced(attempt, job)
 
-    async def enter_circuit(self, circuit: str, *, session_id: str) -> CircuitPass:
-        kept, now = self._circuits.get(circuit, _Circuit()), self._now()
-        if kept.opened is None:
-            return CircuitPass()
-        wait = (kept.opened if kept.probe is None else kept.probe[1]) + CIRCUIT_SECONDS - now
-        if 0 < wait <= CIRCUIT_SECONDS:  # more: the clock was put back
-            return CircuitPass(wait=wait)
-        kept.probe = session_id, now
-        return CircuitPass(probe=True)
-
-    async def report_circuit(self, circuit: str, report: StartReport, *, session_id: str) -> None:
-        kept, now = self._circuits.setdefault(circuit, _Circuit()), self._now()
-        if kept.opened is not None:
-            if kept.probe is None or kept.probe[0] != session_id:
-                return
-            opened = {StartReport.FAILED: now, StartReport.READY: None, StartReport.UNUSED: kept.opened}[report]
-            self._circuits[circuit] = _Circuit(opened=opened)
-        elif report is StartReport.FAILED:
-            kept.failures = {each: at for each, at in kept.failures.items() if at > now - CIRCUIT_SECONDS}
-            kept.failures.setdefault(session_id, now)
-            if len(kept.failures) >= CIRCUIT_FAILURES:
-                self._circuits[circuit] = _Circuit(opened=now)
-
     async def ended(self, group: str, reader: str, *, wait: float) -> Sequence[Ended]:
         if group not in self._groups:
             self._groups[group] = len(self.outgoing)
@@ -386,7 +357,9 @@ class MemoryStore:
 
 
 def _user(session: Session) -> tuple[str, str] | None:
-    return None if session.user_id is None else (session.owner, session.user_id)
+    if session.user_id is None or not reused_by_user(session.owner):
+        return None
+    return session.owner, session.user_id
 
 
 def _age(session: Session) -> tuple[float, str]:

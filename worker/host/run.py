@@ -29,6 +29,7 @@ from pipeline.settings import PipelineSettings
 from runtime import log
 from runtime.background import Background, keep_going
 from runtime.cpu import cores
+from runtime.secret_files import SecretFileError
 from session.errors import StoreUnavailable
 from session.store.ports import Worker
 from session.store.redis.store import open_store
@@ -168,7 +169,7 @@ def main() -> None:
     """Check settings and agents before anything starts, so that a fault is an error here and not in a call."""
     try:
         settings, pipeline = WorkerSettings(), PipelineSettings()
-    except ValidationError as error:
+    except (ValidationError, SecretFileError) as error:
         _refuse(f"the settings are wrong: {error}")
     log.configure(settings.log_level)
     with contextlib.ExitStack() as until_the_end:

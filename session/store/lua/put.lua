@@ -6,6 +6,17 @@ local function full()
     and redis.call('SCARD', SEATS) >= tonumber(a.max_seats)
 end
 
+local function owner_is_full()
+  if a.owner == '' or a.max_owned == '' then return false end
+  local most = tonumber(a.max_owned)
+  if redis.call('SCARD', OWNED .. a.owner) < most then return false end
+  for _, id in ipairs(redis.call('SMEMBERS', OWNED .. a.owner)) do
+    local state = redis.call('HGET', SESSION .. id, 'state')
+    if not state or FINAL[state] then redis.call('SREM', OWNED .. a.owner, id) end
+  end
+  return redis.call('SCARD', OWNED .. a.owner) >= most
+end
+
 local function expire_in(ms)
   local theirs = {key, TRANSCRIPT .. a.id, LOG .. a.id, CHECKPOINT .. a.id, SPOILED .. a.id}
   for _, each in ipairs(theirs) do redis.call('PEXPIRE', each, ms) end
@@ -51,6 +62,7 @@ local function put(before)  -- before: the state so far, false for a new session
   if before and before ~= a.state then redis.call('ZREM', STATE .. before, a.id) end
   redis.call('ZADD', STATE .. a.state, a.created_at, a.id)
   redis.call(SEATED[a.state] and 'SADD' or 'SREM', SEATS, a.id)
+  if a.owner ~= '' then redis.call(FINAL[a.state] and 'SREM' or 'SADD', OWNED .. a.owner, a.id) end
   watch_over(before)
   if a.startup ~= '' and redis.call('HSETNX', key, 'counted', 1) == 1 then
     redis.call('HINCRBY', TOTALS, 'assigned', 1)

@@ -1,6 +1,7 @@
 -- id, rev, op, state, attempt, job, record, created_at, deadline ("" for none), startup ("" until ready),
--- user (digest, "" for none), max_seats ("" for no limit), keep_ms; of START also fingerprint ("" for none)
--- -> {'new'} | {'stands' or 'reused', record, last_active} | {'full'} | {'other'}
+-- user (digest, "" for none), owner (digest, "" for none), max_seats ("" for no limit), keep_ms; of START also
+-- fingerprint ("" for none), max_owned ("" for no limit)
+-- -> {'new'} | {'stands' or 'reused', record, last_active} | {'full'} | {'owned'} | {'other'}
 -- include: put
 local known, asked = string.match(redis.call('GET', OP .. a.op) or a.id, '^(%S*) ?(.*)$')
 if redis.call('EXISTS', SESSION .. known) == 1 then
@@ -27,6 +28,7 @@ if a.user ~= '' and a.state ~= 'reserved' then
   end
 end
 if full() then return {'full'} end
+if owner_is_full() then return {'owned'} end
 remember(a.id)
 put(false)
 return {'new'}

@@ -35,6 +35,11 @@ KEYS = {
     "LOG": "log:",
     # string: the id of the user's live session; the key's end is a digest of owner and user. Gone at the session's end.
     "USER": "user:",
+    # set of the ids of an owner's live sessions; the key's end is a digest of the owner. No expiry; a session leaves it
+    # at its end.
+    "OWNED": "owned:",
+    # hash: JSON of each API key (dispatcher/access/keys.py), by the key's id. No expiry.
+    "API_KEYS": "api_keys",
     # string: the id of the session that the `start` with this op made, and after a space the fingerprint if it has one.
     # Expires after OP_SECONDS, or KEYED_SECONDS with a fingerprint.
     "OP": "op:",

@@ -10,8 +10,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from session.errors import Conflict, NoCapacity, OperationReused, SessionNotFound, Stale, UnreadableRecord
-from session.record import Session, State
+from session.errors import (
+    Conflict,
+    NoCapacity,
+    OperationReused,
+    SessionNotFound,
+    Stale,
+    TooManySessions,
+    UnreadableRecord,
+)
+from session.record import LOCAL, Session, State, reused_by_user
 from session.store.codec import entry_from_json, entry_to_json, from_cursor, from_json, read_session, to_cursor, to_json
 from session.store.ports import Page, StartResult, Utterance
 from session.store.redis.connection import Connection
@@ -48,9 +56,13 @@ class RedisSessions:
             case _:
                 raise SessionNotFound
 
-    async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> StartResult:
-        """Give back the user's live session or admit this one. Raises NoCapacity, OperationReused."""
-        reply = await self._connection.run("start", fingerprint=fingerprint, **self._facts(session, op, max_seats))
+    async def start(
+        self, session: Session, *, max_seats: int, op: str, fingerprint: str = "", max_owned: int | None = None
+    ) -> StartResult:
+        """Give back the user's live session or admit this one. Raises NoCapacity, OperationReused, TooManySessions."""
+        facts = self._facts(session, op, max_seats)
+        most = "" if max_owned is None else max_owned
+        reply = await self._connection.run("start", fingerprint=fingerprint, max_owned=most, **facts)
         match reply:
             case ["new"]:
                 return StartResult(session, reused=False)
@@ -150,19 +162,28 @@ class RedisSessions:
             "deadline": "" if session.deadline is None else repr(session.deadline),
             "startup": "" if startup is None else repr(startup),
             "user": _user(session.owner, session.user_id),
+            "owner": _digest(session.owner) if session.owner != LOCAL else "",
             "max_seats": "" if max_seats is None else max_seats,
             "keep_ms": self._keep_ms,
         }
 
 
-_REFUSED = {"other": OperationReused, "full": NoCapacity, "missing": SessionNotFound, "conflict": Conflict}
+_REFUSED = {
+    "other": OperationReused,
+    "full": NoCapacity,
+    "owned": TooManySessions,
+    "missing": SessionNotFound,
+    "conflict": Conflict,
+}
 
 
 def _user(owner: str, user_id: str | None) -> str:
     """The end of the user's key: fixed length, so that no id can be made to look like another's."""
-    if user_id is None:
-        return ""
-    return hashlib.sha256(json.dumps([owner, user_id]).encode()).hexdigest()[:40]
+    return _digest(owner, user_id) if user_id is not None and reused_by_user(owner) else ""
+
+
+def _digest(*facts: str) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:40]
 
 
 def _read_entry(line: str) -> dict[str, Any]:

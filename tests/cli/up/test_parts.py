@@ -11,14 +11,16 @@ from cli.up.keys import Keys
 from cli.up.settings import UpSettings
 
 KEYS = Keys("key", "s" * 40)
-FILES = parts.Files(Path("/valkey-server"), Path("/data"), Path("/livekit-server"), Path("/livekit.yaml"))
+FILES = parts.Files(
+    Path("/valkey-server"), Path("/data"), Path("/valkey.conf"), Path("/livekit-server"), Path("/livekit.yaml")
+)
 
 
 DEFAULTS = UpSettings()
 
 
 def named(settings: UpSettings = DEFAULTS, files: parts.Files = FILES) -> dict[str, parts.Part]:
-    return {part.name: part for part in parts.of_this_machine(settings, KEYS, files)}
+    return {part.name: part for part in parts.of_this_machine(settings, KEYS, files, "password")}
 
 
 def test_the_worker_is_started_last_so_that_it_is_stopped_first():
@@ -31,7 +33,7 @@ def test_ours_wait_for_the_servers():
 
 
 def test_what_runs_elsewhere_is_not_started_and_not_waited_for():
-    files = parts.Files(None, Path("/data"), None, Path("/livekit.yaml"))
+    files = parts.Files(None, Path("/data"), Path("/valkey.conf"), None, Path("/livekit.yaml"))
     chosen = named(UpSettings(redis_url="redis://elsewhere", livekit_url="wss://elsewhere"), files)
     assert list(chosen) == ["dispatcher", "worker"]
     assert chosen["worker"].needs == ()
@@ -44,7 +46,7 @@ def test_ours_are_told_where_the_servers_are():
         "dispatcher"
     ].environment
     assert environment["GREENROOM_PORT"] == "1001"
-    assert environment["REDIS_URL"] == "redis://127.0.0.1:1002/0"
+    assert environment["REDIS_URL"] == "redis://:password@127.0.0.1:1002/0"
     assert environment["LIVEKIT_URL"] == "ws://127.0.0.1:1003"
     assert environment["GREENROOM_WORKER_PORT"] == "1004"
     assert (environment["LIVEKIT_API_KEY"], environment["LIVEKIT_API_SECRET"]) == ("key", KEYS.api_secret)

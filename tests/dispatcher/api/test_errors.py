@@ -44,7 +44,7 @@ def _app(error: Exception) -> FastAPI:
 
 async def _ask(error: Exception, method: str, path: str, content: bytes | None = None) -> httpx.Response:
     transport = httpx.ASGITransport(_app(error), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         return await client.request(method, path, content=content, headers={"Content-Type": "application/json"})
 
 
@@ -78,7 +78,7 @@ async def test_only_what_passes_says_when_to_come_back(kind: type[SessionError])
     if response.status_code not in (429, 503):
         assert wait is None
     else:
-        assert wait == ("5" if response.json()["code"] in ("no_capacity", "no_worker") else "2")
+        assert wait == ("5" if response.json()["code"] in ("no_capacity", "no_worker", "too_many_sessions") else "2")
 
 
 @pytest.mark.anyio

@@ -58,7 +58,7 @@ async def stage() -> AsyncIterator[Stage]:
     store, rooms, app = LosableStore(clock), FakeRooms(), FastAPI()
     refusals.install(app)
     app.include_router(HealthRoutes(store, store, rooms, Metrics(CollectorRegistry()), 9, clock).router())
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
         yield Stage(clock, store, rooms, http)
 
 

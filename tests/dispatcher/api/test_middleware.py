@@ -29,7 +29,7 @@ def _app() -> FastAPI:
 
 def _client(app: Any) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://here")
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
 
 async def _pieces(size: int) -> AsyncIterator[bytes]:

@@ -151,6 +151,7 @@ def test_a_start_answers_every_field_that_was_promised() -> None:
     assert {each.serialization_alias for each in StartAnswer.model_fields.values()} == {
         "success",
         "sessionId",
+        "sessionSecret",
         "status",
         "prewarmed",
         "reused",

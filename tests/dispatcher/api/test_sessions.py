@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from dispatcher.access.proof import Proofs
 from dispatcher.api import errors as refusals
 from dispatcher.api.sessions import SessionRoutes
 from dispatcher.observe.metrics import Metrics
@@ -15,7 +16,7 @@ from session.record import ErrorReason as Error
 from session.record import Session, became_ready, claimed, failed
 from session.store.ports import WORKER_SECONDS, Utterance, update
 from tests.dispatcher.fakes import Clock, FakeRooms
-from tests.dispatcher.gates import a_gate
+from tests.dispatcher.gates import LIVEKIT_SECRET, a_gate, an_access
 from tests.dispatcher.house import a_starts
 from tests.session.making import NOON, a_worker, ends
 from tests.session.memory_store import MemoryStore
@@ -58,8 +59,8 @@ async def stage() -> AsyncIterator[Stage]:
     metrics, app = Metrics(CollectorRegistry()), FastAPI()
     refusals.install(app)
     dispatch = a_starts(store, FakeRooms(), max_seats=MAX_BOTS)
-    app.include_router(SessionRoutes(store, dispatch, a_gate(store), metrics).router())
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+    app.include_router(SessionRoutes(store, dispatch, a_gate(store), metrics, an_access()).router())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
         yield Stage(clock, store, metrics, http)
 
 
@@ -69,6 +70,7 @@ async def test_a_start_says_all_that_clients_rely_on(stage: Stage) -> None:
     assert said == {
         "success": True,
         "sessionId": session_id,
+        "sessionSecret": Proofs(LIVEKIT_SECRET).secret_of(session_id),
         "status": "starting",
         "prewarmed": True,
         "reused": False,

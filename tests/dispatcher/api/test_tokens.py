@@ -11,6 +11,7 @@ from dispatcher.api.tokens import TokenRoutes
 from dispatcher.livekit.port import ParticipantDetails
 from session.record import Session, State
 from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.dispatcher.gates import an_access
 from tests.dispatcher.house import a_starts
 from tests.session.making import NOON, a_session, a_session_in, a_worker
 from tests.session.memory_store import MemoryStore
@@ -53,8 +54,8 @@ async def stage() -> AsyncIterator[Stage]:
     store, rooms, app = MemoryStore(Clock(NOON)), RememberingRooms(), FastAPI()
     await store.beat(a_worker("worker_a", agents={"default": (), "shop": ()}))
     refusals.install(app)
-    app.include_router(TokenRoutes(a_starts(store, rooms, max_seats=9), "greenroom").router())
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+    app.include_router(TokenRoutes(a_starts(store, rooms, max_seats=9), an_access(), "greenroom").router())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
         yield Stage(store, rooms, http)
 
 

@@ -52,7 +52,7 @@ async def stage() -> AsyncIterator[Stage]:
     rooms = SigningRooms()
     webhooks = Webhooks(store, rooms, Ending(store, rooms), Metrics(registry), "secret")
     app.include_router(WebhookRoutes(webhooks).router())
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
         yield Stage(store, http, registry)
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from dispatcher.livekit.port import RESERVED_TOKEN_SECONDS
-from dispatcher.upkeep.expiry import SLACK_SECONDS, Expired, verdict
+from dispatcher.upkeep.expiry import SLACK_SECONDS, UNJOINED_SECONDS, Expired, verdict
 from session.record import FINAL, CallerPresence, EndReason, Session, State
 from session.settings import CallLimits
 from tests.session.making import NOON, a_session, a_session_in
@@ -130,3 +130,14 @@ def test_some_sessions_never_end_by_themselves(session: Session, changes: dict[s
 def test_of_two_rules_that_are_both_long_due_the_first_is_the_reason() -> None:
     session = ready(CallerPresence.AWAY, caller_since=NOON + 100)
     assert verdict(session, limits(**LONG), NOON + 1e6) == Expired(EndReason.CALLER_LEFT, absent=True)
+
+
+def test_a_caller_who_never_came_gives_way_while_others_wait() -> None:
+    session = ready(CallerPresence.ABSENT)
+    over = Expired(EndReason.NOT_JOINED, absent=True)
+    assert verdict(session, limits(), NOON + UNJOINED_SECONDS) is None
+    assert verdict(session, limits(), NOON + UNJOINED_SECONDS, crowded=True) == over
+    assert verdict(session, limits(), NOON + UNJOINED_SECONDS - 0.001, crowded=True) is None
+    assert verdict(session, limits(join_seconds=1), NOON + 1 + SLACK_SECONDS, crowded=True) == over
+    for caller in (CallerPresence.PRESENT, CallerPresence.AWAY):
+        assert verdict(ready(caller, caller_since=NOON), limits(), NOON + 20, crowded=True) is None

@@ -3,6 +3,8 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from dispatcher.access.key_store import open_keys
+from dispatcher.access.keys import Role, new_key
 from session.record import EndReason, State, became_ready, claimed, ended
 from session.store.ports import CIRCUIT_SECONDS, OP_SECONDS, WORKER_SECONDS, StartReport, Utterance
 from session.store.redis import scripts
@@ -34,6 +36,8 @@ SHAPES = {  # name: type, seconds to live of what the calls below leave (None: f
     "CHECKPOINT": ("string", KEEP),
     "SPOILED": ("string", KEEP),
     "CIRCUIT": ("zset", CIRCUIT_SECONDS),
+    "OWNED": ("set", None),
+    "API_KEYS": ("hash", None),
 }
 
 
@@ -73,6 +77,8 @@ async def test_every_key_is_ours_and_has_the_type_and_life_that_are_written_besi
     await client.flushdb()
     async with open_store(f"{valkey_url[:-1]}1", namespace="shapes", keep_seconds=KEEP) as store:
         await one_of_everything(store)
+    async with open_keys(f"{valkey_url[:-1]}1", namespace="shapes") as keys:
+        await keys.put(new_key(Role.CALLER, "shop")[0])
     found = set()
     for key in await client.keys("*"):
         assert key.startswith("greenroom:shapes:")
