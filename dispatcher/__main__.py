@@ -95,7 +95,7 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> int:
             timers=timers,
         )
         queue = StartQueue(store, attempts, settings.max_bots)
-        fast = FastLoop(store, rooms, attempts, queue, Silence(store, ending), metrics)
+        fast = FastLoop(store, rooms, attempts, queue, Silence(store, ending, rooms), metrics)
         slow = SlowLoop(store, rooms, ending, settings, metrics, secret, settings.max_bots)
         ended = EndedFollower(store, "dispatchers", counting(metrics, circuit))
         followers = {"news": news.step, "ended": ended.step}

@@ -11,6 +11,7 @@ from session.errors import BadMetadata
 from session.record import READABLE, VERSION, Session
 
 MAX_METADATA_BYTES = 4096  # ours is under 100; more is not ours
+ALIVE_METHOD = "greenroom.alive"  # a remote procedure of every agent in its room: the answer proves that it is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,11 @@ def requested_agent(metadata: str) -> str | None:
 def agent_identity(session_id: str, attempt: int) -> str:
     """The agent's identity in the room: one per attempt, so that removing a ghost cannot hit its successor."""
     return f"agent-{session_id}-{attempt}"
+
+
+def earlier_identities(session: Session) -> frozenset[str]:
+    """The identities of the agents of the attempts before this one."""
+    return frozenset(agent_identity(session.id, attempt) for attempt in range(1, session.attempt))
 
 
 def caller_identity(session_id: str) -> str:

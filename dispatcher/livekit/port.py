@@ -42,21 +42,29 @@ class OpenRoom:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Who is in a room. `agent`: a worker's, not a person's."""
+    """Who is in a room. `agent`: a worker's, not a person's. `unmuted`: the sids of its tracks that can be heard."""
 
     identity: str
     agent: bool = False
+    unmuted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RoomWebhook:
-    """A webhook whose signature was good. `kind` None: nothing that matters here. `replaced`: left for a newer join."""
+    """A webhook whose signature was good.
+
+    Attributes:
+        kind: None: nothing that matters here.
+        replaced: the participant left for a newer join.
+        by_itself: it left because it wanted to.
+    """
 
     id: str
     kind: WebhookKind | None
     room: OpenRoom
     participant: Participant | None = None
     replaced: bool = False
+    by_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +106,15 @@ class Rooms(Protocol):
 
     async def remove(self, room: str, identity: str) -> None:
         """Send one participant out; one that is gone already is fine."""
+
+    async def mark_ghost(self, room: str, identity: str) -> None:
+        """Let pages no longer take this participant for the agent; one that is gone already is fine."""
+
+    async def mute(self, room: str, identity: str, track_sid: str) -> None:
+        """Let nobody hear this track any more; one that is gone already is fine."""
+
+    async def answers(self, room: str, identity: str, *, timeout: float) -> bool:
+        """Whether this agent answers through the room: it lives, and is connected. Raises nothing."""
 
     async def participants(self, room: str) -> Collection[Participant]:
         """Who is in the room; nobody in one that is gone."""

@@ -11,6 +11,8 @@ import aiohttp
 import jwt
 from google.protobuf.json_format import ParseError
 from livekit import api
+from livekit.api.twirp_client import TwirpClient
+from livekit.protocol.room import PerformRpcRequest, PerformRpcResponse
 
 from dispatcher.errors import BadSignature, LiveKitUnavailable
 from dispatcher.livekit.port import (
@@ -23,14 +25,16 @@ from dispatcher.livekit.port import (
     RoomWebhook,
     WebhookKind,
 )
-from session.fence import Ticket, caller_identity
+from session.fence import ALIVE_METHOD, Ticket, caller_identity
 from session.record import Session
 from session.settings import CallLimits, Connections
 
 CALL_SECONDS = 3.0  # for one request; CreateRoom takes 3 ms
 TOKEN_LIFE = timedelta(hours=2)  # of the right to join; a call may last longer
-DUPLICATE_IDENTITY = 2  # livekit.DisconnectReason
+DUPLICATE_IDENTITY, CLIENT_INITIATED = 2, 1  # livekit.DisconnectReason
+ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"  # who carries it is not taken for the agent by LiveKit's front ends
 AGENT = 4  # livekit.ParticipantInfo.Kind
+UNANSWERED = (aiohttp.ClientError, TimeoutError, OSError, api.TwirpError)
 UNREADABLE = (jwt.PyJWTError, ParseError, ValueError, TypeError, AttributeError)  # what its SDK lets out of its parsers
 
 
@@ -62,6 +66,7 @@ class LiveKitRooms:
         self._departure_seconds = int(max(limits.caller_grace, limits.hangup_grace) + ROOM_SLACK_SECONDS)
         server = api.LiveKitAPI(connections.livekit_url, self._key, self._secret, session=http, failover=False)
         self._rooms = server.room
+        self._twirp = TwirpClient(http, connections.livekit_url, "livekit", failover=False)
         self._dispatches = server.agent_dispatch
         self._webhooks = api.WebhookReceiver(api.TokenVerifier(self._key, self._secret))
 
@@ -127,8 +132,37 @@ class LiveKitRooms:
         with _translated(), _gone_is_fine():
             await self._rooms.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
 
+    async def mark_ghost(self, room: str, identity: str) -> None:
+        """Let LiveKit's front ends no longer take it for the agent. Raises LiveKitUnavailable."""
+        told = api.UpdateParticipantRequest(room=room, identity=identity, attributes={ON_BEHALF_ATTRIBUTE: identity})
+        with _translated(), _gone_is_fine():
+            await self._rooms.update_participant(told)
+
+    async def mute(self, room: str, identity: str, track_sid: str) -> None:
+        """Let nobody hear this track any more. Raises LiveKitUnavailable."""
+        asked = api.MuteRoomTrackRequest(room=room, identity=identity, track_sid=track_sid, muted=True)
+        with _translated(), _gone_is_fine():
+            await self._rooms.mute_published_track(asked)
+
+    async def answers(self, room: str, identity: str, *, timeout: float) -> bool:
+        """Whether this agent answers through the room, within so many seconds."""
+        asked = PerformRpcRequest(
+            room=room, destination_identity=identity, method=ALIVE_METHOD, response_timeout_ms=int(timeout * 1000)
+        )
+        grants = api.VideoGrants(room_admin=True, room=room)
+        token = api.AccessToken(self._key, self._secret).with_grants(grants).to_jwt()
+        headers = {"authorization": f"Bearer {token}"}
+        try:
+            async with asyncio.timeout(timeout):
+                await self._twirp.request("RoomService", "PerformRpc", asked, headers, PerformRpcResponse)
+        except UNANSWERED:
+            return False
+        return True
+
     async def participants(self, room: str) -> Collection[Participant]:
         """Who is in the room. Raises LiveKitUnavailable."""
+        if await self.find(room) is None:  # a server that asks the room itself would wait for one that is gone
+            return []
         found: list[Participant] = []
         with _translated(), _gone_is_fine():
             answer = await self._rooms.list_participants(api.ListParticipantsRequest(room=room))
@@ -172,6 +206,7 @@ class LiveKitRooms:
             room=OpenRoom(event.room.name, event.room.sid),
             participant=_participant(event.participant) if event.participant.identity else None,
             replaced=event.participant.disconnect_reason == DUPLICATE_IDENTITY,
+            by_itself=event.participant.disconnect_reason == CLIENT_INITIATED,
         )
 
     def _dispatch(self, session: Session) -> api.RoomAgentDispatch:
@@ -193,14 +228,15 @@ def _open_room(room: api.Room) -> OpenRoom:
 
 
 def _participant(info: api.ParticipantInfo) -> Participant:
-    return Participant(info.identity, agent=info.kind == AGENT)
+    unmuted = tuple(track.sid for track in info.tracks if not track.muted)
+    return Participant(info.identity, agent=info.kind == AGENT, unmuted=unmuted)
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (aiohttp.ClientError, TimeoutError, OSError, api.TwirpError) as error:
+    except UNANSWERED as error:
         raise LiveKitUnavailable from error
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from dispatcher.attempts.ghosts import Ghosts
 from dispatcher.ending import Ending, Reason
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.livekit.participants import is_caller
@@ -15,7 +16,7 @@ from dispatcher.observe.failures import contained
 from dispatcher.observe.metrics import Metrics
 from dispatcher.observe.session_log import log_event
 from dispatcher.upkeep.expiry import Expired, verdict
-from dispatcher.upkeep.reconcile import CallerIs, Lose, RemoveGhost, Repair, absent, repairs, worth_a_look
+from dispatcher.upkeep.reconcile import CallerIs, Lose, Repair, SendOutGhosts, absent, repairs, worth_a_look
 from dispatcher.upkeep.webhooks import session_of, with_caller
 from session.errors import Conflict, NoCapacity, SessionError, SessionNotFound, UnreadableRecord
 from session.fence import adopted_session_id, requested_agent
@@ -41,8 +42,12 @@ class SlowLoop:
     metrics: Metrics
     secret: str
     max_seats: int = 0
+    ghosts: Ghosts = field(init=False)
     _turn: int = 0
     _absent_since: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ghosts = Ghosts(self.rooms, self.metrics)
 
     async def run(self) -> None:
         """End sessions whose time is up, then make the rest fit together; done twice, it does nothing more.
@@ -106,9 +111,8 @@ class SlowLoop:
 
     async def _apply(self, repair: Repair) -> None:
         match repair:
-            case RemoveGhost(room, identity):
-                await self.rooms.remove(room, identity)
-                self.metrics.ghost_removed()
+            case SendOutGhosts(session):
+                self.ghosts.send_out(session)
             case Lose(session_id, job):
                 await self.ending.lose(session_id, job, "agent_missing")
                 self.metrics.repaired("agent")

@@ -18,6 +18,9 @@ from session.store.ports import SessionStore, update
 
 REMEMBER_SECONDS = 600.0  # the id of a webhook that was applied; LiveKit repeats one for about 15 s
 APPLYING_SECONDS = 3.0  # the same while a webhook is applied: another dispatcher may die in the middle of it
+BEFORE_AGENT = frozenset(
+    {State.RESERVED, State.QUEUED, State.STARTING}
+)  # a call that had its agent is in none of these
 
 
 def with_caller(session: Session, caller: CallerPresence, now: float) -> Session:
@@ -34,6 +37,12 @@ def with_caller(session: Session, caller: CallerPresence, now: float) -> Session
 def room_gone(session: Session, _: float) -> EndReason:
     """Why a session is over whose room was closed under it."""
     return EndReason.NOT_JOINED if session.caller is CallerPresence.ABSENT else EndReason.CALLER_LEFT
+
+
+def hung_up_early(session: Session, _: float) -> EndReason | None:
+    """Why a session is over whose caller has hung up; None where an agent has come, which judges by itself."""
+    early = session.state in BEFORE_AGENT and session.caller is not CallerPresence.PRESENT
+    return EndReason.CALLER_LEFT if early else None
 
 
 async def session_of(store: SessionStore, secret: str, room: OpenRoom) -> Session | None:
@@ -114,12 +123,17 @@ class Webhooks:
 
     async def _caller_left(self, session: Session, webhook: RoomWebhook) -> None:
         """The server says who is there: a newer join's webhook may have come before this one."""
+        if session.state in FINAL:
+            return
         try:
             there = await self.rooms.participants(session.room)
         except LiveKitUnavailable:
             return  # nobody knows; the slow loop asks again
-        if not any(is_caller(session, each) for each in there):
-            await self._set_caller(session, CallerPresence.AWAY)
+        if any(is_caller(session, each) for each in there):
+            return
+        await self._set_caller(session, CallerPresence.AWAY)
+        if webhook.by_itself:
+            await self.ending.end(session.id, hung_up_early, by="hang_up")
 
     async def _set_caller(self, before: Session, caller: CallerPresence) -> None:
         after = await update(self.store, before.id, lambda each, now: with_caller(each, caller, now))

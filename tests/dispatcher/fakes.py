@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -43,6 +44,10 @@ class FakeRooms:
         dispatched: rooms and attempts for which an agent was asked, in order.
         told: rooms, identities and what their pages were shown, in order.
         metadata: of the newest dispatch for our agents, by room.
+        dead: identities of whom the server has lost the node: it lists them for ever, and answers nothing about them.
+        marked: identities that pages no longer take for the agent, in order.
+        muted: tracks that nobody hears any more, in order.
+        answering: identities that answer through the room.
     """
 
     away: bool = False
@@ -52,6 +57,10 @@ class FakeRooms:
     dispatched: list[tuple[str, int]] = field(default_factory=list)
     told: list[tuple[str, str, str]] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
+    marked: list[str] = field(default_factory=list)
+    muted: list[str] = field(default_factory=list)
+    answering: set[str] = field(default_factory=set)
     url: str = "ws://callers"
 
     async def create(self, session: Session, *, with_agent: bool = True) -> None:
@@ -84,8 +93,23 @@ class FakeRooms:
         self.opened = [each for each in self.opened if each.name != room]
         self.people.pop(room, None)
 
+    async def mark_ghost(self, room: str, identity: str) -> None:
+        self._asked("mark", room)
+        await self._alive(identity)
+        self.marked.append(identity)
+
+    async def mute(self, room: str, identity: str, track_sid: str) -> None:
+        self._asked("mute", room)
+        await self._alive(identity)
+        self.muted.append(track_sid)
+
+    async def answers(self, room: str, identity: str, *, timeout: float) -> bool:
+        self.calls.append(("ask", room))
+        return identity in self.answering and not self.away
+
     async def remove(self, room: str, identity: str) -> None:
         self._asked("remove", room)
+        await self._alive(identity)
         self.people[room] = [each for each in self.people.get(room, []) if each.identity != identity]
 
     async def participants(self, room: str) -> Collection[Participant]:
@@ -110,6 +134,10 @@ class FakeRooms:
     def deleted(self) -> list[str]:
         """The rooms that were closed, in order."""
         return [room for what, room in self.calls if what == "delete"]
+
+    async def _alive(self, identity: str) -> None:
+        if identity in self.dead:
+            await asyncio.Event().wait()
 
     def _open(self, room: str) -> None:
         if room not in [each.name for each in self.opened]:

@@ -147,7 +147,7 @@ def is_ready(session: Session, now: float) -> Session:
 
 def a_watch(house: House) -> FastLoop:
     queue = StartQueue(house.store, house.attempts, 9)
-    silence = Silence(house.store, Ending(house.store, house.rooms))
+    silence = Silence(house.store, Ending(house.store, house.rooms), house.rooms, house.clock)
     return FastLoop(house.store, house.rooms, house.attempts, queue, silence, house.metrics)
 
 

@@ -72,6 +72,7 @@ class House:
 
     async def sweep(self) -> None:
         await self._sweep.run()
+        await self._sweep.ghosts.settled()
 
     async def has(self, session: Session) -> Session:
         """Admit this session; its room is open, with its agent and its caller if they should be there."""
@@ -313,10 +314,8 @@ async def test_a_ghost_is_sent_out_and_the_agent_stays(house: House) -> None:
     house.rooms.people["session_a"].append(AGENT)
     house.clock.seconds = NOON + SETTLED_SECONDS
     await house.sweep()
-    assert [who.identity for who in house.rooms.people["session_a"]] == [
-        agent_identity("session_a", 2),
-        CALLER.identity,
-    ]
+    there = [who.identity for who in house.rooms.people["session_a"]]
+    assert there == [agent_identity("session_a", 2), CALLER.identity]
     assert (await house.session()).state is State.READY
 
 
