@@ -1,7 +1,7 @@
 """Holds the agent's sound back while an agent of an earlier attempt can still be heard; call.py gives it to the track.
 
-The dispatcher sends such an agent out beside the dispatch of this one; one that was only paused may speak on until then.
-The agent's own view of its room counts: LiveKit's lists keep the participants of a node that has died for ever.
+The dispatcher sends such an agent out beside the dispatch of this one. One that was only paused may speak on until
+then. The agent's own view of its room counts: LiveKit's lists keep the participants of a dead node for ever.
 """
 
 from __future__ import annotations
