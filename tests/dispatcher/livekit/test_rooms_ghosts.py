@@ -108,3 +108,15 @@ async def test_nobody_answers_in(rooms: LiveKitRooms, made: bool) -> None:
         await rooms.create(session, with_agent=False)
     with anyio.fail_after(ASK_SECONDS + 0.5):
         assert not await rooms.answers(session.room, agent_identity(session.id, 1), timeout=ASK_SECONDS)
+
+
+@pytest.mark.parametrize("state", ["new", "closed", "none"])
+async def test_that_nobody_is_in_a_room_is_known_at_once(rooms: LiveKitRooms, state: str) -> None:
+    """Also of one that is gone, which would answer nothing for three seconds."""
+    session = own()
+    if state != "none":
+        await rooms.create(session, with_agent=False)
+    if state == "closed":
+        await rooms.delete(session.room)
+    with anyio.fail_after(1):
+        assert await rooms.participants(session.room) == []
