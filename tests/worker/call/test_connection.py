@@ -1,4 +1,4 @@
-"""An agent that hears nothing of LiveKit any more says so, and takes it back when it does again."""
+"""An agent that LiveKit answers no more says so, and takes it back when it does again."""
 
 from __future__ import annotations
 
@@ -18,32 +18,54 @@ from worker.call.connection import ConnectionWatch, Silence
 pytestmark = pytest.mark.anyio
 
 
-def test_a_few_seconds_without_a_packet_mean_that_the_network_is_cut() -> None:
+def looks(silence: Silence, answers: int | None, until: float) -> list[float]:
+    """Look once a second until then, at a count that stands; the moments at which something changed."""
+    changes = []
+    now = silence.looked if silence.looked is not None else silence.since
+    while now < until:
+        now += 1.0
+        if silence.look(answers, now):
+            changes.append(now)
+    return changes
+
+
+def heard_at_noon() -> Silence:
     silence = Silence(100.0)
-    assert not silence.look(7, 100.0)
-    assert not silence.look(9, 101.0)
-    assert not silence.look(9, 101.0 + BACK_SECONDS - 0.1)
-    assert silence.look(9, 101.0 + BACK_SECONDS)
+    assert not silence.look(900, 100.0)
+    return silence
+
+
+def test_a_few_seconds_without_an_answer_mean_that_the_network_is_cut() -> None:
+    silence = heard_at_noon()
+    assert looks(silence, 900, 120.0) == [100.0 + BACK_SECONDS]
     assert silence.cut_off
-    assert not silence.look(9, 120.0)  # said once
-    assert silence.look(10, 121.0)
+    assert silence.look(901, 121.0)
     assert not silence.cut_off
 
 
+def test_the_usual_pause_between_two_answers_means_nothing() -> None:
+    silence = heard_at_noon()
+    for answers, now in enumerate((103.0, 106.0, 109.0), 901):
+        assert looks(silence, answers, now) == []
+
+
 def test_a_renewed_connection_counts_from_zero_and_is_heard_all_the_same() -> None:
-    silence = Silence(100.0)
-    silence.look(900, 100.0)
-    assert silence.look(900, 100.0 + BACK_SECONDS)
-    assert silence.look(3, 105.0)
+    silence = heard_at_noon()
+    looks(silence, 900, 105.0)
+    assert silence.cut_off
+    assert silence.look(3, 106.0)
     assert not silence.cut_off
 
 
 def test_an_sdk_that_gives_no_answer_has_heard_nothing() -> None:
-    silence = Silence(100.0)
-    silence.look(900, 100.0)
-    assert not silence.look(None, 103.0)
-    assert silence.look(None, 100.0 + BACK_SECONDS)
-    assert silence.cut_off
+    assert looks(heard_at_noon(), None, 120.0) == [100.0 + BACK_SECONDS]
+
+
+def test_who_stood_still_could_hear_nobody_and_concludes_nothing_from_it() -> None:
+    silence = heard_at_noon()
+    assert looks(silence, 900, 102.0) == []
+    assert not silence.look(900, 160.0)
+    assert looks(silence, 900, 170.0) == [160.0 + BACK_SECONDS - 2.0]
 
 
 class DisconnectedRoom(FakeRoom):
@@ -57,10 +79,10 @@ class DisconnectedRoom(FakeRoom):
 async def test_all_connections_are_counted_and_none_is_no_error(kind: type[FakeRoom]) -> None:
     room: Any = kind()
     room.cut = True
-    moments = [100.0, 101.0, 105.0, 105.5]
+    moments = [100.0, 101.0, 103.2, 104.5, 106.0]
     told: list[bool] = []
     watch = ConnectionWatch(room, told.append, lambda: moments.pop(0))
-    for _ in range(3):
+    for _ in range(4):
         await watch.step()
     assert told == [True]
 
