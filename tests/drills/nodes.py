@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import httpx
 import pytest
 import yaml
+from redis import Redis
 
 from bench.harness.system import FOREIGN, ROOT, free_ports, until
 from cli.setup import livekit_binary
@@ -50,6 +52,11 @@ def _ip(*words: str, inside: str | None = None) -> None:
     subprocess.run(["ip", *(["-n", inside] if inside else []), *words], check=True, capture_output=True)
 
 
+def _remove(*words: str) -> None:
+    """As `_ip`; what is not there is fine."""
+    subprocess.run(["ip", *words], check=False, capture_output=True)
+
+
 @dataclass
 class Machine:
     """One of the two machines: a LiveKit node and a worker beside it.
@@ -65,6 +72,7 @@ class Machine:
     def __post_init__(self) -> None:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._wire = f"{self.name}-w"
+        self._take_away()  # what a run has left that was killed
         _ip("netns", "add", self.name)
         _ip("link", "add", self._wire, "type", "veth", "peer", "name", "eth0", "netns", self.name)
         _ip("link", "set", self._wire, "master", BRIDGE, "up")
@@ -113,12 +121,15 @@ class Machine:
     def close(self) -> None:
         """Leave nothing behind."""
         self.kill()
-        with contextlib.suppress(subprocess.CalledProcessError):
-            _ip("netns", "del", self.name)
+        self._take_away()
+
+    def _take_away(self) -> None:
+        _remove("link", "del", self._wire)  # its dead processes' connections may hold the namespace for a while
+        _remove("netns", "del", self.name)
 
 
 class Nodes:
-    """The whole of it, as a context manager. Rooms that are made through `second` are on `second`; callers use it, too.
+    """The whole of it, as a context manager. Dispatcher and callers speak to LiveKit through the second machine.
 
     Attributes: first, second, url, livekit_url, livekit_api_key, livekit_api_secret, directory.
     """
@@ -131,8 +142,7 @@ class Nodes:
         self._ours: list[subprocess.Popen[bytes]] = []
         self._valkey, self._api, self._signal, self._tcp, self._udp, self._health = free_ports(6)
         self.url = f"http://127.0.0.1:{self._api}"
-        with contextlib.suppress(subprocess.CalledProcessError):  # of a run that was killed
-            _ip("link", "del", BRIDGE)
+        _remove("link", "del", BRIDGE)
         _ip("link", "add", BRIDGE, "type", "bridge")
         _ip("addr", "add", f"{HERE}/24", "dev", BRIDGE)
         _ip("link", "set", BRIDGE, "up")
@@ -145,9 +155,14 @@ class Nodes:
             self.close()
             raise
 
+    def has_room(self, machine: Machine, room: str) -> bool:
+        """Whether this room is on that machine's node; LiveKit chooses one of the two."""
+        with Redis(host=HERE, port=self._valkey) as store:
+            node: Any = store.hget("room_node_map", room)
+            told: Any = store.hget("nodes", node)
+        return machine.address.encode() in told
+
     def _machine(self, name: str, number: int) -> Machine:
-        with contextlib.suppress(subprocess.CalledProcessError):
-            _ip("netns", "del", name)
         self._machines.append(Machine(name, f"{NETWORK}.{number}"))
         return self._machines[-1]
 
@@ -174,13 +189,6 @@ class Nodes:
         config["rtc"]["enable_loopback_candidate"] = False  # it would answer from there, and nobody would get it
         config["redis"] = {"address": f"{HERE}:{self._valkey}"}
         config["webhook"] = {"api_key": KEY, "urls": [f"http://{HERE}:{self._api}/webhooks/livekit"]}
-        names = [each.name for each in self._machines]
-        config["region"] = machine.name  # so that a room is on the node through which it was asked for
-        config["node_selector"] = {
-            "kind": "regionaware",
-            "sysload_limit": 100.0,
-            "regions": [{"name": name, "lat": number, "lon": 0} for number, name in enumerate(names)],
-        }
         del config["prometheus"]
         path = self.directory / f"{machine.name}.yaml"
         path.write_text(yaml.safe_dump(config))
@@ -234,8 +242,7 @@ class Nodes:
         for process in self._ours:
             process.kill()
             process.wait()
-        with contextlib.suppress(subprocess.CalledProcessError):
-            _ip("link", "del", BRIDGE)
+        _remove("link", "del", BRIDGE)
 
     def __enter__(self) -> Nodes:
         return self
