@@ -14,6 +14,7 @@ from dispatcher.livekit.port import OpenRoom, Rooms
 from dispatcher.observe.failures import contained
 from dispatcher.observe.metrics import Metrics
 from dispatcher.observe.session_log import log_event
+from dispatcher.starts.reservations import Reservations
 from dispatcher.upkeep.expiry import Expired, verdict
 from dispatcher.upkeep.reconcile import CallerIs, Lose, RemoveGhost, Repair, absent, repairs, worth_a_look
 from dispatcher.upkeep.webhooks import session_of, with_caller
@@ -40,6 +41,7 @@ class SlowLoop:
     limits: CallLimits
     metrics: Metrics
     secret: str
+    reservations: Reservations
     max_seats: int = 0
     _turn: int = 0
     _absent_since: Mapping[str, float] = field(default_factory=dict)
@@ -126,13 +128,19 @@ class SlowLoop:
             await log_event(self.store, session.id, "room_closed")
 
     async def _stray(self, room: OpenRoom) -> None:
-        """A room of ours without a record: it is closed when it is seen for the second time.
+        """A room of ours without a record: it becomes the session that its token promised, if it was made by one.
 
-        A room of another deployment on the same server looks like ours, but asks for another name's agents.
+        If not, it is closed when it is seen for the second time. A room of another deployment on the same server looks
+        like ours, but asks for another name's agents.
         """
-        if await self.store.first_time(f"stray:{room.sid}", seconds=STRAY_SECONDS):
+        asked = await self.rooms.asked_for(room.name)
+        if not asked:
             return
-        if await self.rooms.asked_for(room.name) is not None:
+        with suppress(SessionNotFound):  # it is over: its token was used again
+            if await self.reservations.take_up(room.name, asked, by="sweep") is not None:
+                self.metrics.repaired("reservation")
+                return
+        if not await self.store.first_time(f"stray:{room.sid}", seconds=STRAY_SECONDS):
             await self.rooms.delete(room.name)
             self.metrics.repaired("room")
 
@@ -141,8 +149,8 @@ class SlowLoop:
         waits = room.people > 0 and now - room.made_at >= FOREIGN_SECONDS
         if not waits or not await self.store.first_time(f"foreign:{room.sid}", seconds=STRAY_SECONDS):
             return
-        metadata = await self.rooms.asked_for(room.name)
-        if metadata is None:
+        asked = await self.rooms.asked_for(room.name)
+        if not asked:
             return
         session = Session(
             id=adopted_session_id(self.secret, room.sid),
@@ -151,7 +159,7 @@ class SlowLoop:
             created_at=now,
             since=now,
             last_active=now,
-            agent=requested_agent(metadata) or "default",
+            agent=requested_agent(asked[0]) or "default",
             attempt=1,
             claimable=False,
             progress_at=now,

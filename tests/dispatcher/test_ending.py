@@ -9,7 +9,8 @@ import pytest
 from dispatcher.ending import Ending, over
 from dispatcher.livekit.port import OpenRoom
 from session.errors import SessionNotFound, Stale
-from session.record import EndReason, ErrorReason, Session, State
+from session.fence import caller_identity
+from session.record import CallerPresence, EndReason, ErrorReason, Session, State
 from tests.dispatcher.fakes import FakeRooms
 from tests.session.making import NOON, a_session, a_session_in, admit
 from tests.session.memory_store import MemoryStore
@@ -55,6 +56,26 @@ async def test_an_end_is_written_and_logged_once_and_closes_the_room(reason: Any
     assert await stage.log() == [("ended", level, reason.value, "api")]
     assert await stage.rooms.open_rooms() == []
     assert len(stage.store.outgoing) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "told"),
+    [
+        ({"caller": CallerPresence.PRESENT}, ErrorReason.NO_CAPACITY, ["no_capacity"]),
+        ({"caller": CallerPresence.PRESENT}, EndReason.STOPPED, []),
+        ({"caller": CallerPresence.AWAY}, ErrorReason.NO_CAPACITY, []),
+        ({"caller": CallerPresence.PRESENT, "adopted": True}, ErrorReason.NO_CAPACITY, []),
+    ],
+)
+async def test_a_page_is_told_why_its_session_failed_before_its_room_is_closed(
+    changes: dict[str, Any], reason: Any, told: list[str]
+) -> None:
+    stage = Stage()
+    await stage.has(a_session_in(State.QUEUED, **changes))
+    for _ in range(2):
+        await stage.ending.end("session_a", lambda *_: reason, by="attempts")
+    assert [what for what, _ in stage.rooms.calls] == ["tell", "delete", "delete"][1 - len(told) :]
+    assert stage.rooms.told == [("session_a", caller_identity("session_a"), each) for each in told]
 
 
 async def test_a_session_that_is_not_to_end_after_all_stays_as_it_is() -> None:
