@@ -6,6 +6,7 @@ store appends the record to the stream of ended sessions: what follows from each
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from dispatcher.observe.session_log import log_event
 from session.fence import caller_identity
 from session.record import FINAL, CallerPresence, EndReason, ErrorReason, Session, ended, failed, lost
 from session.store.ports import SessionStore, update
+
+TELL_SECONDS = 0.5  # for LiveKit to pass the reason on; it takes some milliseconds where the caller is there
 
 Reason = EndReason | ErrorReason
 Judge = Callable[[Session, float], Reason | None]
@@ -70,8 +73,9 @@ class Ending:
     async def _tell_the_page(self, session: Session, reason: ErrorReason) -> None:
         """Why it ends, before its room is closed: no agent is there that could say it."""
         if session.caller is CallerPresence.PRESENT and not session.adopted:
-            with suppress(LiveKitUnavailable):  # GET /api/session/{id} has the reason, too
-                await self.rooms.set_caller_state(session.room, caller_identity(session.id), reason)
+            with suppress(LiveKitUnavailable, TimeoutError):  # GET /api/session/{id} has the reason, too
+                async with asyncio.timeout(TELL_SECONDS):
+                    await self.rooms.set_caller_state(session.room, caller_identity(session.id), reason)
 
     async def lose(self, session_id: str, job: str, event: str) -> Session:
         """Write down that a session has lost its agent: the next attempt is due at once.

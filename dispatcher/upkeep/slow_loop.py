@@ -19,7 +19,7 @@ from dispatcher.upkeep.expiry import Expired, verdict
 from dispatcher.upkeep.reconcile import CallerIs, Lose, RemoveGhost, Repair, absent, repairs, worth_a_look
 from dispatcher.upkeep.webhooks import session_of, with_caller
 from session.errors import Conflict, NoCapacity, SessionError, SessionNotFound, UnreadableRecord
-from session.fence import adopted_session_id, requested_agent
+from session.fence import adopted_session_id, caller_identity, requested_agent
 from session.record import FINAL, LIVE, CallerPresence, Session, State
 from session.settings import CallLimits
 from session.store.ports import Store, update
@@ -137,8 +137,11 @@ class SlowLoop:
         if not asked:
             return
         with suppress(SessionNotFound):  # it is over: its token was used again
-            if await self.reservations.take_up(room.name, asked, by="sweep") is not None:
+            session = await self.reservations.take_up(room.name, asked, by="sweep")
+            if session is not None:
                 self.metrics.repaired("reservation")
+                if session.state is State.QUEUED:
+                    await self.rooms.set_caller_state(room.name, caller_identity(session.id), session.state)
                 return
         if not await self.store.first_time(f"stray:{room.sid}", seconds=STRAY_SECONDS):
             await self.rooms.delete(room.name)

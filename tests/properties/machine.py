@@ -62,7 +62,7 @@ class SessionsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.rooms.promised)
     @rule(data=st.data(), what=st.sampled_from(["use_token", "take_up", "take_up"]))
     def a_reserved_token_is_used(self, data: st.DataObject, what: str) -> None:
-        self._do(getattr(self.world, what)(data.draw(st.sampled_from(sorted(self.world.rooms.promised)))))
+        self._do(getattr(self.world, what)(data.draw(st.sampled_from(list(self.world.rooms.promised)))))
 
     @precondition(lambda self: self.world.rooms.asked)
     @rule(data=st.data())

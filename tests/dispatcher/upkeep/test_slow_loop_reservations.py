@@ -6,6 +6,7 @@ from dispatcher.livekit.port import ParticipantDetails
 from dispatcher.starts.start import StartRequest
 from dispatcher.upkeep.reconcile import SETTLED_SECONDS
 from session.errors import SessionNotFound
+from session.fence import caller_identity
 from session.record import CallerPresence, EndReason, State, ended
 from session.store.ports import RESERVED_SECONDS, update
 from tests.dispatcher.house import a_reservations
@@ -39,6 +40,14 @@ async def test_a_room_that_a_token_has_made_is_no_stray_and_its_caller_gets_an_a
     assert session.deadline is not None
     assert house.rooms.deleted == []
     assert house.repaired("reservation") == 1
+
+
+async def test_a_page_whose_token_came_too_late_for_a_slot_is_told_that_it_waits(house: House) -> None:
+    room = await a_token(house)
+    await house.store.beat(a_worker(agents={"default": ()}, active=4))
+    await house.sweep()
+    assert (await house.session(room)).state is State.QUEUED
+    assert house.rooms.told == [(room, caller_identity(room), "queued")]
 
 
 async def test_a_room_that_a_token_has_made_is_closed_once_the_token_has_run_out(house: House) -> None:
