@@ -140,12 +140,17 @@ class SlowLoop:
             session = await self.reservations.take_up(room.name, asked, by="sweep")
             if session is not None:
                 self.metrics.repaired("reservation")
-                if session.state is State.QUEUED:
-                    await self.rooms.set_caller_state(room.name, caller_identity(session.id), session.state)
+                with suppress(LiveKitUnavailable):  # its page is told when it has an agent, or why it gets none
+                    await self._tell_the_page(session)
                 return
         if not await self.store.first_time(f"stray:{room.sid}", seconds=STRAY_SECONDS):
             await self.rooms.delete(room.name)
             self.metrics.repaired("room")
+
+    async def _tell_the_page(self, session: Session) -> None:
+        """That it waits in the queue: no webhook of its caller's join has come. Raises LiveKitUnavailable."""
+        if session.state is State.QUEUED:
+            await self.rooms.set_caller_state(session.room, caller_identity(session.id), session.state)
 
     async def _foreign(self, room: OpenRoom, now: float) -> None:
         """Somebody else's room: where it asked for an agent of ours and none came, it becomes a session that is due."""
