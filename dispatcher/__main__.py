@@ -12,7 +12,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from dispatcher.app import create_app
+from dispatcher.app import create_app, make_reservations
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.silence import Silence
 from dispatcher.ending import Ending
@@ -96,7 +96,8 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> int:
         )
         queue = StartQueue(store, attempts, settings.max_bots)
         fast = FastLoop(store, rooms, attempts, queue, Silence(store, ending, rooms), metrics)
-        slow = SlowLoop(store, rooms, ending, settings, metrics, secret, settings.max_bots)
+        reservations = make_reservations(store, rooms, settings, timers)
+        slow = SlowLoop(store, rooms, ending, settings, metrics, secret, reservations, settings.max_bots)
         ended = EndedFollower(store, "dispatchers", counting(metrics, circuit))
         followers = {"news": news.step, "ended": ended.step}
         running = running_tasks(url, namespace=namespace, slow=slow, fast=fast, timers=timers, followers=followers)

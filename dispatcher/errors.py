@@ -15,7 +15,7 @@ SessionError (session/errors.py)
 ├── ProviderNotUsable      no worker can use this provider
 ├── NotJoinable            the session's state lets nobody join
 ├── NotTheirs              the session is another user's
-├── RoomNameGiven          a front end named the room itself
+├── TokenTooLarge          a front end wants more in its token than fits
 ├── BadSignature           a webhook that LiveKit did not sign
 └── BadRequest             a parameter or body that makes no sense; the message says which
 """
@@ -84,8 +84,8 @@ class NotTheirs(SessionError):
     """The session belongs to another user."""
 
 
-class RoomNameGiven(SessionError):
-    """room_name cannot be chosen; leave it out and every call gets a room of its own."""
+class TokenTooLarge(SessionError):
+    """The token would be too large."""
 
 
 class BadSignature(SessionError):

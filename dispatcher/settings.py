@@ -32,12 +32,14 @@ class DispatcherSettings(Connections, CallLimits):
     """Starts allowed from one address, like 10/minute or 100/hour; off: any number, as under `up` on loopback."""
     user_limit: str = Field("off", validation_alias="GREENROOM_USER_LIMIT")
     """Starts allowed to one user, written the same way; one that gives the live session back is not counted."""
+    token_limit: str = Field("60/minute", validation_alias="GREENROOM_TOKEN_LIMIT")
+    """Tokens of /api/livekit/token allowed to one address; a page takes two a call; off: any number."""
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
         (), validation_alias="GREENROOM_TRUSTED_PROXIES"
     )
     """Proxies whose X-Forwarded-For is believed: addresses and networks, separated by commas; by default none."""
 
-    @field_validator("rate_limit", "user_limit")
+    @field_validator("rate_limit", "user_limit", "token_limit")
     @classmethod
     def _rate(cls, given: str) -> str:
         read_rate(given)

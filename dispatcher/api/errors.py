@@ -40,7 +40,7 @@ STATUS: Mapping[type[SessionError], tuple[int, str]] = {
     ours.ProviderNotUsable: (422, "provider_not_usable"),
     ours.NotJoinable: (400, "session_not_joinable"),
     ours.NotTheirs: (403, "not_your_session"),
-    ours.RoomNameGiven: (400, "room_name_given"),
+    ours.TokenTooLarge: (422, "token_too_large"),
     ours.BadSignature: (401, "bad_signature"),
     ours.BadRequest: (422, "bad_request"),
 }

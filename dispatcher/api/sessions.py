@@ -32,7 +32,7 @@ from dispatcher.starts.idempotency import KEY_PATTERN, once
 from dispatcher.starts.permit import Permits
 from dispatcher.starts.start import StartedSession, StartRequest, Starts
 from session.errors import SessionError, StoreUnavailable
-from session.record import LIVE, State
+from session.record import JOINABLE, State
 from session.store.ports import LOG_LINES, SessionStore
 
 OWNER = ""  # of every session, as long as there are no API keys
@@ -43,7 +43,7 @@ COLD_SECONDS = 2.0  # and without one: a fork, and its share of a burst of ten
 # What docs/api.md says of the parameters.
 WAIT_MS = "Milliseconds for which the answer waits for `ready`."
 KEY = "Names this request, so that asking again begins no second session; up to 255 printable characters."
-STATUS = "Only sessions in this state; by default all that are live."
+STATUS = "Only sessions in this state; by default all that are queued or have a seat."
 LINES = "How many lines at most, the newest; 50 by default."
 
 
@@ -124,9 +124,9 @@ class SessionRoutes:
         limit: Annotated[int, Query(ge=1, le=200, description="How many at most, 50 by default.")] = 50,
         cursor: Annotated[str | None, Query(description="The `cursor` of the page before.")] = None,
     ) -> SessionsAnswer:
-        """Sessions, newest first; the live ones where no status is asked for."""
+        """Sessions, newest first; the live ones where no status is asked for: seated, or in the queue."""
         try:
-            page = await self.store.page(LIVE if status is None else {status}, limit=limit, cursor=cursor)
+            page = await self.store.page(JOINABLE if status is None else {status}, limit=limit, cursor=cursor)
         except ValueError:
             raise BadRequest("cursor: is none that this server gave out.") from None
         shown = [SessionFacts.of(each) for each in page.sessions]

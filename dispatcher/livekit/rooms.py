@@ -109,16 +109,17 @@ class LiveKitRooms:
 
     def token(self, session: Session, *, name: str | None) -> str:
         """The caller's right to join the session's room, for TOKEN_LIFE."""
-        return self._access(session, TOKEN_LIFE).with_name(name or "").to_jwt()
+        return self._access(session.id, session.room, TOKEN_LIFE).with_name(name or "").to_jwt()
 
-    def reserved_token(self, session: Session, front_end: ParticipantDetails) -> str:
+    def reserved_token(self, ticket: Ticket, front_end: ParticipantDetails, *, deployment: str) -> str:
         """The caller's right to join, for RESERVED_TOKEN_SECONDS; the join makes the room and its dispatch."""
         configuration = api.RoomConfiguration(
             empty_timeout=self._empty_seconds,
             departure_timeout=self._departure_seconds,
-            agents=[self._dispatch(session)],
+            agents=[self._asked(ticket, deployment)],
         )
-        access = self._access(session, timedelta(seconds=RESERVED_TOKEN_SECONDS)).with_name(front_end.name)
+        life, session_id = timedelta(seconds=RESERVED_TOKEN_SECONDS), ticket.session_id
+        access = self._access(session_id, session_id, life).with_name(front_end.name)
         access = access.with_metadata(front_end.metadata).with_attributes(dict(front_end.attributes))
         return access.with_room_config(configuration).to_jwt()
 
@@ -175,13 +176,13 @@ class LiveKitRooms:
             answer = await self._rooms.list_rooms(api.ListRoomsRequest())
         return [_open_room(room) for room in answer.rooms]
 
-    async def asked_for(self, room: str) -> str | None:
-        """The metadata of a dispatch that asks for our agents in this room. Raises LiveKitUnavailable."""
+    async def asked_for(self, room: str) -> Sequence[str]:
+        """The metadata of each dispatch that asks for our agents in this room. Raises LiveKitUnavailable."""
+        found: list[str] = []
         with _translated(), _gone_is_fine():
-            for dispatch in await self._dispatches.list_dispatch(room_name=room):
-                if dispatch.agent_name == self._agent_name:
-                    return str(dispatch.metadata)
-        return None
+            dispatches = await self._dispatches.list_dispatch(room_name=room)
+            found += [str(each.metadata) for each in dispatches if each.agent_name == self._agent_name]
+        return found
 
     async def ping(self, *, timeout: float) -> None:
         """Ask for a room that nobody has. Raises LiveKitUnavailable, also when `timeout` seconds have passed."""
@@ -210,17 +211,15 @@ class LiveKitRooms:
         )
 
     def _dispatch(self, session: Session) -> api.RoomAgentDispatch:
-        ticket = Ticket(session.id, session.attempt)
-        return api.RoomAgentDispatch(
-            agent_name=self._agent_name, metadata=ticket.to_json(), deployment=session.deployment
-        )
+        return self._asked(Ticket(session.id, session.attempt), session.deployment)
 
-    def _access(self, session: Session, life: timedelta) -> api.AccessToken:
-        grants = api.VideoGrants(
-            room_join=True, room=session.room, can_publish=True, can_subscribe=True, can_publish_data=True
-        )
+    def _asked(self, ticket: Ticket, deployment: str) -> api.RoomAgentDispatch:
+        return api.RoomAgentDispatch(agent_name=self._agent_name, metadata=ticket.to_json(), deployment=deployment)
+
+    def _access(self, session_id: str, room: str, life: timedelta) -> api.AccessToken:
+        grants = api.VideoGrants(room_join=True, room=room, can_publish=True, can_subscribe=True, can_publish_data=True)
         access = api.AccessToken(self._key, self._secret).with_ttl(life).with_grants(grants)
-        return access.with_identity(caller_identity(session.id))
+        return access.with_identity(caller_identity(session_id))
 
 
 def _open_room(room: api.Room) -> OpenRoom:

@@ -16,7 +16,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES = ("new", "reused", "repeated", *sorted({code for _, code in STATUS.values()}))
 IGNORED = ("forged", "repeated")
 REFUSED = ("claim", "checkpoint")
-REPAIRS = ("seat", "agent", "room", "adopted")
+REPAIRS = ("seat", "agent", "room", "adopted", "reservation")
 AGAIN = ("start", "recovery")
 LOOPS = ("docket", "ended", "events", "fast loop", "news", "slow loop")
 TASKS = (*LOOPS, "due", "event", "queue", "silence", "timer", "other")

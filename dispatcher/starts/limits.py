@@ -59,6 +59,12 @@ class RateLimits:
         self._by_address = by_address
         self._by_user = by_user
 
+    async def count(self, rate: RateLimitItem, who: str) -> None:
+        """Count something other than a start. Raises RateLimited when that is too many, StoreUnavailable."""
+        wait = await self._hit(rate, who)
+        if wait is not None:
+            raise RateLimited(retry_after=wait)
+
     async def take(self, address: str, *, owner: str, user_id: str | None) -> Taken:
         """Count a start before it is made: tested and counted in one step, so a burst gets no more than the limit.
 

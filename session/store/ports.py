@@ -12,7 +12,7 @@ from session.errors import Conflict
 from session.record import Session, State
 
 LOG_LINES = 100  # kept of each session, as the API promises
-RESERVED_SECONDS = 900.0  # a reserved record's life, until its caller comes: its token lives 600 s
+RESERVED_SECONDS = 900.0  # in which a token may begin its session: it lives 600 s, and somebody must meet the caller
 WORKER_SECONDS = 300.0  # a heartbeat's life: a worker seen this recently may be restarting
 REDELIVERY_SECONDS = 30.0  # after which what a reader has not acknowledged is read by another
 SILENT_SECONDS = 5.0  # without a heartbeat (one a second) a worker is not counted on, nor a call
@@ -57,7 +57,7 @@ class Worker:
     `clock` is the worker's own, Unix seconds, when it beat. `left`: it has stopped in good order. `failed_warmups`:
     processes in a row that could not warm up.
     `agents` maps each agent it serves to the fields a session may override; `providers` maps stt, llm and tts to the
-    names that can be used there.
+    names that can be used there. `reads_reservations`: it records sessions that its jobs bring along.
     """
 
     id: str
@@ -76,6 +76,7 @@ class Worker:
     clock: float | None = None
     agents: Mapping[str, Sequence[str]] = field(default_factory=dict)
     providers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    reads_reservations: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ class SessionStore(Protocol):
         and a `reserved` session is neither given back nor exchanged for another: it is the user's once it is claimed.
         Reuse counts as a touch. The same `op` again within a minute (its reply was lost), or an id that exists, answers
         what stands. With a `fingerprint` of what is asked for, that is so for KEYED_SECONDS, also of a session that was
-        given back, and the same `op` with another one is refused. Raises NoCapacity, OperationReused.
+        given back, and the same `op` with another one is refused. An id that was in use less than RESERVED_SECONDS
+        before and whose record is gone begins nothing. Raises NoCapacity, OperationReused, SessionNotFound.
         """
 
     async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from dispatcher.errors import BadSignature, LiveKitUnavailable
 from dispatcher.livekit.port import OpenRoom, Participant, ParticipantDetails, RoomWebhook
-from session.fence import Ticket
+from session.fence import Ticket, caller_identity
 from session.record import Session
 
 
@@ -48,6 +48,7 @@ class FakeRooms:
         marked: identities that pages no longer take for the agent, in order.
         muted: tracks that nobody hears any more, in order.
         answering: identities that answer through the room.
+        promised: the metadata that a token carries, by the room that it makes.
     """
 
     away: bool = False
@@ -61,6 +62,7 @@ class FakeRooms:
     marked: list[str] = field(default_factory=list)
     muted: list[str] = field(default_factory=list)
     answering: set[str] = field(default_factory=set)
+    promised: dict[str, str] = field(default_factory=dict)
     url: str = "ws://callers"
 
     async def create(self, session: Session, *, with_agent: bool = True) -> None:
@@ -85,8 +87,16 @@ class FakeRooms:
     def token(self, session: Session, *, name: str | None) -> str:
         return f"token of {session.id}"
 
-    def reserved_token(self, session: Session, front_end: ParticipantDetails) -> str:
-        return f"reserved token of {session.id}"
+    def reserved_token(self, ticket: Ticket, front_end: ParticipantDetails, *, deployment: str) -> str:
+        self.promised[ticket.session_id] = ticket.to_json()
+        return f"reserved token of {ticket.session_id}"
+
+    def joined(self, room: str) -> OpenRoom:
+        """The room, made by a caller who has joined with its reserved token."""
+        self._open(room)
+        self.metadata[room] = self.promised[room]
+        self.people.setdefault(room, []).append(Participant(caller_identity(room)))
+        return next(each for each in self._counted() if each.name == room)
 
     async def delete(self, room: str) -> None:
         self._asked("delete", room)
@@ -120,9 +130,9 @@ class FakeRooms:
         self._asked("open_rooms", "")
         return self._counted()
 
-    async def asked_for(self, room: str) -> str | None:
+    async def asked_for(self, room: str) -> Sequence[str]:
         self._asked("asked_for", room)
-        return self.metadata.get(room)
+        return [self.metadata[room]] if room in self.metadata else []
 
     async def ping(self, *, timeout: float) -> None:
         self._asked("ping", "")

@@ -94,6 +94,8 @@ class MemoryStore:
             if asked != fingerprint and known != session.id:
                 raise OperationReused
             return StartResult(standing.session, reused=False)
+        if self._now() < self._seen.get(f"tomb:{session.id}", 0.0):
+            raise SessionNotFound
         user = _user(session)
         if user is not None and session.state is not State.RESERVED:
             theirs = self._lookup(self._users.pop(user, ""))
@@ -306,13 +308,8 @@ class MemoryStore:
             return []
         await _until(lambda: self._groups[group] < len(self.outgoing), wait)
         fresh = range(self._groups[group], len(self.outgoing))
-        stale = (
-            []
-            if fresh
-            else [
-                int(e) for (g, e), at in self._unread.items() if g == group and self._now() - at >= REDELIVERY_SECONDS
-            ]
-        )
+        late, handed = self._now() - REDELIVERY_SECONDS, {} if fresh else self._unread
+        stale = [int(e) for (g, e), at in handed.items() if g == group and at <= late]
         self._groups[group] = len(self.outgoing)
         for each in (*stale, *fresh):
             self._unread[group, str(each)] = self._now()
@@ -374,6 +371,7 @@ class MemoryStore:
             self.outgoing.append(kept.record)
             self._tell(EventKind.OVER, session.id)
             kept.expires_at = self._now() + self._keep_seconds
+            self._seen[f"tomb:{session.id}"] = self._now() + RESERVED_SECONDS
             if user is not None and self._users.get(user) == session.id:
                 del self._users[user]
         elif session.state is State.RESERVED and session.deadline is None:

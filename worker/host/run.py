@@ -122,6 +122,7 @@ def _facts(worker_id: str, settings: WorkerSettings, pipeline: PipelineSettings,
         deployment=os.environ.get("LIVEKIT_AGENT_DEPLOYMENT", ""),
         agents=_overridable(agents),
         providers={str(kind): names for kind, names in providers.usable(pipeline).items()},
+        reads_reservations=True,
     )
 
 

@@ -49,7 +49,7 @@ class RedisSessions:
                 raise SessionNotFound
 
     async def start(self, session: Session, *, max_seats: int, op: str, fingerprint: str = "") -> StartResult:
-        """Give back the user's live session or admit this one. Raises NoCapacity, OperationReused."""
+        """Give back the user's live session or admit this one. Raises NoCapacity, OperationReused, SessionNotFound."""
         reply = await self._connection.run("start", fingerprint=fingerprint, **self._facts(session, op, max_seats))
         match reply:
             case ["new"]:

@@ -4,14 +4,14 @@ import pytest
 from redis.asyncio import Redis
 
 from session.record import EndReason, State, became_ready, claimed, ended
-from session.store.ports import CIRCUIT_SECONDS, OP_SECONDS, WORKER_SECONDS, StartReport, Utterance
+from session.store.ports import CIRCUIT_SECONDS, OP_SECONDS, RESERVED_SECONDS, WORKER_SECONDS, StartReport, Utterance
 from session.store.redis import scripts
 from session.store.redis.store import RedisStore, open_store
 from tests.session.making import NOON, a_session, a_session_in, a_worker, admit
 
 pytestmark = pytest.mark.anyio
 
-KEEP = 3600.0
+KEEP = 600.0
 
 SHAPES = {  # name: type, seconds to live of what the calls below leave (None: for ever)
     "SESSION": ("hash", KEEP),
@@ -34,6 +34,7 @@ SHAPES = {  # name: type, seconds to live of what the calls below leave (None: f
     "CHECKPOINT": ("string", KEEP),
     "SPOILED": ("string", KEEP),
     "CIRCUIT": ("zset", CIRCUIT_SECONDS),
+    "TOMB": ("string", RESERVED_SECONDS),
 }
 
 
