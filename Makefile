@@ -46,11 +46,11 @@ faults: setup ## the slower tests: workers that are killed, and random orders of
 
 drills: drills-calls drills-servers ## do harm to a real system with real callers, and see that nothing is lost or doubled
 
-drills-calls: setup ## the drills in which agents die, callers vanish, and many starts come at once
-	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,agent_dies.py caller.py starts.py)
+drills-calls: setup ## the drills in which agents die, callers vanish or come at a bad time, and many starts come at once
+	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,agent_dies.py caller.py starts.py reserved_tokens.py)
 
-drills-servers: setup ## the drills in which workers, dispatchers, the store or livekit-server die
-	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,worker_dies.py dispatcher_dies.py store.py livekit.py)
+drills-servers: setup ## the drills in which workers, dispatchers, the store or livekit-server die, or are cut off
+	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,worker_dies.py dispatcher_dies.py store.py livekit.py nodes.py)
 
 long: setup ## what repeats, by hand: 2 hours; random orders by new seeds, faults under asyncio's debug mode, 500 starts, soak
 	@GREENROOM_NEW_SEEDS=1 $(BIN)/pytest tests/properties

@@ -18,7 +18,7 @@ from dispatcher.access.key_store import RedisKeys, open_keys
 from dispatcher.access.keys import read_first_keys
 from dispatcher.access.proof import Proofs
 from dispatcher.access.refusals import Refusals
-from dispatcher.app import create_app
+from dispatcher.app import create_app, make_reservations
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.silence import Silence
 from dispatcher.ending import Ending
@@ -106,8 +106,9 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> int:
             timers=timers,
         )
         queue = StartQueue(store, attempts, settings.max_bots)
-        fast = FastLoop(store, rooms, attempts, queue, Silence(store, ending), metrics)
-        slow = SlowLoop(store, rooms, ending, settings, metrics, secret, settings.max_bots)
+        fast = FastLoop(store, rooms, attempts, queue, Silence(store, ending, rooms), metrics)
+        reservations = make_reservations(store, rooms, settings, timers)
+        slow = SlowLoop(store, rooms, ending, settings, metrics, secret, reservations, settings.max_bots)
         ended = EndedFollower(store, "dispatchers", counting(metrics, circuit))
         followers = {"news": news.step, "ended": ended.step}
         running = running_tasks(url, namespace=namespace, slow=slow, fast=fast, timers=timers, followers=followers)

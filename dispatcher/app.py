@@ -20,8 +20,10 @@ from dispatcher.ending import Ending
 from dispatcher.livekit.port import Rooms
 from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
+from dispatcher.starts.limits import read_rate
 from dispatcher.starts.news import News
 from dispatcher.starts.permit import Permits
+from dispatcher.starts.reservations import Reservations
 from dispatcher.starts.start import Starts
 from dispatcher.upkeep.webhooks import Webhooks
 from session.store.ports import Store
@@ -63,10 +65,15 @@ def create_app(
         queue_seconds=settings.queue_seconds,
         timers=timers or NoTimers(),
     )
-    webhooks = Webhooks(store, rooms, ending, metrics, settings.livekit_api_secret.get_secret_value())
+    reservations = make_reservations(store, rooms, settings, timers or NoTimers())
+    secret = settings.livekit_api_secret.get_secret_value()
+    webhooks = Webhooks(store, rooms, ending, metrics, secret, reservations)
+    token_limit = read_rate(settings.token_limit)
     for router in (
         SessionRoutes(store, starts, permits, metrics, access, settings.address_sessions).router(),
-        TokenRoutes(starts, access, settings.agent_name).router(),
+        TokenRoutes(
+            starts, access, reservations, settings.agent_name, permits, token_limit, settings.address_sessions
+        ).router(),
         HealthRoutes(store, store, rooms, metrics, settings.max_bots).router(),
         WebhookRoutes(webhooks).router(),
     ):
@@ -80,6 +87,25 @@ def create_app(
     _allow_origins(app, settings)
     app.add_middleware(Measured, metrics=metrics)
     return app
+
+
+def make_reservations(store: Store, rooms: Rooms, settings: DispatcherSettings, timers: Timers) -> Reservations:
+    """What makes reserved tokens, and records the sessions they begin: for the API, and for the slow loop.
+
+    Args:
+        store: sessions and workers.
+        rooms: LiveKit.
+        settings: limits; nothing else is read.
+        timers: who handles sessions whose deadline passes.
+    """
+    return Reservations(
+        store,
+        rooms,
+        settings.max_bots,
+        claim_seconds=settings.claim_seconds,
+        queue_seconds=settings.queue_seconds,
+        timers=timers,
+    )
 
 
 def _allow_origins(app: FastAPI, settings: DispatcherSettings) -> None:

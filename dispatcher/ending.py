@@ -6,6 +6,7 @@ store appends the record to the stream of ended sessions: what follows from each
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +14,11 @@ from dataclasses import dataclass
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.livekit.port import Rooms
 from dispatcher.observe.session_log import log_event
-from session.record import FINAL, EndReason, ErrorReason, Session, ended, failed, lost
+from session.fence import caller_identity
+from session.record import FINAL, CallerPresence, EndReason, ErrorReason, Session, ended, failed, lost
 from session.store.ports import SessionStore, update
+
+TELL_SECONDS = 0.5  # for LiveKit to pass the reason on; it takes some milliseconds where the caller is there
 
 Reason = EndReason | ErrorReason
 Judge = Callable[[Session, float], Reason | None]
@@ -59,10 +63,19 @@ class Ending:
             level = "error" if session.error is not None else "info"
             reason = str(session.end_reason or session.error)
             await log_event(self.store, session_id, "ended", level=level, reason=reason, by=by, attempt=session.attempt)
+        if written and session.error is not None:
+            await self._tell_the_page(session, session.error)
         if session.state in FINAL:
             with suppress(LiveKitUnavailable):  # the slow loop closes it then
                 await self.rooms.delete(session.room)
         return session
+
+    async def _tell_the_page(self, session: Session, reason: ErrorReason) -> None:
+        """Why it ends, before its room is closed: no agent is there that could say it."""
+        if session.caller is CallerPresence.PRESENT and not session.adopted:
+            with suppress(LiveKitUnavailable, TimeoutError):  # GET /api/session/{id} has the reason, too
+                async with asyncio.timeout(TELL_SECONDS):
+                    await self.rooms.set_caller_state(session.room, caller_identity(session.id), reason)
 
     async def lose(self, session_id: str, job: str, event: str) -> Session:
         """Write down that a session has lost its agent: the next attempt is due at once.

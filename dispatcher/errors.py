@@ -24,7 +24,7 @@ SessionError (session/errors.py)
 ├── AgentNotAllowed        the API key may not start this agent
 ├── UnknownHost            the request names a host that is not ours
 ├── OriginNotAllowed       a page of this origin may not call
-├── RoomNameGiven          a front end named the room itself
+├── TokenTooLarge          a front end wants more in its token than fits
 ├── BadSignature           a webhook that LiveKit did not sign
 └── BadRequest             a parameter or body that makes no sense; the message says which
 """
@@ -129,8 +129,8 @@ class OriginNotAllowed(SessionError):
     """Pages of this origin may not call; add it to GREENROOM_CORS_ORIGINS."""
 
 
-class RoomNameGiven(SessionError):
-    """room_name cannot be chosen; leave it out and every call gets a room of its own."""
+class TokenTooLarge(SessionError):
+    """The token would be too large."""
 
 
 class BadSignature(SessionError):

@@ -35,6 +35,8 @@ class DispatcherSettings(Connections, CallLimits):
     """Starts allowed to one user, written the same way; one that gives the live session back is not counted."""
     address_sessions: int | None = Field(5, validation_alias="GREENROOM_ADDRESS_SESSIONS", ge=1)
     """Live sessions allowed to one address without an API key; None, written "off": any number."""
+    token_limit: str = Field("60/minute", validation_alias="GREENROOM_TOKEN_LIMIT")
+    """Tokens of /api/livekit/token allowed to one address; a page takes two a call; off: any number."""
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
         (), validation_alias="GREENROOM_TRUSTED_PROXIES"
     )
@@ -65,7 +67,7 @@ class DispatcherSettings(Connections, CallLimits):
     def _lower(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name.lower() for name in given)
 
-    @field_validator("rate_limit", "user_limit")
+    @field_validator("rate_limit", "user_limit", "token_limit")
     @classmethod
     def _rate(cls, given: str) -> str:
         read_rate(given)

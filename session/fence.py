@@ -9,20 +9,30 @@ from dataclasses import dataclass
 
 from session.errors import BadMetadata
 from session.record import READABLE, VERSION, Session
+from session.reservation import Reservation, read_reservation
+from session.store.ports import RESERVED_SECONDS
 
-MAX_METADATA_BYTES = 4096  # ours is under 100; more is not ours
+ALIVE_METHOD = "greenroom.alive"  # a remote procedure of every agent in its room: the answer proves that it is there
+MAX_METADATA_BYTES = 4096  # ours is under 100, with a reservation at most 3072; more is not ours
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The right of one agent to claim one attempt of one session; the record has the last word."""
+    """The right of one agent to claim one attempt of one session; the record has the last word.
+
+    `reservation`: what the session is, where its record may not be there yet.
+    """
 
     session_id: str
     attempt: int
+    reservation: Reservation | None = None
 
     def to_json(self) -> str:
-        """The job metadata."""
-        return json.dumps({"v": VERSION, "session": self.session_id, "attempt": self.attempt})
+        """The job metadata, ASCII."""
+        facts: dict[str, object] = {"v": VERSION, "session": self.session_id, "attempt": self.attempt}
+        if self.reservation is not None:
+            facts["reservation"] = self.reservation.to_dict()
+        return json.dumps(facts, allow_nan=False, separators=(",", ":"))
 
 
 def read_ticket(metadata: str) -> Ticket | None:
@@ -48,7 +58,28 @@ def read_ticket(metadata: str) -> Ticket | None:
         raise BadMetadata
     if type(version) is not int or version not in READABLE:
         raise BadMetadata
-    return Ticket(session_id, attempt)
+    reservation = read_reservation(data["reservation"]) if "reservation" in data else None
+    return Ticket(session_id, attempt, reservation)
+
+
+def reserved(ticket: Ticket, room: str, now: float) -> Reservation | None:
+    """What the dispatch in this room promises; None: nothing, or its token has run out.
+
+    Only who has LiveKit's secret can make a dispatch or sign a token that carries one, so what it says is ours.
+
+    Args:
+        ticket: of the dispatch.
+        room: in which it is.
+        now: Unix seconds of the store's clock.
+
+    Raises:
+        BadMetadata: the ticket is for another room.
+    """
+    if ticket.reservation is None:
+        return None
+    if ticket.session_id != room or not room.startswith("session_") or ticket.attempt != 1:
+        raise BadMetadata("the reservation is for another room")
+    return ticket.reservation if now - ticket.reservation.at < RESERVED_SECONDS else None
 
 
 def check_room(session: Session, room: str) -> None:
@@ -70,6 +101,11 @@ def requested_agent(metadata: str) -> str | None:
 def agent_identity(session_id: str, attempt: int) -> str:
     """The agent's identity in the room: one per attempt, so that removing a ghost cannot hit its successor."""
     return f"agent-{session_id}-{attempt}"
+
+
+def earlier_identities(session: Session) -> frozenset[str]:
+    """The identities of the agents of the attempts before this one."""
+    return frozenset(agent_identity(session.id, attempt) for attempt in range(1, session.attempt))
 
 
 def caller_identity(session_id: str) -> str:

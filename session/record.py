@@ -79,6 +79,7 @@ STEP_SECONDS: Mapping[AttemptStep, float] = {
     AttemptStep.ACCEPTED: 4.0,  # a warm process claims after 0.01 s, one that must be forked first after 0.1 s
     AttemptStep.CLAIMED: 12.0,  # connecting and publishing take 0.2 s, and are given up after 10 s
 }
+BACK_SECONDS = 4.0  # for an agent that has lost LiveKit to come back by itself, before it may be replaced
 LOSS_WINDOW_SECONDS = 60.0
 MOST_LOSSES = 3  # within that window; one more is a crash loop
 MOST_TRIES = 3  # dispatches for one start or recovery
@@ -110,6 +111,7 @@ class Session:
         recoveries: agents that were lost and replaced, over the whole call.
         losses: when agents were lost within the last LOSS_WINDOW_SECONDS.
         farewell: this attempt's agent is only to say that it cannot go on.
+        cut_off: the agent says that it has no connection to LiveKit.
         room_made: LiveKit has made its room: a token that is used before would make one without an agent.
         greeted: the caller has heard an agent.
         owner: who started it: LOCAL, `key:` and the name of an API key, or `address:` and a digest of an address.
@@ -133,6 +135,7 @@ class Session:
     recoveries: int = 0
     losses: tuple[float, ...] = ()
     farewell: bool = False
+    cut_off: bool = False
     room_made: bool = False
     greeted: bool = False
     owner: str = ""
@@ -222,6 +225,7 @@ def dispatched(
         progress_at=now,
         deadline=deadline,
         farewell=farewell,
+        cut_off=False,
     )
 
 
@@ -268,9 +272,28 @@ def became_ready(session: Session, *, attempt: int, job: str, now: float, steps:
     session.fenced(attempt, job)
     ready_at = session.ready_at if session.ready_at is not None else now
     merged = {**session.steps, **steps}
-    return session.to(
-        State.READY, now, ready_at=ready_at, tries=0, steps=merged, last_active=now, progress_at=now, deadline=None
-    )
+    fresh: dict[str, Any] = {"tries": 0, "last_active": now, "progress_at": now, "deadline": None, "cut_off": False}
+    return session.to(State.READY, now, ready_at=ready_at, steps=merged, **fresh)
+
+
+def cut_off(session: Session, *, attempt: int, job: str, now: float) -> Session:
+    """The session whose agent has had no connection to LiveKit for BACK_SECONDS; somebody must look at it now.
+
+    Raises:
+        Stale: the agent is not the current one.
+    """
+    session.fenced(attempt, job)
+    return replace(session, cut_off=True, deadline=now) if session.state is State.READY else session
+
+
+def connected_again(session: Session, *, attempt: int, job: str) -> Session:
+    """The session whose agent has its connection to LiveKit back.
+
+    Raises:
+        Stale: the agent is not the current one.
+    """
+    session.fenced(attempt, job)
+    return replace(session, cut_off=False, deadline=None) if session.cut_off else session
 
 
 def lost(session: Session, *, job: str, now: float) -> Session:
@@ -282,7 +305,8 @@ def lost(session: Session, *, job: str, now: float) -> Session:
     if session.state in FINAL or job not in (session.job, session.accepted):
         raise Stale
     gone: dict[str, Any] = {
-        "claimable": False, "accepted": None, "job": None, "worker": None, "progress_at": now, "deadline": now
+        "claimable": False, "accepted": None, "job": None, "worker": None, "progress_at": now, "deadline": now,
+        "cut_off": False,
     }  # fmt: skip
     if session.state is not State.READY:
         return replace(session, **gone)

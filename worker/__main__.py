@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 
+if __name__ == "__main__":
+    from worker import early_stop
+
+    early_stop.exit_when_told()
+
 # LiveKit's own end-of-turn model would cost 70 MB a worker and is never used; read when livekit.agents is imported.
 os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
 # LiveKit's watch over each event loop: a block is told from 250 ms, not 100, which wakes a process half as often.

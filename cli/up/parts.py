@@ -117,13 +117,16 @@ def of_this_machine(settings: UpSettings, keys: Keys, files: Files, password: st
         "GREENROOM_WORKER_PORT": str(settings.worker_port),
         "PYTHONUNBUFFERED": "1",
     }
+    unlimited = {} if settings.limits_starts else {"GREENROOM_RATE_LIMIT": "off"}
+    if not settings.limits_tokens:
+        unlimited["GREENROOM_TOKEN_LIMIT"] = "off"
     python = sys.executable
     dispatcher = Part(
         name="dispatcher",
         command=(python, *DISPATCHER_COMMAND),
         ready=partial(probes.http_ok, settings.reached, settings.port, "/healthz"),
         needs=needs,
-        environment=environment if settings.limits_starts else {**environment, "GREENROOM_RATE_LIMIT": "off"},
+        environment={**environment, **unlimited},
         stop_seconds=5.0,  # it gives answers under way 3 seconds
     )
     worker = Part(

@@ -59,6 +59,8 @@ class UpSettings:
     """TCP port of the worker's own health page."""
     rate_limit: str | None = _setting(None, "GREENROOM_RATE_LIMIT")
     """Starts that the dispatcher allows from one address; without it see `limits_starts`."""
+    token_limit: str | None = _setting(None, "GREENROOM_TOKEN_LIMIT")
+    """Tokens that the dispatcher gives to one address; without it see `limits_tokens`."""
     trusted_proxies: str | None = _setting(None, "GREENROOM_TRUSTED_PROXIES")
     """Proxies in front of the dispatcher, by which it tells callers apart."""
     redis_url: str | None = _setting(None, "REDIS_URL", secret=True)
@@ -105,8 +107,16 @@ class UpSettings:
     @property
     def limits_starts(self) -> bool:
         """Whether starts are limited by address: not where nobody but this machine can call, who has one address."""
-        alone = self.host in ("127.0.0.1", "::1", "localhost") and self.trusted_proxies is None
-        return self.rate_limit is not None or not alone
+        return self.rate_limit is not None or not self._alone
+
+    @property
+    def limits_tokens(self) -> bool:
+        """Whether tokens are limited by address; as `limits_starts`."""
+        return self.token_limit is not None or not self._alone
+
+    @property
+    def _alone(self) -> bool:
+        return self.host in ("127.0.0.1", "::1", "localhost") and self.trusted_proxies is None
 
     def _check_livekit(self) -> None:
         """Raise SettingError unless LiveKit's three settings make sense together."""

@@ -50,7 +50,7 @@ STATUS: Mapping[type[SessionError], tuple[int, str]] = {
     ours.AgentNotAllowed: (403, "agent_not_allowed"),
     ours.UnknownHost: (400, "unknown_host"),
     ours.OriginNotAllowed: (403, "origin_not_allowed"),
-    ours.RoomNameGiven: (400, "room_name_given"),
+    ours.TokenTooLarge: (422, "token_too_large"),
     ours.BadSignature: (401, "bad_signature"),
     ours.BadRequest: (422, "bad_request"),
 }

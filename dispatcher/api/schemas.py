@@ -108,7 +108,7 @@ class AskedAgent(BaseModel):
     agent_name: Text = ""
     """Which agent answers; empty, or the workers' LiveKit name: `default`."""
     metadata: LongText = ""
-    """Facts about this session: a JSON object, or any text."""
+    """Facts about this session: a JSON object, or any text; some 2900 bytes of JSON at most. The page can read it."""
 
 
 class RoomConfig(BaseModel):
@@ -126,13 +126,13 @@ class TokenSourceBody(BaseModel):
     model_config = AskedAgent.model_config
 
     room_name: str | None = None
-    """Must be empty: each call gets a room of its own."""
+    """Ignored: each call gets a room of its own."""
     participant_name: Text | None = None
     """Name that others in the room see."""
     participant_identity: str | None = None
     """Ignored: the identity follows from the session."""
     participant_metadata: LongText | None = None
-    """Metadata of the caller's participant, passed on as it is."""
+    """Metadata of the caller's participant, passed on as it is. With name and attributes at most 2048 bytes of JSON."""
     participant_attributes: dict[str, str] | None = None
     """Attributes of the caller's participant, passed on as they are."""
     room_config: RoomConfig | None = None

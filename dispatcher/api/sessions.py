@@ -33,7 +33,7 @@ from dispatcher.starts.limits import KeyLimit, read_rate
 from dispatcher.starts.permit import Permits
 from dispatcher.starts.start import StartedSession, StartRequest, Starts
 from session.errors import SessionError, StoreUnavailable
-from session.record import LIVE, Session, State
+from session.record import JOINABLE, Session, State
 from session.store.ports import LOG_LINES, SessionStore
 
 MAX_WAIT_MS = 10_000  # that an answer may be asked to wait for `ready`
@@ -43,7 +43,7 @@ COLD_SECONDS = 2.0  # and without one: a fork, and its share of a burst of ten
 # What docs/api.md says of the parameters.
 WAIT_MS = "Milliseconds for which the answer waits for `ready`."
 KEY = "Names this request, so that asking again begins no second session; up to 255 printable characters."
-STATUS = "Only sessions in this state; by default all that are live."
+STATUS = "Only sessions in this state; by default all that are queued or have a seat."
 LINES = "How many lines at most, the newest; 50 by default."
 
 
@@ -100,13 +100,12 @@ class SessionRoutes:
         self, body: StartBody, requester: Requester, *, key: str | None, wait_ms: int | None
     ) -> StartedSession:
         """Start with a permit; what no new session needed is given back."""
-        wish = _wish(body, requester, self._most(requester))
+        wish = _wish(body, requester, most_sessions(requester, self.address_sessions))
         repeat = once(key, owner=wish.owner, body=body) if key is not None else None
         by_key = None
         if requester.key is not None:
             by_key = KeyLimit(requester.key.name, read_rate(requester.key.starts) if requester.key.starts else None)
-            if requester.key.agents is not None and wish.agent not in requester.key.agents:
-                raise AgentNotAllowed
+            check_agent(requester, wish.agent)
         elif not requester.loopback:
             self.addresses.saw(requester.address)
         permit = self.permits.permit(requester.address, owner=wish.owner, user_id=wish.user_id, by_key=by_key)
@@ -116,12 +115,6 @@ class SessionRoutes:
             if not isinstance(error, StoreUnavailable):  # it would not answer this either, and the caller waits
                 await permit.give_back()
             raise
-
-    def _most(self, requester: Requester) -> int | None:
-        """How many live sessions this requester's owner may have."""
-        if requester.key is not None:
-            return requester.key.sessions
-        return None if requester.loopback else self.address_sessions
 
     async def stop(self, request: Request, body: SessionBody) -> StopAnswer:
         """End a session."""
@@ -140,9 +133,9 @@ class SessionRoutes:
         limit: Annotated[int, Query(ge=1, le=200, description="How many at most, 50 by default.")] = 50,
         cursor: Annotated[str | None, Query(description="The `cursor` of the page before.")] = None,
     ) -> SessionsAnswer:
-        """Sessions, newest first; the live ones where no status is asked for."""
+        """Sessions, newest first; the live ones where no status is asked for: seated, or in the queue."""
         try:
-            page = await self.store.page(LIVE if status is None else {status}, limit=limit, cursor=cursor)
+            page = await self.store.page(JOINABLE if status is None else {status}, limit=limit, cursor=cursor)
         except ValueError:
             raise BadRequest("cursor: is none that this server gave out.") from None
         shown = [SessionFacts.of(each) for each in page.sessions]
@@ -181,6 +174,24 @@ class SessionRoutes:
         steps = sorted(session.steps.items(), key=lambda step: step[1])
         shown = [TimingStep(name=name, ms=ms) for name, ms in steps]
         return TimingsAnswer(session_id=session_id, attempt=session.attempt, steps=shown)
+
+
+def check_agent(requester: Requester, agent: str) -> None:
+    """Raises AgentNotAllowed where the requester's API key does not open this agent."""
+    if requester.key is not None and requester.key.agents is not None and agent not in requester.key.agents:
+        raise AgentNotAllowed
+
+
+def most_sessions(requester: Requester, address_sessions: int | None) -> int | None:
+    """How many live sessions this requester's owner may have; None: any number.
+
+    Args:
+        requester: who asks.
+        address_sessions: how many an address may have without an API key.
+    """
+    if requester.key is not None:
+        return requester.key.sessions
+    return None if requester.loopback else address_sessions
 
 
 def _wish(body: StartBody, requester: Requester, most: int | None) -> StartRequest:

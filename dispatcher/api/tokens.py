@@ -8,21 +8,40 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
+from limits import RateLimitItem
 
-from dispatcher.access.access import Access
+from dispatcher.access.access import Access, Requester
 from dispatcher.api.schemas import AskedAgent, TokenAnswer, TokenBody, TokenSourceAnswer, TokenSourceBody
-from dispatcher.errors import RoomNameGiven
+from dispatcher.api.sessions import check_agent, most_sessions
+from dispatcher.errors import RateLimited
 from dispatcher.livekit.port import ParticipantDetails
+from dispatcher.starts.limits import read_rate
+from dispatcher.starts.permit import Permits
+from dispatcher.starts.reservations import Reservations
 from dispatcher.starts.start import StartRequest, Starts
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRoutes:
-    """Routes over these parts. `agent_name`: the LiveKit name of our workers, which stock front ends may ask for."""
+    """Routes over these parts.
+
+    Args:
+        starts: of which sessions there are tokens.
+        access: says who may have one.
+        reservations: make tokens for sessions that are not there yet.
+        agent_name: the LiveKit name of our workers, which stock front ends may ask for.
+        permits: with the limits that count the tokens of each address.
+        token_limit: how many it may get without an API key; None: any number.
+        address_sessions: how many live sessions an address may have without one; None: any number.
+    """
 
     starts: Starts
     access: Access
+    reservations: Reservations
     agent_name: str
+    permits: Permits
+    token_limit: RateLimitItem | None = None
+    address_sessions: int | None = None
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -43,21 +62,42 @@ class TokenRoutes:
         session, token = await self.starts.token(body.session_id, user_id=body.user_id or None, name=body.user_name)
         return TokenAnswer(token=token, url=self.starts.rooms.url, room_name=session.room)
 
-    async def token_source(self, body: TokenSourceBody | None = None) -> TokenSourceAnswer:
+    async def token_source(self, request: Request, body: TokenSourceBody | None = None) -> TokenSourceAnswer:
         """A token with which a stock front end brings its own room and agent about."""
+        requester: Requester = request.state.requester
+        await self._count(requester)
         body = body or TokenSourceBody()
-        if body.room_name:
-            raise RoomNameGiven
         asked = body.room_config.agents[0] if body.room_config and body.room_config.agents else AskedAgent()
         agent = "default" if asked.agent_name in ("", self.agent_name) else asked.agent_name
-        wish = StartRequest(agent=agent, user_name=body.participant_name, metadata=_metadata(asked.metadata))
+        check_agent(requester, agent)
+        wish = StartRequest(
+            agent=agent,
+            user_name=body.participant_name,
+            metadata=_metadata(asked.metadata),
+            owner=requester.owner,
+            max_owned=most_sessions(requester, self.address_sessions),
+        )
         front_end = ParticipantDetails(
             name=body.participant_name or "",
             metadata=body.participant_metadata or "",
             attributes=body.participant_attributes or {},
         )
-        token = await self.starts.reserve(wish, front_end)
+        token = await self.reservations.issue(wish, front_end)
         return TokenSourceAnswer(server_url=self.starts.rooms.url, participant_token=token)
+
+    async def _count(self, requester: Requester) -> None:
+        """Count a token before it is made, by its API key's limit or by its address. Raises RateLimited."""
+        key = requester.key
+        if key is not None:
+            rate, who = (read_rate(key.starts) if key.starts else None), f"key/{key.name}"
+        else:
+            rate, who = self.token_limit, f"token/{requester.address}"
+        if rate is None:
+            return
+        try:
+            await self.permits.limits.count(rate, who)
+        except RateLimited as error:
+            raise RateLimited("Too many tokens; try again later.", retry_after=error.retry_after) from None
 
 
 def _metadata(given: str) -> Mapping[str, Any]:

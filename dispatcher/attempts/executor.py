@@ -10,22 +10,32 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from dispatcher.attempts.ghosts import Ghosts
 from dispatcher.attempts.policy import LOOK_AGAIN_SECONDS, Facts, GiveUp, Redispatch, Wait, verdict
 from dispatcher.ending import Ending, Reason
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.fleet.workers import serving
-from dispatcher.livekit.participants import is_ghost
 from dispatcher.livekit.port import Rooms
 from dispatcher.observe.metrics import Metrics
 from dispatcher.observe.session_log import log_event
 from dispatcher.starts.circuit import StartCircuit
 from session.errors import Conflict, NoCapacity, SessionNotFound, UnreadableRecord
-from session.record import CallerPresence, EndReason, ErrorReason, Session, State, dispatched
-from session.store.ports import SILENT_SECONDS, Store
+from session.record import (
+    BACK_SECONDS,
+    AttemptStep,
+    CallerPresence,
+    EndReason,
+    ErrorReason,
+    Session,
+    State,
+    dispatched,
+    lost,
+    step,
+)
+from session.store.ports import SILENT_SECONDS, Store, update
 
 AWAITED = frozenset({State.RESERVED, State.STARTING, State.RECOVERING})  # these wait for an agent
-GHOST_TRIES = 10  # removals of an agent that is gone, until the server no longer lists it
-GHOST_PAUSE = 0.05  # seconds between two of them
+PING_SECONDS = 1.0  # for LiveKit to answer; it takes a millisecond
 SERVER_SECONDS = 30.0  # for which livekit-server may be away before a session that needs it ends
 ROOM_BACK_SECONDS = SERVER_SECONDS + 15.0  # for it, and then the caller, to come back to a room that went with it
 ROOM_GONE: Mapping[CallerPresence, ErrorReason | EndReason] = {
@@ -74,7 +84,11 @@ class AttemptExecutor:
     claim_seconds: float = 2.0
     timers: Timers = field(default_factory=NoTimers)
     chance: Callable[[], float] = random.random
+    ghosts: Ghosts = field(init=False)
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.ghosts = Ghosts(self.rooms, self.metrics)
 
     async def handle_due(self, session_id: str) -> None:
         """Do what is due for this session, if anything is. Raises StoreUnavailable."""
@@ -82,12 +96,16 @@ class AttemptExecutor:
             session, now = await self.store.get_with_time(session_id)
         except (SessionNotFound, UnreadableRecord):
             return
-        if session.state not in AWAITED or session.deadline is None:
+        waiting, cut_off = session.state in AWAITED, session.state is State.READY and session.cut_off
+        if session.deadline is None or not (waiting or cut_off):
             return
         if session.deadline > now:
             self.timers.at(session, session.deadline - now)
             return
         with suppress(Conflict):  # somebody else was faster
+            if cut_off:
+                await self._judge_cut_off(session, now)
+                return
             found = verdict(session, await self._facts(session, now))
             if isinstance(found, Redispatch):
                 await self._redispatch(session, now)
@@ -150,8 +168,34 @@ class AttemptExecutor:
         facts = {"attempt": after.attempt, "tries": after.tries, "farewell": after.farewell}
         await log_event(self.store, session.id, "dispatched_again", level="warning", **facts)
         self.metrics.dispatched_again(after)
-        with suppress(LiveKitUnavailable):  # its deadline passes, and it is tried again
+        try:
             await self._dispatch(after)
+        except LiveKitUnavailable:  # its deadline passes, and it is tried again
+            await self._not_asked(after, now)
+
+    async def _not_asked(self, session: Session, now: float) -> None:
+        """Let a dispatch that LiveKit did not answer cost no try, while another node may yet take the room over."""
+        if now - session.since >= ROOM_BACK_SECONDS:
+            return
+        attempt = session.attempt
+
+        def give_back(each: Session, _: float) -> Session:
+            unasked = each.attempt == attempt and each.state in AWAITED and step(each) is AttemptStep.DISPATCHED
+            return replace(each, tries=max(0, each.tries - 1)) if unasked else each
+
+        with suppress(SessionNotFound):
+            await update(self.store, session.id, give_back)
+
+    async def _judge_cut_off(self, session: Session, now: float) -> None:
+        """Replace an agent that says it has lost LiveKit, if LiveKit answers us; if not, nobody has it."""
+        try:
+            await self.rooms.ping(timeout=PING_SECONDS)
+        except LiveKitUnavailable:
+            await self._wait(session, now + BACK_SECONDS, now)
+            return
+        if session.job is not None:
+            await self.store.write(lost(session, job=session.job, now=now), op=secrets.token_hex(8))
+            await log_event(self.store, session.id, "agent_cut_off", level="error", attempt=session.attempt)
 
     async def _next_attempt(self, session: Session, now: float) -> Session | None:
         """The session with its next attempt written, None where there may be none.
@@ -172,7 +216,7 @@ class AttemptExecutor:
         return None
 
     async def _dispatch(self, session: Session) -> None:
-        await self._remove_ghosts(session)
+        self.ghosts.send_out(session)
         await self.rooms.dispatch(session)
         self.timers.at(session, self.claim_seconds)
 
@@ -199,17 +243,6 @@ class AttemptExecutor:
             await self._wait(session, now + LOOK_AGAIN_SECONDS, now)
         else:
             await self.give_up(session, ErrorReason.SERVER_LOST)
-
-    async def _remove_ghosts(self, session: Session) -> None:
-        """Send the agents of earlier attempts out, until the server no longer lists them. Raises LiveKitUnavailable."""
-        for _ in range(GHOST_TRIES):
-            ghosts = [each for each in await self.rooms.participants(session.room) if is_ghost(session, each)]
-            if not ghosts:
-                return
-            for ghost in ghosts:
-                await self.rooms.remove(session.room, ghost.identity)
-                self.metrics.ghost_removed()
-            await asyncio.sleep(GHOST_PAUSE)
 
 
 def _progress(session: Session) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dispatcher.livekit.port import Participant
-from session.fence import agent_identity, caller_identity
+from session.fence import caller_identity, earlier_identities
 from session.record import Session
 
 
@@ -19,4 +19,4 @@ def is_ghost(session: Session, participant: Participant) -> bool:
 
     One of a later attempt is none: then the record has moved on since it was read, and that is its agent.
     """
-    return participant.identity in {agent_identity(session.id, attempt) for attempt in range(1, session.attempt)}
+    return participant.identity in earlier_identities(session)

@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from session.fence import Ticket
 from session.record import Session
 
 ROOM_SLACK_SECONDS = 60.0  # by which a room outlives the session's own rules, so that those decide
 STATE_ATTRIBUTE = "greenroom.state"
-RESERVED_TOKEN_SECONDS = 600.0  # life of a reserved session's token: front ends fetch it when their page loads
+RESERVED_TOKEN_SECONDS = 600.0  # life of a token that reserves: front ends fetch it when their page loads
 
 
 class WebhookKind(StrEnum):
     """The webhooks that mean something here."""
 
+    ROOM_STARTED = "room_started"
     JOINED = "participant_joined"
     LEFT = "participant_left"
     ROOM_FINISHED = "room_finished"
@@ -42,21 +44,29 @@ class OpenRoom:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Who is in a room. `agent`: a worker's, not a person's."""
+    """Who is in a room. `agent`: a worker's, not a person's. `unmuted`: the sids of its tracks that can be heard."""
 
     identity: str
     agent: bool = False
+    unmuted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RoomWebhook:
-    """A webhook whose signature was good. `kind` None: nothing that matters here. `replaced`: left for a newer join."""
+    """A webhook whose signature was good.
+
+    Attributes:
+        kind: None: nothing that matters here.
+        replaced: the participant left for a newer join.
+        by_itself: it left because it wanted to.
+    """
 
     id: str
     kind: WebhookKind | None
     room: OpenRoom
     participant: Participant | None = None
     replaced: bool = False
+    by_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +100,8 @@ class Rooms(Protocol):
     def token(self, session: Session, *, name: str | None) -> str:
         """The caller's right to join the session's room."""
 
-    def reserved_token(self, session: Session, front_end: ParticipantDetails) -> str:
-        """The caller's right to join, and with it to make, the room; it carries the dispatch."""
+    def reserved_token(self, ticket: Ticket, front_end: ParticipantDetails, *, deployment: str) -> str:
+        """The caller's right to join, and with it to make, the ticket's room; it carries the dispatch."""
 
     async def delete(self, room: str) -> None:
         """Close the room and send everybody out; one that is gone already is fine."""
@@ -99,14 +109,23 @@ class Rooms(Protocol):
     async def remove(self, room: str, identity: str) -> None:
         """Send one participant out; one that is gone already is fine."""
 
+    async def mark_ghost(self, room: str, identity: str) -> None:
+        """Let pages no longer take this participant for the agent; one that is gone already is fine."""
+
+    async def mute(self, room: str, identity: str, track_sid: str) -> None:
+        """Let nobody hear this track any more; one that is gone already is fine."""
+
+    async def answers(self, room: str, identity: str, *, timeout: float) -> bool:
+        """Whether this agent answers through the room: it lives, and is connected. Raises nothing."""
+
     async def participants(self, room: str) -> Collection[Participant]:
         """Who is in the room; nobody in one that is gone."""
 
     async def open_rooms(self) -> Sequence[OpenRoom]:
         """All rooms of the server."""
 
-    async def asked_for(self, room: str) -> str | None:
-        """The metadata of a dispatch that asks for our agents in this room, None where there is none."""
+    async def asked_for(self, room: str) -> Sequence[str]:
+        """The metadata of each dispatch that asks for our agents in this room."""
 
     async def ping(self, *, timeout: float) -> None:
         """Ask the server for something small."""

@@ -11,6 +11,8 @@ import aiohttp
 import jwt
 from google.protobuf.json_format import ParseError
 from livekit import api
+from livekit.api.twirp_client import TwirpClient
+from livekit.protocol.room import PerformRpcRequest, PerformRpcResponse
 
 from dispatcher.errors import BadSignature, LiveKitUnavailable
 from dispatcher.livekit.port import (
@@ -23,14 +25,16 @@ from dispatcher.livekit.port import (
     RoomWebhook,
     WebhookKind,
 )
-from session.fence import Ticket, caller_identity
+from session.fence import ALIVE_METHOD, Ticket, caller_identity
 from session.record import Session
 from session.settings import CallLimits, Connections
 
 CALL_SECONDS = 3.0  # for one request; CreateRoom takes 3 ms
 TOKEN_LIFE = timedelta(hours=2)  # of the right to join; a call may last longer
-DUPLICATE_IDENTITY = 2  # livekit.DisconnectReason
+DUPLICATE_IDENTITY, CLIENT_INITIATED = 2, 1  # livekit.DisconnectReason
+ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"  # who carries it is not taken for the agent by LiveKit's front ends
 AGENT = 4  # livekit.ParticipantInfo.Kind
+UNANSWERED = (aiohttp.ClientError, TimeoutError, OSError, api.TwirpError)
 UNREADABLE = (jwt.PyJWTError, ParseError, ValueError, TypeError, AttributeError)  # what its SDK lets out of its parsers
 
 
@@ -62,6 +66,7 @@ class LiveKitRooms:
         self._departure_seconds = int(max(limits.caller_grace, limits.hangup_grace) + ROOM_SLACK_SECONDS)
         server = api.LiveKitAPI(connections.livekit_url, self._key, self._secret, session=http, failover=False)
         self._rooms = server.room
+        self._twirp = TwirpClient(http, connections.livekit_url, "livekit", failover=False)
         self._dispatches = server.agent_dispatch
         self._webhooks = api.WebhookReceiver(api.TokenVerifier(self._key, self._secret))
 
@@ -104,16 +109,17 @@ class LiveKitRooms:
 
     def token(self, session: Session, *, name: str | None) -> str:
         """The caller's right to join the session's room, for TOKEN_LIFE."""
-        return self._access(session, TOKEN_LIFE).with_name(name or "").to_jwt()
+        return self._access(session.id, session.room, TOKEN_LIFE).with_name(name or "").to_jwt()
 
-    def reserved_token(self, session: Session, front_end: ParticipantDetails) -> str:
+    def reserved_token(self, ticket: Ticket, front_end: ParticipantDetails, *, deployment: str) -> str:
         """The caller's right to join, for RESERVED_TOKEN_SECONDS; the join makes the room and its dispatch."""
         configuration = api.RoomConfiguration(
             empty_timeout=self._empty_seconds,
             departure_timeout=self._departure_seconds,
-            agents=[self._dispatch(session)],
+            agents=[self._asked(ticket, deployment)],
         )
-        access = self._access(session, timedelta(seconds=RESERVED_TOKEN_SECONDS)).with_name(front_end.name)
+        life, session_id = timedelta(seconds=RESERVED_TOKEN_SECONDS), ticket.session_id
+        access = self._access(session_id, session_id, life).with_name(front_end.name)
         access = access.with_metadata(front_end.metadata).with_attributes(dict(front_end.attributes))
         return access.with_room_config(configuration).to_jwt()
 
@@ -127,8 +133,37 @@ class LiveKitRooms:
         with _translated(), _gone_is_fine():
             await self._rooms.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
 
+    async def mark_ghost(self, room: str, identity: str) -> None:
+        """Let LiveKit's front ends no longer take it for the agent. Raises LiveKitUnavailable."""
+        told = api.UpdateParticipantRequest(room=room, identity=identity, attributes={ON_BEHALF_ATTRIBUTE: identity})
+        with _translated(), _gone_is_fine():
+            await self._rooms.update_participant(told)
+
+    async def mute(self, room: str, identity: str, track_sid: str) -> None:
+        """Let nobody hear this track any more. Raises LiveKitUnavailable."""
+        asked = api.MuteRoomTrackRequest(room=room, identity=identity, track_sid=track_sid, muted=True)
+        with _translated(), _gone_is_fine():
+            await self._rooms.mute_published_track(asked)
+
+    async def answers(self, room: str, identity: str, *, timeout: float) -> bool:
+        """Whether this agent answers through the room, within so many seconds."""
+        asked = PerformRpcRequest(
+            room=room, destination_identity=identity, method=ALIVE_METHOD, response_timeout_ms=int(timeout * 1000)
+        )
+        grants = api.VideoGrants(room_admin=True, room=room)
+        token = api.AccessToken(self._key, self._secret).with_grants(grants).to_jwt()
+        headers = {"authorization": f"Bearer {token}"}
+        try:
+            async with asyncio.timeout(timeout):
+                await self._twirp.request("RoomService", "PerformRpc", asked, headers, PerformRpcResponse)
+        except UNANSWERED:
+            return False
+        return True
+
     async def participants(self, room: str) -> Collection[Participant]:
         """Who is in the room. Raises LiveKitUnavailable."""
+        if await self.find(room) is None:  # a server that asks the room itself would wait for one that is gone
+            return []
         found: list[Participant] = []
         with _translated(), _gone_is_fine():
             answer = await self._rooms.list_participants(api.ListParticipantsRequest(room=room))
@@ -141,13 +176,13 @@ class LiveKitRooms:
             answer = await self._rooms.list_rooms(api.ListRoomsRequest())
         return [_open_room(room) for room in answer.rooms]
 
-    async def asked_for(self, room: str) -> str | None:
-        """The metadata of a dispatch that asks for our agents in this room. Raises LiveKitUnavailable."""
+    async def asked_for(self, room: str) -> Sequence[str]:
+        """The metadata of each dispatch that asks for our agents in this room. Raises LiveKitUnavailable."""
+        found: list[str] = []
         with _translated(), _gone_is_fine():
-            for dispatch in await self._dispatches.list_dispatch(room_name=room):
-                if dispatch.agent_name == self._agent_name:
-                    return str(dispatch.metadata)
-        return None
+            dispatches = await self._dispatches.list_dispatch(room_name=room)
+            found += [str(each.metadata) for each in dispatches if each.agent_name == self._agent_name]
+        return found
 
     async def ping(self, *, timeout: float) -> None:
         """Ask for a room that nobody has. Raises LiveKitUnavailable, also when `timeout` seconds have passed."""
@@ -172,20 +207,19 @@ class LiveKitRooms:
             room=OpenRoom(event.room.name, event.room.sid),
             participant=_participant(event.participant) if event.participant.identity else None,
             replaced=event.participant.disconnect_reason == DUPLICATE_IDENTITY,
+            by_itself=event.participant.disconnect_reason == CLIENT_INITIATED,
         )
 
     def _dispatch(self, session: Session) -> api.RoomAgentDispatch:
-        ticket = Ticket(session.id, session.attempt)
-        return api.RoomAgentDispatch(
-            agent_name=self._agent_name, metadata=ticket.to_json(), deployment=session.deployment
-        )
+        return self._asked(Ticket(session.id, session.attempt), session.deployment)
 
-    def _access(self, session: Session, life: timedelta) -> api.AccessToken:
-        grants = api.VideoGrants(
-            room_join=True, room=session.room, can_publish=True, can_subscribe=True, can_publish_data=True
-        )
+    def _asked(self, ticket: Ticket, deployment: str) -> api.RoomAgentDispatch:
+        return api.RoomAgentDispatch(agent_name=self._agent_name, metadata=ticket.to_json(), deployment=deployment)
+
+    def _access(self, session_id: str, room: str, life: timedelta) -> api.AccessToken:
+        grants = api.VideoGrants(room_join=True, room=room, can_publish=True, can_subscribe=True, can_publish_data=True)
         access = api.AccessToken(self._key, self._secret).with_ttl(life).with_grants(grants)
-        return access.with_identity(caller_identity(session.id))
+        return access.with_identity(caller_identity(session_id))
 
 
 def _open_room(room: api.Room) -> OpenRoom:
@@ -193,14 +227,15 @@ def _open_room(room: api.Room) -> OpenRoom:
 
 
 def _participant(info: api.ParticipantInfo) -> Participant:
-    return Participant(info.identity, agent=info.kind == AGENT)
+    unmuted = tuple(track.sid for track in info.tracks if not track.muted)
+    return Participant(info.identity, agent=info.kind == AGENT, unmuted=unmuted)
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (aiohttp.ClientError, TimeoutError, OSError, api.TwirpError) as error:
+    except UNANSWERED as error:
         raise LiveKitUnavailable from error
 
 

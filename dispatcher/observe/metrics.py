@@ -16,11 +16,11 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES = ("new", "reused", "repeated", *sorted({code for _, code in STATUS.values()}))
 IGNORED = ("forged", "repeated")
 REFUSED = ("claim", "checkpoint")
-REPAIRS = ("seat", "agent", "room", "adopted")
 ACCESS = (
     "key_missing", "key_invalid", "key_in_address", "operators_only", "loopback_only", "proof_missing",
     "not_your_session", "agent_not_allowed", "unknown_host", "origin_not_allowed",
 )  # fmt: skip
+REPAIRS = ("seat", "agent", "room", "adopted", "reservation")
 AGAIN = ("start", "recovery")
 LOOPS = ("docket", "ended", "events", "fast loop", "news", "slow loop")
 TASKS = (*LOOPS, "due", "event", "queue", "silence", "timer", "other")

@@ -13,7 +13,7 @@ from dispatcher.attempts.executor import NoTimers, Timers
 from dispatcher.ending import Ending
 from dispatcher.errors import LiveKitUnavailable, NotJoinable, NotTheirs
 from dispatcher.fleet.workers import serving, taking
-from dispatcher.livekit.port import ParticipantDetails, Rooms
+from dispatcher.livekit.port import Rooms
 from dispatcher.observe.session_log import log_event
 from dispatcher.starts.admission import Admitted, admit
 from dispatcher.starts.idempotency import IdempotentStart
@@ -236,25 +236,6 @@ class Starts:
         position = queue.index(begun.session.id) + 1 if begun.session.id in queue else None
         slots = sum(each.slots for each in serving(taking(workers, now), begun.session.agent))
         return replace(begun, position=position, slots=slots)
-
-    async def reserve(self, wish: StartRequest, front_end: ParticipantDetails) -> str:
-        """A token that brings the agent when it is used; nothing is allocated before.
-
-        Raises:
-            As `start`, but never LiveKitUnavailable.
-        """
-        now, workers, seats = await asyncio.gather(
-            self.store.now(), self.store.workers(seen_within=WORKER_SECONDS), self.store.seats()
-        )
-        admitted = admit(workers, now, agent=wish.agent, config=wish.config)
-        if not admitted.slots:
-            raise NoWorker
-        if not admitted.free or seats >= self.max_seats:
-            raise NoCapacity
-        session = replace(_new(wish, now), state=State.RESERVED, attempt=1, tries=1, deployment=admitted.deployment)
-        await self.store.start(session, max_seats=self.max_seats, op=f"reserve-{session.id}")
-        await log_event(self.store, session.id, "reserved", agent=session.agent)
-        return self.rooms.reserved_token(session, front_end)
 
     async def token(self, session_id: str, *, user_id: str | None, name: str | None) -> tuple[Session, str]:
         """Another token for a session that can be joined, and the session.

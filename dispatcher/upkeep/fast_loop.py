@@ -73,9 +73,9 @@ class FastLoop:
             await self._handle_due(event.session_id)
         with suppress(SessionNotFound, LiveKitUnavailable):
             session = await self.store.get(event.session_id)
-            if session.recoveries:
+            if session.recoveries or session.attempt > 1:  # its page was told that it waits for an agent
                 await self._tell_the_page(session)
-            elif event.kind is EventKind.READY:
+            if event.kind is EventKind.READY and not session.recoveries:
                 await self.attempts.circuit.succeeded(session)
 
     async def _handle_due(self, session_id: str) -> None:

@@ -16,11 +16,10 @@ ROUNDS = 15  # of looking, after which every room has been looked into once even
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveGhost:
-    """An agent of an earlier attempt is in the room."""
+class SendOutGhosts:
+    """Agents of earlier attempts are in the session's room."""
 
-    room: str
-    identity: str
+    session: Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class CallerIs:
     caller: CallerPresence
 
 
-Repair = RemoveGhost | Lose | CallerIs
+Repair = SendOutGhosts | Lose | CallerIs
 
 
 def worth_a_look(
@@ -126,7 +125,9 @@ def repairs(
 
 def _inside(session: Session, there: Collection[Participant]) -> list[Repair]:
     """What is wrong in a room that was looked into, but for an agent that is not there."""
-    found: list[Repair] = [RemoveGhost(session.room, each.identity) for each in there if is_ghost(session, each)]
+    found: list[Repair] = []
+    if any(is_ghost(session, each) for each in there):
+        found.append(SendOutGhosts(session))
     caller_there = any(is_caller(session, each) for each in there)
     if caller_there and session.caller is not CallerPresence.PRESENT:
         found.append(CallerIs(session.id, CallerPresence.PRESENT))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from dispatcher.attempts.ghosts import Ghosts
 from dispatcher.ending import Ending, Reason
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.livekit.participants import is_caller
@@ -14,11 +15,12 @@ from dispatcher.livekit.port import OpenRoom, Rooms
 from dispatcher.observe.failures import contained
 from dispatcher.observe.metrics import Metrics
 from dispatcher.observe.session_log import log_event
+from dispatcher.starts.reservations import Reservations
 from dispatcher.upkeep.expiry import Expired, verdict
-from dispatcher.upkeep.reconcile import CallerIs, Lose, RemoveGhost, Repair, absent, repairs, worth_a_look
+from dispatcher.upkeep.reconcile import CallerIs, Lose, Repair, SendOutGhosts, absent, repairs, worth_a_look
 from dispatcher.upkeep.webhooks import session_of, with_caller
 from session.errors import Conflict, NoCapacity, SessionError, SessionNotFound, UnreadableRecord
-from session.fence import adopted_session_id, requested_agent
+from session.fence import adopted_session_id, caller_identity, requested_agent
 from session.record import FINAL, LIVE, CallerPresence, Session, State
 from session.settings import CallLimits
 from session.store.ports import Store, update
@@ -40,9 +42,14 @@ class SlowLoop:
     limits: CallLimits
     metrics: Metrics
     secret: str
+    reservations: Reservations
     max_seats: int = 0
+    ghosts: Ghosts = field(init=False)
     _turn: int = 0
     _absent_since: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ghosts = Ghosts(self.rooms, self.metrics)
 
     async def run(self) -> None:
         """End sessions whose time is up, then make the rest fit together; done twice, it does nothing more.
@@ -107,9 +114,8 @@ class SlowLoop:
 
     async def _apply(self, repair: Repair) -> None:
         match repair:
-            case RemoveGhost(room, identity):
-                await self.rooms.remove(room, identity)
-                self.metrics.ghost_removed()
+            case SendOutGhosts(session):
+                self.ghosts.send_out(session)
             case Lose(session_id, job):
                 await self.ending.lose(session_id, job, "agent_missing")
                 self.metrics.repaired("agent")
@@ -127,23 +133,37 @@ class SlowLoop:
             await log_event(self.store, session.id, "room_closed")
 
     async def _stray(self, room: OpenRoom) -> None:
-        """A room of ours without a record: it is closed when it is seen for the second time.
+        """A room of ours without a record: it becomes the session that its token promised, if it was made by one.
 
-        A room of another deployment on the same server looks like ours, but asks for another name's agents.
+        If not, it is closed when it is seen for the second time. A room of another deployment on the same server looks
+        like ours, but asks for another name's agents.
         """
-        if await self.store.first_time(f"stray:{room.sid}", seconds=STRAY_SECONDS):
+        asked = await self.rooms.asked_for(room.name)
+        if not asked:
             return
-        if await self.rooms.asked_for(room.name) is not None:
+        with suppress(SessionNotFound):  # it is over: its token was used again
+            session = await self.reservations.take_up(room.name, asked, by="sweep")
+            if session is not None:
+                self.metrics.repaired("reservation")
+                with suppress(LiveKitUnavailable):  # its page is told when it has an agent, or why it gets none
+                    await self._tell_the_page(session)
+                return
+        if not await self.store.first_time(f"stray:{room.sid}", seconds=STRAY_SECONDS):
             await self.rooms.delete(room.name)
             self.metrics.repaired("room")
+
+    async def _tell_the_page(self, session: Session) -> None:
+        """That it waits in the queue: no webhook of its caller's join has come. Raises LiveKitUnavailable."""
+        if session.state is State.QUEUED:
+            await self.rooms.set_caller_state(session.room, caller_identity(session.id), session.state)
 
     async def _foreign(self, room: OpenRoom, now: float) -> None:
         """Somebody else's room: where it asked for an agent of ours and none came, it becomes a session that is due."""
         waits = room.people > 0 and now - room.made_at >= FOREIGN_SECONDS
         if not waits or not await self.store.first_time(f"foreign:{room.sid}", seconds=STRAY_SECONDS):
             return
-        metadata = await self.rooms.asked_for(room.name)
-        if metadata is None:
+        asked = await self.rooms.asked_for(room.name)
+        if not asked:
             return
         session = Session(
             id=adopted_session_id(self.secret, room.sid),
@@ -152,7 +172,7 @@ class SlowLoop:
             created_at=now,
             since=now,
             last_active=now,
-            agent=requested_agent(metadata) or "default",
+            agent=requested_agent(asked[0]) or "default",
             attempt=1,
             claimable=False,
             progress_at=now,

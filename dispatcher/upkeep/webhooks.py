@@ -11,6 +11,7 @@ from dispatcher.livekit.participants import is_caller
 from dispatcher.livekit.port import OpenRoom, Participant, Rooms, RoomWebhook, WebhookKind
 from dispatcher.observe.metrics import Metrics
 from dispatcher.observe.session_log import log_event
+from dispatcher.starts.reservations import Reservations
 from session.errors import SessionNotFound, Stale, StoreUnavailable
 from session.fence import adopted_session_id, agent_identity
 from session.record import FINAL, STEP_SECONDS, AttemptStep, CallerPresence, EndReason, Session, State
@@ -18,6 +19,9 @@ from session.store.ports import SessionStore, update
 
 REMEMBER_SECONDS = 600.0  # the id of a webhook that was applied; LiveKit repeats one for about 15 s
 APPLYING_SECONDS = 3.0  # the same while a webhook is applied: another dispatcher may die in the middle of it
+BEFORE_AGENT = frozenset(
+    {State.RESERVED, State.QUEUED, State.STARTING}
+)  # a call that had its agent is in none of these
 
 
 def with_caller(session: Session, caller: CallerPresence, now: float) -> Session:
@@ -34,6 +38,12 @@ def with_caller(session: Session, caller: CallerPresence, now: float) -> Session
 def room_gone(session: Session, _: float) -> EndReason:
     """Why a session is over whose room was closed under it."""
     return EndReason.NOT_JOINED if session.caller is CallerPresence.ABSENT else EndReason.CALLER_LEFT
+
+
+def hung_up_early(session: Session, _: float) -> EndReason | None:
+    """Why a session is over whose caller has hung up; None where an agent has come, which judges by itself."""
+    early = session.state in BEFORE_AGENT and session.caller is not CallerPresence.PRESENT
+    return EndReason.CALLER_LEFT if early else None
 
 
 async def session_of(store: SessionStore, secret: str, room: OpenRoom) -> Session | None:
@@ -54,6 +64,7 @@ class Webhooks:
     ending: Ending
     metrics: Metrics
     secret: str
+    reservations: Reservations
 
     async def apply(self, webhook: RoomWebhook) -> None:
         """Do what the webhook asks for; one that came before does nothing. Raises StoreUnavailable."""
@@ -75,7 +86,7 @@ class Webhooks:
         await self.store.remember(key, seconds=REMEMBER_SECONDS)
 
     async def _apply(self, webhook: RoomWebhook) -> None:
-        session = await session_of(self.store, self.secret, webhook.room)
+        session = await session_of(self.store, self.secret, webhook.room) or await self._take_up(webhook)
         if session is None:
             return
         if webhook.kind is WebhookKind.ROOM_FINISHED:
@@ -88,6 +99,18 @@ class Webhooks:
             await self._caller_left(session, webhook)
         elif webhook.participant.identity == agent_identity(session.id, session.attempt):
             await self._agent_left(session)
+
+    async def _take_up(self, webhook: RoomWebhook) -> Session | None:
+        """The session that a caller's token brings along, which nobody has recorded."""
+        room = webhook.room.name
+        if webhook.kind not in (WebhookKind.ROOM_STARTED, WebhookKind.JOINED) or not room.startswith("session_"):
+            return None
+        with suppress(LiveKitUnavailable):  # the worker's job has it too, and the sweep looks
+            try:
+                return await self.reservations.take_up(room, await self.rooms.asked_for(room), by=webhook.kind)
+            except SessionNotFound:  # its token was used again after the end
+                await self.rooms.delete(room)
+        return None
 
     async def _agent_left(self, session: Session) -> None:
         """An agent writes the end before it leaves: one that did not, and is not there, is lost."""
@@ -107,19 +130,25 @@ class Webhooks:
             await self._tell_again(session, participant)
 
     async def _tell_again(self, session: Session, caller: Participant) -> None:
-        """A page that joins anew has missed what it was told of a recovery (fast_loop.py)."""
-        if session.recoveries and session.state in (State.READY, State.RECOVERING):
+        """A page has missed what it was told of a recovery (fast_loop.py); one with a token was told nothing so far."""
+        recovered = session.recoveries and session.state in (State.READY, State.RECOVERING)
+        if recovered or (session.state is State.QUEUED and session.attempt):
             with suppress(LiveKitUnavailable):
                 await self.rooms.set_caller_state(session.room, caller.identity, session.state)
 
     async def _caller_left(self, session: Session, webhook: RoomWebhook) -> None:
         """The server says who is there: a newer join's webhook may have come before this one."""
+        if session.state in FINAL:
+            return
         try:
             there = await self.rooms.participants(session.room)
         except LiveKitUnavailable:
             return  # nobody knows; the slow loop asks again
-        if not any(is_caller(session, each) for each in there):
-            await self._set_caller(session, CallerPresence.AWAY)
+        if any(is_caller(session, each) for each in there):
+            return
+        await self._set_caller(session, CallerPresence.AWAY)
+        if webhook.by_itself:
+            await self.ending.end(session.id, hung_up_early, by="hang_up")
 
     async def _set_caller(self, before: Session, caller: CallerPresence) -> None:
         after = await update(self.store, before.id, lambda each, now: with_caller(each, caller, now))

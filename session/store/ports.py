@@ -12,7 +12,7 @@ from session.errors import Conflict
 from session.record import Session, State
 
 LOG_LINES = 100  # kept of each session, as the API promises
-RESERVED_SECONDS = 900.0  # a reserved record's life, until its caller comes: its token lives 600 s
+RESERVED_SECONDS = 900.0  # in which a token may begin its session: it lives 600 s, and somebody must meet the caller
 WORKER_SECONDS = 300.0  # a heartbeat's life: a worker seen this recently may be restarting
 REDELIVERY_SECONDS = 30.0  # after which what a reader has not acknowledged is read by another
 SILENT_SECONDS = 5.0  # without a heartbeat (one a second) a worker is not counted on, nor a call
@@ -57,7 +57,7 @@ class Worker:
     `clock` is the worker's own, Unix seconds, when it beat. `left`: it has stopped in good order. `failed_warmups`:
     processes in a row that could not warm up.
     `agents` maps each agent it serves to the fields a session may override; `providers` maps stt, llm and tts to the
-    names that can be used there.
+    names that can be used there. `reads_reservations`: it records sessions that its jobs bring along.
     """
 
     id: str
@@ -76,6 +76,7 @@ class Worker:
     clock: float | None = None
     agents: Mapping[str, Sequence[str]] = field(default_factory=dict)
     providers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    reads_reservations: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +116,11 @@ class SessionStore(Protocol):
         `reused_by_user` says no, nothing is reused, and a `reserved` session is neither given back nor exchanged for
         another: it is the user's once it is claimed. Reuse counts as a touch. The same `op` again within a minute (its
         reply was lost), or an id that exists, answers what stands. With a `fingerprint` of what is asked for, that is
-        so for KEYED_SECONDS, also of a session that was given back, and the same `op` with another one is refused.
-        `max_owned`: how many live sessions the owner may have with this one; None: any number.
+        so for KEYED_SECONDS, also of a session that was given back, and the same `op` with another one is refused. An
+        id that was in use less than RESERVED_SECONDS before and whose record is gone begins nothing. `max_owned`: how
+        many live sessions the owner may have with this one; None: any number.
 
-        Raises NoCapacity, OperationReused, TooManySessions.
+        Raises NoCapacity, OperationReused, SessionNotFound, TooManySessions.
         """
 
     async def write(self, session: Session, *, op: str, max_seats: int | None = None) -> Session:
@@ -140,6 +142,9 @@ class SessionStore(Protocol):
 
     async def counts(self) -> Mapping[State, int]:
         """How many sessions are in each state now."""
+
+    async def owned(self, owner: str) -> int:
+        """How many live sessions this owner has; none are counted for LOCAL."""
 
     async def seats(self) -> int:
         """How many seats are taken."""

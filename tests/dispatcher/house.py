@@ -16,6 +16,7 @@ from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.circuit import StartCircuit
 from dispatcher.starts.news import News
 from dispatcher.starts.queue import StartQueue
+from dispatcher.starts.reservations import Reservations
 from dispatcher.starts.start import Starts
 from dispatcher.upkeep.fast_loop import FastLoop
 from session.fence import agent_identity, caller_identity
@@ -147,12 +148,16 @@ def is_ready(session: Session, now: float) -> Session:
 
 def a_watch(house: House) -> FastLoop:
     queue = StartQueue(house.store, house.attempts, 9)
-    silence = Silence(house.store, Ending(house.store, house.rooms))
+    silence = Silence(house.store, Ending(house.store, house.rooms), house.rooms, house.clock)
     return FastLoop(house.store, house.rooms, house.attempts, queue, silence, house.metrics)
 
 
 def a_starts(store: Any, rooms: Any, **facts: Any) -> Starts:
     return Starts(store, rooms, Ending(store, rooms), News(store), **facts)
+
+
+def a_reservations(store: Any, rooms: Any, **facts: Any) -> Reservations:
+    return Reservations(store, rooms, **{"max_seats": 9, **facts})
 
 
 async def looks(house: House, seconds: float, *, beats: Sequence[str] = (), talks: Sequence[str] = ()) -> None:

@@ -102,7 +102,7 @@ JSON = {"Content-Type": "application/json"}
         ("POST", "/api/session/stop", b'{"sessionId": "unknown"}', 404, "session_not_found"),
         ("POST", "/api/token", b'{"sessionId": "unknown"}', 404, "session_not_found"),
         ("POST", "/api/token", b'{"sessionId": {}}', 422, "bad_request"),
-        ("POST", "/api/livekit/token", b'{"room_name": "mine"}', 400, "room_name_given"),
+        ("POST", "/api/livekit/token", b'{"participant_metadata": "' + b"x" * 2100 + b'"}', 422, "token_too_large"),
         ("POST", "/api/livekit/token", b'{"participant_attributes": {"a": 1}}', 422, "bad_request"),
         ("POST", "/webhooks/livekit", b"{}", 401, "bad_signature"),
         ("GET", "/api/session/unknown", b"", 404, "session_not_found"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from dispatcher.ending import Ending, over
 from dispatcher.livekit.port import OpenRoom
 from session.errors import SessionNotFound, Stale
-from session.record import EndReason, ErrorReason, Session, State
+from session.fence import caller_identity
+from session.record import CallerPresence, EndReason, ErrorReason, Session, State
 from tests.dispatcher.fakes import FakeRooms
 from tests.session.making import NOON, a_session, a_session_in, admit
 from tests.session.memory_store import MemoryStore
@@ -20,8 +22,8 @@ pytestmark = pytest.mark.anyio
 class Stage:
     """A store, LiveKit in memory and what ends sessions in them."""
 
-    def __init__(self) -> None:
-        self.store, self.rooms = MemoryStore(lambda: NOON), FakeRooms()
+    def __init__(self, rooms: FakeRooms | None = None) -> None:
+        self.store, self.rooms = MemoryStore(lambda: NOON), rooms or FakeRooms()
         self.ending = Ending(self.store, self.rooms)
 
     async def has(self, session: Session) -> Session:
@@ -55,6 +57,41 @@ async def test_an_end_is_written_and_logged_once_and_closes_the_room(reason: Any
     assert await stage.log() == [("ended", level, reason.value, "api")]
     assert await stage.rooms.open_rooms() == []
     assert len(stage.store.outgoing) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "told"),
+    [
+        ({"caller": CallerPresence.PRESENT}, ErrorReason.NO_CAPACITY, ["no_capacity"]),
+        ({"caller": CallerPresence.PRESENT}, EndReason.STOPPED, []),
+        ({"caller": CallerPresence.AWAY}, ErrorReason.NO_CAPACITY, []),
+        ({"caller": CallerPresence.PRESENT, "adopted": True}, ErrorReason.NO_CAPACITY, []),
+    ],
+)
+async def test_a_page_is_told_why_its_session_failed_before_its_room_is_closed(
+    changes: dict[str, Any], reason: Any, told: list[str]
+) -> None:
+    stage = Stage()
+    await stage.has(a_session_in(State.QUEUED, **changes))
+    for _ in range(2):
+        await stage.ending.end("session_a", lambda *_: reason, by="attempts")
+    assert [what for what, _ in stage.rooms.calls] == ["tell", "delete", "delete"][1 - len(told) :]
+    assert stage.rooms.told == [("session_a", caller_identity("session_a"), each) for each in told]
+
+
+class HangingRooms(FakeRooms):
+    """Their server never answers what is to be told to a page."""
+
+    async def set_caller_state(self, room: str, identity: str, state: str) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_page_that_cannot_be_told_why_holds_up_no_end() -> None:
+    stage = Stage(HangingRooms())
+    await stage.has(a_session_in(State.QUEUED, caller=CallerPresence.PRESENT))
+    session = await stage.ending.end("session_a", lambda *_: ErrorReason.NO_WORKER, by="attempts")
+    assert session.error is ErrorReason.NO_WORKER
+    assert stage.rooms.deleted == ["session_a"]
 
 
 async def test_a_session_that_is_not_to_end_after_all_stays_as_it_is() -> None:

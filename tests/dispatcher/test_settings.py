@@ -110,6 +110,11 @@ def test_starts_are_limited_by_address_unless_it_is_said_otherwise(environment: 
     assert (settings.rate_limit, settings.user_limit) == ("off", "5 per hour")
 
 
+def test_tokens_are_limited_by_address_unless_it_is_said_otherwise(environment: pytest.MonkeyPatch) -> None:
+    assert _read(environment).token_limit == "60/minute"
+    assert _read(environment, GREENROOM_TOKEN_LIMIT="off").token_limit == "off"
+
+
 @pytest.mark.parametrize(
     ("given", "networks"),
     [
@@ -127,6 +132,7 @@ def test_proxies_are_addresses_and_networks(environment: pytest.MonkeyPatch, giv
     [
         pytest.param("GREENROOM_RATE_LIMIT", "ten a minute", id="a limit in words"),
         pytest.param("GREENROOM_USER_LIMIT", "0/minute", id="a limit that allows nothing"),
+        pytest.param("GREENROOM_TOKEN_LIMIT", "many", id="a limit of tokens in words"),
         pytest.param("GREENROOM_TRUSTED_PROXIES", "10.0.0.1/8", id="a network that is none"),
         pytest.param("GREENROOM_TRUSTED_PROXIES", "proxy.example", id="a proxy by its name"),
         pytest.param("GREENROOM_PORT", "65536", id="a port that is none"),

@@ -13,7 +13,9 @@ import pytest
 
 from bench.harness.system import System
 from client.caller import Caller
+from tests.drills.audible import Audible
 from tests.drills.conftest import ENVIRONMENT
+from tests.drills.proxy import Proxy
 from tests.drills.talk import Talk, is_told, one_agent
 from tests.drills.workers import second_worker
 from tests.support.asking import until_answer
@@ -21,6 +23,9 @@ from tests.support.asking import until_answer
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
+LONG = " ".join(f"This is sentence number {number} of a long greeting." for number in range(1, 16))
+PLACES = 12  # calls until one comes to the worker that is meant
+OUTAGE_SECONDS = 12.0  # of the store: twice as long as silence would count as a loss
 SILENT_SECONDS = 5.5  # after which the heartbeats of a worker that was killed are no longer counted
 
 
@@ -67,6 +72,70 @@ async def test_whole_worker_group_killed_and_another_is_there(system, http, talk
         await talk.recalls()
         await talk.caller.stop()
     await _warm_again(http, time.monotonic())
+
+
+async def _at(talk: Talk, worker: str, http: httpx.AsyncClient, **how: Any) -> None:
+    """Call until it is this worker that takes the call: LiveKit chooses between them."""
+    for _ in range(PLACES):
+        await talk.caller.start(wait_ms=10_000, **how)
+        if (await talk.record(http))["worker"] == worker:
+            return
+        await talk.caller.stop()
+    raise AssertionError(f"none of {PLACES} calls came to {worker}")
+
+
+async def test_a_worker_that_loses_only_the_store_keeps_its_calls(system, http, talk, timed):
+    with (
+        Proxy(system.ports["GREENROOM_VALKEY_PORT"]) as way,
+        second_worker(system, {"REDIS_URL": system.redis_url.replace(_port(system), f":{way.port}")}, name="second-s"),
+    ):
+        await _at(talk, "second-s", http)
+        await talk.caller.join()
+        await talk.caller.wait_for_sound(talk.caller.joined_at, timeout=30)
+        await talk.settled()
+        await talk.tell("My name is Alice.", "Alice")
+        before = await talk.record(http)
+        way.hold()
+        held = time.monotonic()
+        answers = 0
+        while time.monotonic() < held + OUTAGE_SECONDS:
+            await talk.recalls()
+            answers += 1
+        timed("it still answers", time.monotonic() - held)
+        assert answers >= 2
+        way.let_go()
+        after = await talk.record(http)
+        assert (after["status"], after["attempt"], after["worker"]) == ("ready", before["attempt"], "second-s")
+        await talk.recalls()
+        assert await one_agent(system, talk.session) == [f"agent-{talk.session}-{after['attempt']}"]
+        await talk.caller.stop()
+    await _warm_again(http, time.monotonic())
+
+
+async def test_an_agent_that_was_only_paused_and_its_successor_are_never_heard_at_the_same_time(system, http, speech):
+    with second_worker(system, name="second-p") as worker:
+        async with Caller(system.url) as caller:
+            talk, ears = Talk(system, caller, speech), Audible(caller.room)
+            await _at(talk, "second-p", http, config={"greeting": LONG})
+            await caller.join()
+            await caller.wait_for_sound(caller.joined_at, timeout=30)
+            worker.process.send_signal(signal.SIGTERM)  # it drains, so that no dispatch gets lost at a paused worker
+            log = system.directory / "second-p.log"
+            await caller.wait_for(lambda: "event=draining" in log.read_text(), "it drains", 10)
+            worker.signal_group(signal.SIGSTOP)
+            stopped = time.monotonic()
+            await talk.agent_back(stopped, 2)  # it is about to speak
+            worker.signal_group(signal.SIGCONT)
+            await talk.heard(time.monotonic())
+            await talk.settled()
+            await caller.stop()
+            await ears.close()
+    assert (ears.tracks, ears.together()) == (2, 0)
+    await _warm_again(http, time.monotonic())
+
+
+def _port(system: System) -> str:
+    return f":{system.ports['GREENROOM_VALKEY_PORT']}"
 
 
 async def test_the_only_worker_killed(system, http, talk, timed):

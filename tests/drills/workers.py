@@ -25,7 +25,6 @@ class SecondWorker:
         self.id = name
         ours = {
             "GREENROOM_AGENTS": str(ROOT / "agents"),
-            **environment,
             "LIVEKIT_URL": system.livekit_url,
             "LIVEKIT_API_KEY": system.livekit_api_key,
             "LIVEKIT_API_SECRET": system.livekit_api_secret,
@@ -33,6 +32,7 @@ class SecondWorker:
             "GREENROOM_WORKER_ID": name,
             "GREENROOM_WORKER_PORT": str(free_ports(1)[0]),
             "PREWARM_POOL_SIZE": "2",
+            **environment,
         }
         self._log = (system.directory / f"{name}.log").open("wb")
         self.process = subprocess.Popen(

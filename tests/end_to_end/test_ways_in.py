@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from livekit import api
 
@@ -34,14 +35,17 @@ def _livekit(system: System) -> api.LiveKitAPI:
 
 
 async def test_a_reserved_token_brings_the_agent_when_the_caller_joins(system, http):
-    answer = await http.post("/api/livekit/token", json={"participant_name": "Ann"})
+    answer = await http.post("/api/livekit/token", json={"participant_name": "Ann", "room_name": "playground"})
     assert answer.status_code == 201
     body = answer.json()
+    reserved = jwt.decode(body["participant_token"], system.livekit_api_secret, algorithms=["HS256"])["video"]["room"]
+    assert (await http.get(f"/api/session/{reserved}")).status_code == 404
     before = (await http.get("/api/health")).json()["sessions"]["total"]
     async with Caller(system.url) as caller:
         await caller.join(body["server_url"], body["participant_token"])
         await caller.wait_for_sound(0.0, timeout=10)
         room = caller.room.name
+        assert room == reserved
         assert (await _status(http, room))["status"] == "ready"
         assert (await http.get("/api/health")).json()["sessions"]["total"] == before + 1
         await http.post("/api/session/stop", json={"sessionId": room})

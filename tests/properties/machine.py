@@ -59,6 +59,11 @@ class SessionsMachine(RuleBasedStateMachine):
     def reserve(self) -> None:
         self._do(self.world.reserve())
 
+    @precondition(lambda self: self.world.rooms.promised)
+    @rule(data=st.data(), what=st.sampled_from(["use_token", "take_up", "take_up"]))
+    def a_reserved_token_is_used(self, data: st.DataObject, what: str) -> None:
+        self._do(getattr(self.world, what)(data.draw(st.sampled_from(list(self.world.rooms.promised)))))
+
     @precondition(lambda self: self.world.rooms.asked)
     @rule(data=st.data())
     def a_dispatch_becomes_a_job(self, data: st.DataObject) -> None:

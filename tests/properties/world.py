@@ -13,11 +13,12 @@ from prometheus_client import CollectorRegistry
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.ending import Ending, over
 from dispatcher.errors import LiveKitUnavailable
-from dispatcher.livekit.port import ParticipantDetails
+from dispatcher.livekit.port import OpenRoom, ParticipantDetails
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.circuit import StartCircuit
 from dispatcher.starts.news import News
 from dispatcher.starts.queue import StartQueue
+from dispatcher.starts.reservations import Reservations
 from dispatcher.starts.start import StartRequest, Starts
 from dispatcher.upkeep.expiry import verdict
 from dispatcher.upkeep.webhooks import with_caller
@@ -98,9 +99,9 @@ class Dispatches(FakeRooms):
         await super().dispatch(session)
         self.asked.append((session.id, session.attempt))
 
-    def reserved_token(self, session: Session, front_end: ParticipantDetails) -> str:
-        self.asked.append((session.id, session.attempt))
-        return super().reserved_token(session, front_end)
+    def joined(self, room: str) -> OpenRoom:
+        self.asked.append((room, 1))
+        return super().joined(room)
 
 
 @dataclass
@@ -136,6 +137,7 @@ class World:
         self.attempts = attempts(flaky, self.rooms, metrics, circuit, ending, MAX_SEATS, chance=lambda: 0.5)
         self.others = attempts(flaky, self.rooms, metrics, circuit, ending, MAX_SEATS, chance=lambda: 0.5)
         self.dispatch = Starts(flaky, self.rooms, ending, News(flaky), MAX_SEATS)
+        self.reservations = Reservations(flaky, self.rooms, MAX_SEATS)
         self.line = StartQueue(flaky, self.attempts, MAX_SEATS)
         self.limits = CallLimits(_env_file=None)  # type: ignore[call-arg]
         self.jobs: list[Job] = []
@@ -150,7 +152,7 @@ class World:
         if alive:
             beat = Worker(
                 id="worker_a", host="here", started_at=0, slots=slots, target=2, idle=1, starting=0, active=0,
-                agents={"default": ()},
+                agents={"default": ()}, reads_reservations=True,
             )  # fmt: skip
             await self.raw.beat(beat)
         else:
@@ -164,7 +166,16 @@ class World:
     async def reserve(self) -> None:
         self.advance(0.001)
         with suppress(SessionError):
-            await self.dispatch.reserve(StartRequest(), ParticipantDetails())
+            await self.reservations.issue(StartRequest(), ParticipantDetails())
+
+    async def use_token(self, room: str) -> None:
+        """A caller joins with a reserved token, perhaps again; what follows from it may come later, or never."""
+        self.rooms.joined(room)
+
+    async def take_up(self, room: str) -> None:
+        """A webhook or the sweep finds a room that a token has made."""
+        with suppress(SessionError, LiveKitUnavailable):
+            await self.reservations.take_up(room, await self.rooms.asked_for(room), by="sweep")
 
     async def find_sessions(self) -> None:
         """Every session there is, also those whose start crashed, in the order of their appearance: ids are random."""

@@ -29,7 +29,8 @@ def a_session_in(state: State, **changes: Any) -> Session:
 
 def a_worker(worker_id: str = "worker_a", **changes: Any) -> Worker:
     facts: dict[str, Any] = {"host": "here", "started_at": NOON, "slots": 4, "target": 3}
-    return Worker(id=worker_id, **{**facts, "idle": 2, "starting": 1, "active": 0, **changes})
+    counts = {"idle": 2, "starting": 1, "active": 0, "reads_reservations": True}
+    return Worker(id=worker_id, **{**facts, **counts, **changes})
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], *, seconds: float = 5.0) -> None:

@@ -85,6 +85,8 @@ class MemoryStore(MemoryCircuits):
             if asked != fingerprint and known != session.id:
                 raise OperationReused
             return StartResult(standing.session, reused=False)
+        if self._now() < self._seen.get(f"tomb:{session.id}", 0.0):
+            raise SessionNotFound
         user = _user(session)
         if user is not None and session.state is not State.RESERVED:
             theirs = self._lookup(self._users.pop(user, ""))
@@ -95,8 +97,7 @@ class MemoryStore(MemoryCircuits):
                     self._ops[op] = (theirs.session.id, fingerprint, self._now() + KEYED_SECONDS)
                 return StartResult(theirs.session, reused=True)
         self._check_seats(session, max_seats)
-        owned = [each for each in self._sessions() if each.owner == session.owner and each.state not in FINAL]
-        if max_owned is not None and len(owned) >= max_owned:
+        if max_owned is not None and await self.owned(session.owner) >= max_owned:
             raise TooManySessions
         self._ops[op] = (session.id, fingerprint, self._now() + (KEYED_SECONDS if fingerprint else OP_SECONDS))
         self._kept[session.id] = _Kept(to_json(session), op)
@@ -136,6 +137,9 @@ class MemoryStore(MemoryCircuits):
     async def counts(self) -> Mapping[State, int]:
         states = [each.state for each in self._sessions()]
         return {state: states.count(state) for state in State}
+
+    async def owned(self, owner: str) -> int:
+        return sum(each.owner == owner and each.state not in FINAL for each in self._sessions())
 
     async def seats(self) -> int:
         return sum(each.state in SEATED for each in self._sessions())
@@ -277,13 +281,8 @@ class MemoryStore(MemoryCircuits):
             return []
         await _until(lambda: self._groups[group] < len(self.outgoing), wait)
         fresh = range(self._groups[group], len(self.outgoing))
-        stale = (
-            []
-            if fresh
-            else [
-                int(e) for (g, e), at in self._unread.items() if g == group and self._now() - at >= REDELIVERY_SECONDS
-            ]
-        )
+        late, handed = self._now() - REDELIVERY_SECONDS, {} if fresh else self._unread
+        stale = [int(e) for (g, e), at in handed.items() if g == group and at <= late]
         self._groups[group] = len(self.outgoing)
         for each in (*stale, *fresh):
             self._unread[group, str(each)] = self._now()
@@ -345,6 +344,7 @@ class MemoryStore(MemoryCircuits):
             self.outgoing.append(kept.record)
             self._tell(EventKind.OVER, session.id)
             kept.expires_at = self._now() + self._keep_seconds
+            self._seen[f"tomb:{session.id}"] = self._now() + RESERVED_SECONDS
             if user is not None and self._users.get(user) == session.id:
                 del self._users[user]
         elif session.state is State.RESERVED and session.deadline is None:

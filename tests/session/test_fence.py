@@ -12,7 +12,11 @@ from session.fence import (
     caller_identity,
     read_ticket,
     requested_agent,
+    reserved,
 )
+from session.reservation import Reservation
+from session.store.ports import RESERVED_SECONDS
+from tests.session.making import NOON
 
 GOOD = {"v": 1, "session": "session_a", "attempt": 2}
 
@@ -21,6 +25,34 @@ def test_a_ticket_is_read_as_it_was_written() -> None:
     ticket = Ticket("session_a", 2)
     assert read_ticket(ticket.to_json()) == ticket
     assert len(ticket.to_json()) < MAX_METADATA_BYTES
+
+
+def test_a_ticket_may_bring_its_session_along() -> None:
+    ticket = Ticket("session_a", 1, Reservation(at=NOON, agent="shop", metadata={"a": "é"}))
+    assert ticket.to_json().isascii()
+    assert read_ticket(ticket.to_json()) == ticket
+
+
+def test_a_session_is_reserved_for_its_own_room_as_long_as_its_token_lives() -> None:
+    ticket = Ticket("session_a", 1, Reservation(at=NOON))
+    assert reserved(ticket, "session_a", NOON) == ticket.reservation
+    assert reserved(ticket, "session_a", NOON - 60) == ticket.reservation  # the store's clock was set back
+    assert reserved(ticket, "session_a", NOON + RESERVED_SECONDS - 1) == ticket.reservation
+    assert reserved(ticket, "session_a", NOON + RESERVED_SECONDS) is None
+    assert reserved(Ticket("session_a", 1), "session_a", NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("ticket", "room"),
+    [
+        pytest.param(Ticket("session_a", 1, Reservation(at=NOON)), "session_b", id="another session's room"),
+        pytest.param(Ticket("support", 1, Reservation(at=NOON)), "support", id="a room that is none of ours"),
+        pytest.param(Ticket("session_a", 2, Reservation(at=NOON)), "session_a", id="a later attempt"),
+    ],
+)
+def test_nothing_is_reserved_elsewhere(ticket: Ticket, room: str) -> None:
+    with pytest.raises(BadMetadata):
+        reserved(ticket, room, NOON)
 
 
 @pytest.mark.parametrize("metadata", ["", "  \n", "{}", '{"agent": "nurse"}', '{"v": 1, "attempt": 1}'])
@@ -58,6 +90,8 @@ def test_this_version_and_the_one_before_are_read(version: int) -> None:
                 {"attempt": 1.0},
                 {"attempt": True},
                 {"attempt": None},
+                {"reservation": None},
+                {"reservation": {"at": "noon"}},
                 {"v": 2},
                 {"v": -1},
                 {"v": "1"},

@@ -19,6 +19,8 @@ from session.record import (
     accepted,
     became_ready,
     claimed,
+    connected_again,
+    cut_off,
     dispatched,
     ended,
     failed,
@@ -279,3 +281,28 @@ def test_the_first_ending_stands(state: State) -> None:
     over = a_session(state=state)
     assert ended(over, EndReason.STOPPED, LATER) is over
     assert failed(over, ErrorReason.LOST, LATER) is over
+
+
+def test_an_agent_that_is_cut_from_livekit_is_looked_into_at_once_and_no_more_once_it_is_back() -> None:
+    session = a_session_in(State.READY)
+    said = cut_off(session, attempt=1, job="job_a", now=LATER)
+    assert (said.state, said.cut_off, said.deadline) == (State.READY, True, LATER)
+    again = connected_again(said, attempt=1, job="job_a")
+    assert (again.cut_off, again.deadline) == (False, None)
+    assert connected_again(again, attempt=1, job="job_a") is again
+    gone = lost(said, job="job_a", now=LATER)
+    assert (gone.cut_off, gone.deadline) == (False, LATER)
+
+
+def test_before_an_agent_was_ready_its_deadline_tells() -> None:
+    session = a_session_in(State.STARTING, deadline=LATER + 5)
+    assert cut_off(session, attempt=1, job="job_a", now=LATER) is session
+
+
+@pytest.mark.parametrize("changes", [{"attempt": 2}, {"job": "job_b"}, {"state": State.ENDED}])
+def test_only_the_current_agent_says_that_it_is_cut_off(changes: dict[str, Any]) -> None:
+    session = a_session(**{"state": State.READY, "job": "job_a", **changes})
+    with pytest.raises(Stale):
+        cut_off(session, attempt=1, job="job_a", now=LATER)
+    with pytest.raises(Stale):
+        connected_again(session, attempt=1, job="job_a")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livekit import rtc
+from livekit.rtc._proto import stats_pb2 as proto_stats
 
 MICROPHONE = rtc.TrackKind.KIND_AUDIO
 
@@ -17,7 +18,7 @@ class Publication:
 
     def __init__(self, sid: str = "TR_1", kind: int = MICROPHONE, features: tuple[int, ...] = ()) -> None:
         self.sid, self.kind, self.audio_features = sid, kind, features
-        self.subscribed = False
+        self.subscribed = self.muted = False
         self.asked = 0
         self.track: object | None = None
 
@@ -74,11 +75,15 @@ class LocalParticipant:
     texts: list[Text] = field(default_factory=list)
     tracks: list[rtc.LocalAudioTrack] = field(default_factory=list)
     fails: list[Exception] = field(default_factory=list)
+    methods: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.publication = OwnPublication()
         self.confirmed = asyncio.Event()  # the server's reply to a change of attributes
         self.confirmed.set()
+
+    def register_rpc_method(self, name: str, method: Callable[[Any], Any]) -> None:
+        self.methods[name] = method
 
     async def set_attributes(self, attributes: dict[str, str]) -> None:
         if self.fails:
@@ -107,10 +112,18 @@ class FakeRoom:
         self.handlers: dict[str, list[Callable[..., None]]] = {}
         self.streams: dict[str, Callable[[Any, str], None]] = {}
         self.left = False
+        self.answers = 0  # of the server; one more at each look while the network is there
+        self.cut = False
         self.connection_state = rtc.ConnectionState.CONN_CONNECTED
 
     async def disconnect(self) -> None:
         self.left = True
+
+    async def get_rtc_stats(self) -> rtc.RtcStats:
+        self.answers += 0 if self.cut else 1
+        stats = proto_stats.RtcStats()
+        stats.candidate_pair.candidate_pair.responses_received = self.answers
+        return rtc.RtcStats(publisher_stats=[stats], subscriber_stats=[proto_stats.RtcStats()])
 
     def on(self, event: str, handler: Callable[..., None]) -> None:
         self.handlers.setdefault(event, []).append(handler)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +82,12 @@ class RunningWorker:
         answer = await self.server.room.list_participants(api.ListParticipantsRequest(room=room))
         return [participant.identity for participant in answer.participants]
 
+    @property
+    def itself(self) -> psutil.Process:
+        """The worker's parent process, also where another command has started it."""
+        started = psutil.Process(self.process.pid)
+        return next((each for each in started.children() if each.cmdline()[1:] == ["-m", "worker"]), started)
+
     def processes(self) -> list[psutil.Process]:
         """All that it has started: the forkserver, and the processes that wait for a call or have one."""
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -117,9 +123,9 @@ class RunningWorker:
 
 @asynccontextmanager
 async def a_running_worker(
-    directory: Path, livekit: LiveKit, valkey_url: str, namespace: str, **given: Any
+    directory: Path, livekit: LiveKit, valkey_url: str, namespace: str, *, under: Sequence[str] = (), **given: Any
 ) -> AsyncIterator[RunningWorker]:
-    """A worker with one warm process; afterwards it and all its processes are gone."""
+    """A worker with one warm process, started by the command `under`; afterwards it and all its processes are gone."""
     kept = {name: value for name, value in os.environ.items() if name not in FOREIGN and "GREENROOM" not in name}
     ours = {
         "PYTHONPATH": str(ROOT),
@@ -138,7 +144,11 @@ async def a_running_worker(
     log = directory / "worker.log"
     with log.open("wb") as out:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns as soon as it is forked
-            [sys.executable, "-m", "worker"], cwd=directory, env={**kept, **ours, **given}, stdout=out, stderr=out
+            [*under, sys.executable, "-m", "worker"],
+            cwd=directory,
+            env={**kept, **ours, **given},
+            stdout=out,
+            stderr=out,
         )
     family = {psutil.Process(process.pid)}
     try:

@@ -16,15 +16,20 @@ HEAR_MS = 32  # length of the frames handed to the pipeline: one window of Siler
 Hear = Callable[[bytes], Awaitable[None]]
 
 
+async def at_once() -> None:
+    """Return: nothing stands against being heard."""
+
+
 class AgentTrack:
     """The agent's microphone track: a `Sink` for the pipeline.
 
     Args:
         rate: Hz of the 16-bit mono PCM that will be written.
+        may_speak: returns when sound may be heard.
     """
 
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
+    def __init__(self, rate: int, may_speak: Callable[[], Awaitable[None]] = at_once) -> None:
+        self._rate, self._may_speak = rate, may_speak
         self._source = rtc.AudioSource(rate, 1, queue_size_ms=QUEUE_MS)
         self._closed = False
         self.track = rtc.LocalAudioTrack.create_audio_track("agent", self._source)
@@ -35,7 +40,8 @@ class AgentTrack:
         return await room.local_participant.publish_track(self.track, options)
 
     async def write(self, pcm: bytes) -> None:
-        """Play this; waits while QUEUE_MS are queued already."""
+        """Play this; waits until it may be heard, and while QUEUE_MS are queued already."""
+        await self._may_speak()
         if not self._closed:
             samples = len(pcm) // 2
             await self._source.capture_frame(rtc.AudioFrame(pcm, self._rate, 1, samples))

@@ -19,6 +19,7 @@ from pipeline.talk.audio_ends import IN_RATE, OUT_RATE
 from pipeline.talk.conversation import Conversation, play
 from runtime.background import Background, Failure, Policy, keep_going, on_failure, report
 from session.errors import SessionError, StoreUnavailable
+from session.fence import ALIVE_METHOD
 from session.record import CallerPresence, ErrorReason, Session
 from session.store.redis.store import RedisStore
 from session.timing import CALL_END_SECONDS, PIPELINE_STOP_SECONDS
@@ -26,8 +27,10 @@ from worker.call.audio import AgentTrack, CallerTrack
 from worker.call.call_record import CallRecord, Outcome
 from worker.call.caller_patience import CallerPatience, Patience
 from worker.call.checkpoints import Checkpoints, unwritten
+from worker.call.connection import ConnectionWatch
 from worker.call.front_end import FrontEnd
 from worker.call.listener import CallListener
+from worker.call.predecessors import Predecessors
 from worker.call.room_events import RoomEvents
 from worker.call.waterfall import Waterfall
 
@@ -40,6 +43,11 @@ CONNECT_SECONDS = 10.0  # ICE and DTLS on a busy machine take up to 3 s
 ALIVE_SECONDS = 1.0  # between two signs of life; five without one count as a loss
 FAREWELL_SECONDS = 10.0  # for the last sentence to be heard, the caller's subscription included
 UNUSABLE_SECONDS = 5.0  # the same of an agent that cannot begin: its attempt counts as failed after 12
+
+
+async def _alive(_: rtc.RpcInvocationData) -> str:
+    """Answer a dispatcher that has heard nothing of this agent through the store."""
+    return ""
 
 
 class RoomCall:
@@ -83,7 +91,7 @@ class RoomCall:
         self._listener = CallListener(
             self._front_end, self._record, self._checkpoints, give_up=self._give_up, end=self.end
         )
-        self._track = AgentTrack(OUT_RATE)
+        self._track = AgentTrack(OUT_RATE, Predecessors(ctx.room, session).silent)
         self._conversation: Conversation | None = None
         self._talking: asyncio.Task[None] | None = None
         self._room_events = RoomEvents(ctx.room, session, self)
@@ -106,6 +114,8 @@ class RoomCall:
             keep_going(self._record.alive, "signs of life", owner=self._session.id, pause=ALIVE_SECONDS),
             "signs of life",
         )
+        watch = ConnectionWatch(self._ctx.room, self._cut_off)
+        self._tasks.start(keep_going(watch.step, "connection", owner=self._session.id), "connection")
         if conversation is None:
             await self._bid_farewell(connecting, ErrorReason.LOST, FAREWELL_SECONDS)
             return
@@ -211,6 +221,7 @@ class RoomCall:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
                 self._waterfall.mark("connected")
+                self._ctx.room.local_participant.register_rpc_method(ALIVE_METHOD, _alive)
                 publication = await self._track.publish(self._ctx.room)
         except (TimeoutError, rtc.ConnectError, PublishTrackError) as error:
             logger.error("session=%s event=connect_failed why=%s", self._session.id, type(error).__name__)
@@ -223,6 +234,13 @@ class RoomCall:
         self._front_end.state("initializing")
         self._waterfall.mark("ready")
         self._record.ready(dict(self._waterfall.steps))
+
+    def _cut_off(self, is_cut_off: bool) -> None:
+        """Let a dispatcher replace this agent, if it can reach LiveKit itself; nobody hears what is said now."""
+        event = "cut_off" if is_cut_off else "connected_again"
+        logger.warning("session=%s event=%s", self._session.id, event)
+        self._record.cut_off(is_cut_off)
+        self._record.log(event, level="warning")
 
     def _first_audio(self) -> None:
         self._started()

@@ -16,6 +16,8 @@ from session.record import (
     Session,
     became_ready,
     caller_moved,
+    connected_again,
+    cut_off,
     ended,
     failed,
     greeted,
@@ -60,6 +62,13 @@ class CallRecord:
     def caller(self, presence: CallerPresence) -> None:
         """The caller is there, away or back."""
         self._write(lambda session, now: caller_moved(session, presence, now=now, **self._fence))
+
+    def cut_off(self, is_cut_off: bool) -> None:
+        """The agent has lost LiveKit, or has it back."""
+        if is_cut_off:
+            self._write(lambda session, now: cut_off(session, now=now, **self._fence))
+        else:
+            self._write(lambda session, _: connected_again(session, **self._fence))
 
     def say(self, speaker: str, text: str, *, interrupted: bool = False) -> None:
         """Add to the transcript what the `user` or the `agent` has just said."""

@@ -95,6 +95,10 @@ class Pool:
         """The processes' ids."""
         return [pid for process in self._pool.processes if (pid := getattr(process, "pid", None)) is not None]
 
+    async def close(self) -> None:
+        """End all processes, also those that still warm up, and get no others; for a server that never served."""
+        await self._pool.aclose()
+
     def _ready(self, process: Any) -> None:
         self.spawned += 1
         process._opts.ping_interval = PING_SECONDS

@@ -36,6 +36,7 @@ from session.store.redis.store import open_store
 from session.timing import DEATH_REPORTS_SECONDS
 from worker.host import turnstile
 from worker.host.agent_files import POLL_SECONDS, AgentFiles, checked_agents, reload_step
+from worker.host.children import LOOK_SECONDS, Children
 from worker.host.heartbeat import Heartbeat
 from worker.host.pool import Pool
 from worker.host.server import JobAcceptor, Slots, make_server
@@ -50,6 +51,7 @@ async def serve(
     settings: WorkerSettings, pipeline: PipelineSettings, agents: dict[str, Agent], files: AgentFiles | None = None
 ) -> None:
     """Run until SIGTERM or SIGINT, then let running calls finish; with `files`, agents are those of its last look."""
+    told = _told_to_stop()
     worker_id = settings.worker_id or f"{socket.gethostname()}-{secrets.token_hex(4)}"
     os.environ["GREENROOM_WORKER_ID"] = worker_id  # for the job processes, which sign their claims with it
     url, kept = settings.redis_url.get_secret_value(), settings.keep_seconds
@@ -64,7 +66,8 @@ async def serve(
         server.on("worker_registered", lambda *_: registered.set())
         tasks = Background(f"worker {worker_id}")
         running = tasks.start(server.run(), "agent server")
-        told = _told_to_stop()
+        children = Children()
+        tasks.start(keep_going(children.look, "children", owner="worker", pause=LOOK_SECONDS), "children")
 
         def job_closed(job: Any, exitcode: int | None) -> None:
             acceptor.job_closed(job, exitcode)
@@ -87,22 +90,23 @@ async def serve(
             reloads.start(keep_going(look, "look at agents", owner="worker", pause=POLL_SECONDS), "reload of agents")
         logger.info("event=started worker=%s slots=%d pool=%d", worker_id, settings.slots, settings.pool_size)
         try:
-            waiting = tasks.start(told.wait(), "signal")
-            await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            told.set()
+            await _until_told(told, running, tasks)
             with contextlib.suppress(StoreUnavailable):
                 await store.beat(describe())  # takes no new calls: said before any is handed over
-            await _drain(server, settings)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(acceptor.reported(), DEATH_REPORTS_SECONDS)
+            if pool.spawned or running.done():
+                await _drain(server, settings)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(acceptor.reported(), DEATH_REPORTS_SECONDS)
+            else:
+                await _stop_warming(running, children, pool)
         finally:
             reloads.cancel()
             heartbeat.stop()
             await asyncio.gather(beating, return_exceptions=True)
             with contextlib.suppress(StoreUnavailable):
                 await store.beat(replace(describe(), left=True, idle=0, starting=0, active=0))
-        await running
+        if not running.cancelled():
+            await running
 
 
 def _facts(worker_id: str, settings: WorkerSettings, pipeline: PipelineSettings, agents: dict[str, Agent]) -> Worker:
@@ -119,6 +123,7 @@ def _facts(worker_id: str, settings: WorkerSettings, pipeline: PipelineSettings,
         deployment=os.environ.get("LIVEKIT_AGENT_DEPLOYMENT", ""),
         agents=_overridable(agents),
         providers={str(kind): names for kind, names in providers.usable(pipeline).items()},
+        reads_reservations=True,
     )
 
 
@@ -149,6 +154,14 @@ def _told_to_stop() -> asyncio.Event:
     return told
 
 
+async def _until_told(told: asyncio.Event, running: asyncio.Task[None], tasks: Background) -> None:
+    """Return when a signal has come, or the server has ended by itself; `told` is set then."""
+    waiting = tasks.start(told.wait(), "signal")
+    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    told.set()
+
+
 async def _drain(server: AgentServer, settings: WorkerSettings) -> None:
     """Let running calls finish, as long as they may; then close the others, which hand themselves over."""
     seconds = int(settings.drain_seconds) if settings.drain == "wait" else 0
@@ -158,6 +171,15 @@ async def _drain(server: AgentServer, settings: WorkerSettings) -> None:
             await server.drain(timeout=seconds)
     await server.aclose()
     logger.info("event=stopped")
+
+
+async def _stop_warming(running: asyncio.Task[None], children: Children, pool: Pool) -> None:
+    """Stop a worker in which no process was ever warm, and so no call: wait for nothing that is being loaded."""
+    running.cancel()
+    await asyncio.wait({running})
+    children.end_forkserver()
+    await pool.close()
+    logger.info("event=stopped before=it_was_warm")
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -11,10 +11,11 @@ from livekit.agents import AgentServer, JobRequest
 
 from runtime.background import Background, report
 from runtime.retry import retry
-from session.errors import BadMetadata, SessionError, Stale, StoreUnavailable
-from session.fence import adopted_session_id, agent_identity, check_room, read_ticket
-from session.record import Session, accepted, lost
-from session.store.ports import SessionStore, update
+from session.errors import BadMetadata, NoCapacity, SessionError, SessionNotFound, Stale, StoreUnavailable
+from session.fence import Ticket, adopted_session_id, agent_identity, check_room, read_ticket, reserved
+from session.record import STEP_SECONDS, AttemptStep, Session, accepted, lost
+from session.reservation import taken_up
+from session.store.ports import Store, update
 from session.timing import SESSION_END_SECONDS, SHUTDOWN_SECONDS
 from worker import refused_claims
 from worker.process import job
@@ -90,11 +91,11 @@ class JobAcceptor:
     Args:
         store: where acceptances and deaths are written.
         slots: of this worker.
-        settings: for the secret that adopted ids are made with.
+        settings: for the secret that adopted ids are made with, and MAX_BOTS.
         worker_id: this worker's.
     """
 
-    def __init__(self, store: SessionStore, slots: Slots, settings: WorkerSettings, worker_id: str) -> None:
+    def __init__(self, store: Store, slots: Slots, settings: WorkerSettings, worker_id: str) -> None:
         self._store, self._slots, self._settings, self._worker_id = store, slots, settings, worker_id
         self._tasks = Background(f"worker {worker_id}")
 
@@ -134,8 +135,33 @@ class JobAcceptor:
             check_room(session, request.room.name)
             return accepted(session, attempt=ticket.attempt, job=job, worker=worker, now=now)
 
-        await retry(lambda: update(self._store, ticket.session_id, change), ASK_SECONDS, on=StoreUnavailable)
+        async def accept() -> None:
+            try:
+                await update(self._store, ticket.session_id, change)
+            except SessionNotFound:
+                await self._take_up(ticket, request.room.name)
+                await update(self._store, ticket.session_id, change)
+
+        await retry(accept, ASK_SECONDS, on=StoreUnavailable)
         return ticket.session_id, ticket.attempt
+
+    async def _take_up(self, ticket: Ticket, room: str) -> None:
+        """Record a session that its job brings along: no dispatcher has met its caller so far.
+
+        Raises:
+            SessionNotFound: it is over, or its token has run out, or there is none.
+            NoCapacity: others wait already, or every seat is taken: a dispatcher gives it its place in the queue.
+        """
+        now = await self._store.now()
+        reservation = reserved(ticket, room, now)
+        if reservation is None:
+            raise SessionNotFound
+        if await self._store.queue():
+            raise NoCapacity
+        deadline = now + STEP_SECONDS[AttemptStep.DISPATCHED]
+        session = taken_up(ticket.session_id, reservation, now, deadline=deadline)
+        await self._store.start(session, max_seats=self._settings.max_bots, op=f"reserve-{session.id}")
+        await self._store.log(session.id, str(session.state), agent=session.agent, by="worker")
 
     def job_closed(self, job: Any, exitcode: int | None) -> None:
         """This job's process is gone, or there never was one; if its session still counts on it, it is lost."""

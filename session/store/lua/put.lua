@@ -32,6 +32,9 @@ end
 local function finish()  -- once a session
   if a.user ~= '' and redis.call('GET', USER .. a.user) == a.id then redis.call('DEL', USER .. a.user) end
   redis.call('XADD', OUTGOING, 'MAXLEN', '~', 100000, '*', 'record', a.record)
+  local oldest = tonumber(redis.call('TIME')[1]) * 1e3 - tonumber(a.keep_ms)  -- by the clock that names the entries
+  redis.call('XTRIM', OUTGOING, 'MINID', '~', string.format('%.0f', math.max(0, oldest)))
+  if tonumber(a.keep_ms) < RESERVED_MS then redis.call('SET', TOMB .. a.id, '1', 'PX', RESERVED_MS) end
   expire_in(a.keep_ms)
   forget_expired()
 end

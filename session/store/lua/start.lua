@@ -1,13 +1,14 @@
 -- id, rev, op, state, attempt, job, record, created_at, deadline ("" for none), startup ("" until ready),
 -- user (digest, "" for none), owner (digest, "" for none), max_seats ("" for no limit), keep_ms; of START also
 -- fingerprint ("" for none), max_owned ("" for no limit)
--- -> {'new'} | {'stands' or 'reused', record, last_active} | {'full'} | {'owned'} | {'other'}
+-- -> {'new'} | {'stands' or 'reused', record, last_active} | {'missing'} (it is over) | {'full'} | {'owned'} | {'other'}
 -- include: put
 local known, asked = string.match(redis.call('GET', OP .. a.op) or a.id, '^(%S*) ?(.*)$')
 if redis.call('EXISTS', SESSION .. known) == 1 then
   if asked ~= a.fingerprint and known ~= a.id then return {'other'} end
   return found('stands', known)
 end
+if redis.call('EXISTS', TOMB .. a.id) == 1 then return {'missing'} end
 local function remember(id)
   if a.fingerprint ~= '' then
     redis.call('SET', OP .. a.op, id .. ' ' .. a.fingerprint, 'PX', KEYED_MS)

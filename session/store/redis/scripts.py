@@ -45,12 +45,16 @@ KEYS = {
     "OP": "op:",
     # set of the ids that hold a seat. No expiry; a session leaves it with the write that takes it out of SEATED.
     "SEATS": "seats",
+    # string "1": this session is over, and its record may be gone before the token that began it. Expires after
+    # RESERVED_SECONDS.
+    "TOMB": "tomb:",
     # sorted set of the ids in this state, by created_at. No expiry; trimmed of what has expired when counted.
     "STATE": "state:",
     # sorted set of the ids of sessions that will expire (reserved or ended), by the Unix time when they do. No expiry;
     # trimmed as that time passes.
     "EXPIRING": "expiring",
-    # stream, one entry a call that ended, field `record` (JSON of Session). No expiry; the newest 100,000 or so.
+    # stream, one entry a call that ended, field `record` (JSON of Session). No expiry; the newest 100,000 or so, and
+    # none that is much older than keep_seconds.
     "OUTGOING": "outgoing",
     # hash: spawned, assigned (sessions that became ready), startup_seconds (their sum), refused_claims,
     # refused_checkpoints (those that changed nothing). No expiry.

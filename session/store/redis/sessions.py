@@ -59,7 +59,10 @@ class RedisSessions:
     async def start(
         self, session: Session, *, max_seats: int, op: str, fingerprint: str = "", max_owned: int | None = None
     ) -> StartResult:
-        """Give back the user's live session or admit this one. Raises NoCapacity, OperationReused, TooManySessions."""
+        """Give back the user's live session or admit this one.
+
+        Raises NoCapacity, OperationReused, SessionNotFound, TooManySessions.
+        """
         facts = self._facts(session, op, max_seats)
         most = "" if max_owned is None else max_owned
         reply = await self._connection.run("start", fingerprint=fingerprint, max_owned=most, **facts)
@@ -106,6 +109,10 @@ class RedisSessions:
         states = list(State)
         reply = await self._connection.run("counts", states=" ".join(states))
         return dict(zip(states, map(int, reply), strict=True))
+
+    async def owned(self, owner: str) -> int:
+        """How many live sessions this owner has."""
+        return int(await self._connection.command("SCARD", self._connection.key("OWNED", _digest(owner))))
 
     async def seats(self) -> int:
         """How many seats are taken."""

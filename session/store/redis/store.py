@@ -52,6 +52,7 @@ class RedisStore:
         self.touch = sessions.touch
         self.page = sessions.page
         self.counts = sessions.counts
+        self.owned = sessions.owned
         self.seats = sessions.seats
         self.say = sessions.say
         self.transcript = sessions.transcript

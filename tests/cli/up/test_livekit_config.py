@@ -31,6 +31,10 @@ def test_nobody_outside_the_machine_is_listened_to_or_asked():
     assert all(server.startswith("127.0.0.1:") for server in config["rtc"]["stun_servers"])
 
 
+def test_a_room_itself_is_asked_who_is_in_it():
+    assert yaml.safe_load(merged(TEXT, UpSettings()))["api"] == {"enable_psrpc_for_get_list_participants": True}
+
+
 def test_no_key_is_in_the_file():
     config = yaml.safe_load(TEXT)
     assert "keys" not in config

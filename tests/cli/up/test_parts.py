@@ -67,6 +67,21 @@ def test_starts_are_not_limited_where_every_caller_has_the_same_address(settings
     assert "GREENROOM_RATE_LIMIT" not in named(settings)["worker"].environment
 
 
+@pytest.mark.parametrize(
+    ("settings", "limit"),
+    [
+        pytest.param(UpSettings(), "off", id="only this machine can call"),
+        pytest.param(UpSettings(rate_limit="5/minute"), "off", id="somebody set another limit"),
+        pytest.param(UpSettings(token_limit="5/minute"), None, id="somebody set a limit"),
+        pytest.param(UpSettings(trusted_proxies="127.0.0.1"), None, id="others call through a proxy"),
+        pytest.param(UpSettings(host="0.0.0.0"), None, id="others can call"),
+    ],
+)
+def test_tokens_are_not_limited_where_every_caller_has_the_same_address(settings, limit):
+    assert named(settings)["dispatcher"].environment.get("GREENROOM_TOKEN_LIMIT") == limit
+    assert "GREENROOM_TOKEN_LIMIT" not in named(settings)["worker"].environment
+
+
 def test_the_store_keeps_what_it_was_told_and_refuses_rather_than_forgets():
     command = named()["valkey"].command
     assert command[command.index("--appendonly") + 1] == "yes"

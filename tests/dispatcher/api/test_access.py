@@ -27,7 +27,7 @@ from tests.session.memory_store import MemoryStore
 pytestmark = pytest.mark.anyio
 
 OUTSIDE, OTHER = "192.0.2.7", "198.51.100.9"
-SHOP, SHOPS_KEY = new_key(Role.CALLER, "shop", sessions=2, agents=["default"])
+SHOP, SHOPS_KEY = new_key(Role.CALLER, "shop", sessions=3, agents=["default"])
 RIVAL, RIVALS_KEY = new_key(Role.CALLER, "rival", starts="2/day")
 OPERATOR, OPERATORS_KEY = new_key(Role.OPERATOR, "me")
 KEYS = (SHOP, RIVAL, OPERATOR)
@@ -257,7 +257,8 @@ async def test_a_key_starts_only_its_agents_and_so_many_sessions() -> None:
     refused = await world.starts(OUTSIDE, key=SHOPS_KEY, agent="private")
     assert (refused.status_code, refused.json()["code"]) == (403, "agent_not_allowed")
     first = (await world.starts(OUTSIDE, key=SHOPS_KEY)).json()
-    await world.starts(OUTSIDE, key=SHOPS_KEY)
+    for _ in range(2):
+        await world.starts(OUTSIDE, key=SHOPS_KEY)
     refused = await world.starts(OUTSIDE, key=SHOPS_KEY)
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_sessions")
     assert int(refused.headers["Retry-After"]) > 0
@@ -272,6 +273,20 @@ async def test_one_address_cannot_hold_every_slot() -> None:
     assert codes == [200, 200, 429]
     assert (await world.starts(OTHER)).status_code == 200
     assert [(await world.starts()).status_code for _ in range(4)] == [200] * 4
+
+
+async def test_a_token_needs_the_right_of_a_start() -> None:
+    world = await a_world(*KEYS)
+    async with world.asks(OUTSIDE, key=SHOPS_KEY) as http:
+        wants = {"room_config": {"agents": [{"agent_name": "private"}]}}
+        assert (await http.post("/api/livekit/token", json=wants)).json()["code"] == "agent_not_allowed"
+        assert (await http.post("/api/livekit/token")).status_code == 201
+    for _ in range(3):
+        await world.starts(OUTSIDE, key=SHOPS_KEY)
+    async with world.asks(OUTSIDE, key=SHOPS_KEY) as http:
+        assert (await http.post("/api/livekit/token")).json()["code"] == "too_many_sessions"
+    async with world.asks(OUTSIDE, key=RIVALS_KEY) as http:
+        assert [(await http.post("/api/livekit/token")).status_code for _ in range(3)] == [201, 201, 429]
 
 
 # Pages

@@ -13,12 +13,12 @@ from dispatcher.api.sessions import SessionRoutes
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.admission import RESTART_SECONDS, TURN_SECONDS
 from session.record import ErrorReason as Error
-from session.record import Session, became_ready, claimed, failed
+from session.record import Session, State, became_ready, claimed, failed
 from session.store.ports import WORKER_SECONDS, Utterance, update
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.dispatcher.gates import LIVEKIT_SECRET, a_gate, an_access
 from tests.dispatcher.house import a_starts
-from tests.session.making import NOON, a_worker, ends
+from tests.session.making import NOON, a_session, a_session_in, a_worker, ends
 from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -152,6 +152,14 @@ async def test_live_sessions_are_listed_newest_first_page_by_page(stage: Stage) 
     over = await stage.get("/api/sessions?status=ended")
     assert [each["sessionId"] for each in over["sessions"]] == [ids[1]]
     assert not {"token", "roomName", "metadata"} & over["sessions"][0].keys()
+
+
+async def test_what_waits_is_listed_by_default_and_what_a_token_reserved_is_not(stage: Stage) -> None:
+    await stage.store.start(a_session_in(State.QUEUED), max_seats=9, op="a")
+    await stage.store.start(a_session("session_b", state=State.RESERVED), max_seats=9, op="b")
+    assert [each["sessionId"] for each in (await stage.get("/api/sessions"))["sessions"]] == ["session_a"]
+    reserved = await stage.get("/api/sessions?status=reserved")
+    assert [each["sessionId"] for each in reserved["sessions"]] == ["session_b"]
 
 
 async def test_the_transcript_is_what_was_said_so_far(stage: Stage) -> None:

@@ -16,6 +16,7 @@ from dispatcher.upkeep.webhooks import Webhooks
 from session.fence import caller_identity
 from session.record import CallerPresence
 from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.dispatcher.house import a_reservations
 from tests.session.making import NOON, a_session
 from tests.session.memory_store import MemoryStore
 
@@ -50,7 +51,8 @@ async def stage() -> AsyncIterator[Stage]:
     await store.start(a_session(), max_seats=9, op="op")
     refusals.install(app)
     rooms = SigningRooms()
-    webhooks = Webhooks(store, rooms, Ending(store, rooms), Metrics(registry), "secret")
+    reservations = a_reservations(store, rooms)
+    webhooks = Webhooks(store, rooms, Ending(store, rooms), Metrics(registry), "secret", reservations)
     app.include_router(WebhookRoutes(webhooks).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
         yield Stage(store, http, registry)

@@ -4,12 +4,35 @@ from typing import Any
 
 import pytest
 
-from dispatcher.attempts.executor import GHOST_TRIES, ROOM_BACK_SECONDS, SERVER_SECONDS
+from dispatcher.attempts.executor import ROOM_BACK_SECONDS, SERVER_SECONDS
 from dispatcher.attempts.policy import LOOK_AGAIN_SECONDS
+from dispatcher.errors import LiveKitUnavailable
 from dispatcher.livekit.port import OpenRoom
 from session.fence import agent_identity
-from session.record import CallerPresence, EndReason, ErrorReason, Session, State
-from tests.dispatcher.house import CALLER, CLAIM_SECONDS, LATE, House, a_house, ghost, recovering, starting
+from session.record import (
+    BACK_SECONDS,
+    MOST_TRIES,
+    CallerPresence,
+    EndReason,
+    ErrorReason,
+    Session,
+    State,
+    connected_again,
+    cut_off,
+)
+from session.store.ports import update
+from tests.dispatcher.house import (
+    CALLER,
+    CLAIM_SECONDS,
+    LATE,
+    House,
+    a_house,
+    ghost,
+    in_call,
+    is_ready,
+    recovering,
+    starting,
+)
 from tests.session.making import NOON, admit, ends
 
 pytestmark = pytest.mark.anyio
@@ -20,23 +43,27 @@ def house() -> House:
     return a_house()
 
 
-async def test_ghosts_are_sent_out_until_they_are_gone_and_then_the_next_agent_is_asked_for(house: House) -> None:
+async def test_the_next_agent_is_asked_for_before_any_ghost_is_gone(house: House) -> None:
     house.rooms.sticky = {agent_identity("session_a", 2): 3}
     await house.has(recovering(attempt=2), CALLER, ghost(1), ghost(2))
     await house.handle_due(NOON)
+    assert house.rooms.dispatched == [("session_a", 3)]
+    assert "remove" not in [what for what, _ in house.rooms.calls]
+    await house.attempts.ghosts.settled()
     assert house.rooms.people["session_a"] == [CALLER]
-    asked = [what for what, _ in house.rooms.calls]
-    assert asked.count("remove") == 4
-    assert asked[-2:] == ["participants", "dispatch"]
-    assert house.counted("ghosts_removed") == 4
 
 
-async def test_a_ghost_that_stays_does_not_hold_up_the_next_agent_for_ever(house: House) -> None:
-    house.rooms.sticky = {agent_identity("session_a", 1): 999}
-    await house.has(recovering(), CALLER, ghost(1))
-    await house.handle_due(NOON)
-    assert house.counted("ghosts_removed") == GHOST_TRIES
-    assert house.rooms.dispatched == [("session_a", 2)]
+async def test_ghosts_that_are_listed_for_ever_and_never_removed_stop_no_recovery(house: House) -> None:
+    """Their LiveKit node has died: nothing that is asked about them is answered."""
+    house.rooms.dead = {agent_identity("session_a", 1), agent_identity("session_a", 2)}
+    await house.has(recovering(attempt=2), CALLER, ghost(1), ghost(2))
+    after = await house.handle_due(NOON)
+    assert (after.attempt, after.tries) == (3, 1)
+    assert house.rooms.dispatched == [("session_a", 3)]
+    assert house.timers.set[-1] == ("session_a", CLAIM_SECONDS)
+    after = await update(house.store, "session_a", is_ready)
+    assert (after.state, after.attempt) == (State.READY, 3)
+    assert house.rooms.deleted == []
 
 
 async def test_neither_the_agent_nor_its_successor_is_taken_for_a_ghost(house: House) -> None:
@@ -48,6 +75,7 @@ async def test_neither_the_agent_nor_its_successor_is_taken_for_a_ghost(house: H
 
     house.rooms.meanwhile["participants"] = others_go_on
     await house.handle_due(NOON)
+    await house.attempts.ghosts.settled()
     assert house.rooms.people["session_a"] == [CALLER, ghost(2), ghost(3)]
 
 
@@ -154,3 +182,64 @@ async def test_a_dispatch_that_livekit_did_not_take_is_made_again_at_its_deadlin
     house.rooms.away = False
     assert (await house.handle_due(LATE + 5)).attempt == 3
     assert house.rooms.dispatched == [("session_a", 3)]
+
+
+async def test_dispatches_that_livekit_does_not_answer_cost_no_try(house: House) -> None:
+    """The room's node has died, and its caller is on the way to another one."""
+    await house.has(recovering(), CALLER)
+
+    async def nobody_answers() -> None:
+        raise LiveKitUnavailable
+
+    asked = NOON
+    for number in range(2 * MOST_TRIES):
+        house.rooms.meanwhile["dispatch"] = nobody_answers
+        after = await house.handle_due(asked)
+        assert (after.attempt, after.tries, after.state) == (2 + number, 0, State.RECOVERING)
+        asked += CLAIM_SECONDS + 1
+    after = await house.handle_due(asked)
+    assert (after.tries, house.rooms.dispatched) == (1, [("session_a", after.attempt)])
+
+
+async def test_but_not_for_ever_either(house: House) -> None:
+    await house.has(recovering(), CALLER)
+
+    async def nobody_answers() -> None:
+        raise LiveKitUnavailable
+
+    house.rooms.meanwhile["dispatch"] = nobody_answers
+    assert (await house.handle_due(NOON + ROOM_BACK_SECONDS)).tries == 1
+
+
+async def cut_off_call(house: House) -> Session:
+    """A call whose agent says at noon that it has lost LiveKit."""
+    await house.has(in_call(recoveries=0), CALLER, ghost(1))
+    return await update(house.store, "session_a", lambda each, now: cut_off(each, attempt=1, job="job_a", now=now))
+
+
+async def test_an_agent_that_is_cut_from_livekit_is_replaced_while_livekit_answers_us(house: House) -> None:
+    await cut_off_call(house)
+    assert (await house.handle_due(NOON)).state is State.RECOVERING
+    assert await house.events() == [{"event": "agent_cut_off", "level": "error", "attempt": 1}]
+    after = await house.handle_due(NOON)
+    assert (after.attempt, after.cut_off) == (2, False)
+    assert house.rooms.dispatched == [("session_a", 2)]
+
+
+async def test_while_livekit_answers_nobody_no_agent_counts_as_lost(house: House) -> None:
+    await cut_off_call(house)
+    house.rooms.away = True
+    for seconds in (NOON, NOON + 60):
+        waiting = await house.handle_due(seconds)
+        assert (waiting.state, waiting.deadline) == (State.READY, seconds + BACK_SECONDS)
+    house.rooms.away = False
+    assert (await house.handle_due(NOON + 61)).state is State.READY  # it may come back by itself now
+    assert (await house.handle_due(NOON + 60 + BACK_SECONDS)).state is State.RECOVERING
+
+
+async def test_an_agent_that_has_its_connection_back_stays(house: House) -> None:
+    await cut_off_call(house)
+    await update(house.store, "session_a", lambda each, _: connected_again(each, attempt=1, job="job_a"))
+    after = await house.handle_due(NOON + 60)
+    assert (after.state, after.job, after.deadline) == (State.READY, "job_a", None)
+    assert house.rooms.dispatched == []

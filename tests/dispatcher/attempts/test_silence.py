@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from dispatcher.attempts.silence import JUST_SILENT_SECONDS, fell_silent, lives
+from dispatcher.attempts.silence import ASK_SECONDS, BELIEVED_SECONDS, JUST_SILENT_SECONDS, fell_silent, lives
 from dispatcher.upkeep.fast_loop import GAP_SECONDS
+from session.fence import agent_identity
 from session.record import EndReason, Session, State, ended, lost
 from session.store.ports import SILENT_SECONDS, Worker, update
 from tests.dispatcher.house import House, a_house, a_watch, has_call, is_ready, looks
@@ -74,6 +75,25 @@ async def test_a_silent_call_whose_trouble_nobody_foresaw_holds_up_no_other() ->
     await looks(house, NOON + SILENT_SECONDS + 0.5)
     states = [(await house.session(name)).state for name in ("session_a", "session_b")]
     assert states == [State.READY, State.RECOVERING]
+
+
+async def test_an_agent_that_lost_only_the_store_is_kept_as_long_as_it_answers_in_its_room(house: House) -> None:
+    """Its worker is silent as well: their machine has no way to the store."""
+    await has_call(house)
+    house.rooms.answering = {agent_identity("session_a", 1)}
+    await looks(house, NOON + 60)
+    assert (await house.session()).state is State.READY
+    asked = [what for what, _ in house.rooms.calls].count("ask")
+    assert 10 < asked < 40
+    house.rooms.answering.clear()
+    await looks(house, house.clock.seconds + BELIEVED_SECONDS + ASK_SECONDS + 0.5)
+    assert (await house.session()).state is State.RECOVERING
+
+
+async def test_who_is_not_silent_for_long_is_not_asked(house: House) -> None:
+    await has_call(house)
+    await looks(house, NOON + 30, talks=["session_a"])
+    assert [what for what, _ in house.rooms.calls if what == "ask"] == []
 
 
 @pytest.mark.parametrize("worker", ["worker_unknown", None])

@@ -29,7 +29,7 @@ def test_every_kind_of_rooms_answers_what_the_port_asks(rooms: type, name: str) 
 @pytest.mark.parametrize("kind", WebhookKind)
 def test_a_hint_is_named_as_livekit_names_its_webhook(kind: WebhookKind) -> None:
     assert WebhookKind(WebhookEvent(event=kind).event) is kind
-    assert kind in ("participant_joined", "participant_left", "room_finished")
+    assert kind in ("participant_joined", "participant_left", "room_started", "room_finished")
 
 
 @pytest.mark.parametrize(

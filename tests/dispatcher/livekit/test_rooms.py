@@ -18,9 +18,10 @@ from dispatcher.errors import BadSignature, LiveKitUnavailable
 from dispatcher.livekit.port import OpenRoom, Participant, ParticipantDetails, WebhookKind
 from dispatcher.livekit.rooms import LiveKitRooms, open_rooms
 from session.fence import Ticket, caller_identity, read_ticket
-from session.record import Session, State, new_session_id
+from session.record import Session, new_session_id
+from session.reservation import Reservation
 from session.settings import CallLimits, Connections
-from tests.session.making import a_session, a_session_in, eventually
+from tests.session.making import NOON, a_session, eventually
 from tests.support.livekit import KEY, SECRET, LiveKit, run_livekit
 
 CALLERS_URL = "wss://calls.example"
@@ -96,13 +97,13 @@ async def test_a_room_can_be_made_without_an_agent_and_its_agent_asked_for_later
 ) -> None:
     session = own(attempt=1, deployment="green")
     await rooms.create(session, with_agent=False)
-    assert await rooms.asked_for(session.room) is None
+    assert await rooms.asked_for(session.room) == []
     await rooms.dispatch(session)
     asked = await server.agent_dispatch.list_dispatch(session.room)
     (ours,) = [each for each in asked if each.agent_name]  # besides, the server asks for any agent without a name
     assert (ours.agent_name, ours.deployment) == ("greenroom", "green")
     assert read_ticket(ours.metadata) == Ticket(session.id, 1)
-    assert await rooms.asked_for(session.room) == ours.metadata
+    assert await rooms.asked_for(session.room) == [ours.metadata]
 
 
 @pytest.mark.anyio
@@ -139,7 +140,7 @@ async def test_only_our_own_agents_are_asked_for_by_us(rooms: LiveKitRooms, serv
     await rooms.create(session, with_agent=False)
     other = api.CreateAgentDispatchRequest(room=session.room, agent_name="another", metadata="theirs")
     await server.agent_dispatch.create_dispatch(other)
-    assert await rooms.asked_for(session.room) is None
+    assert await rooms.asked_for(session.room) == []
 
 
 @pytest.mark.anyio
@@ -216,15 +217,15 @@ async def test_a_token_lets_the_caller_join_speak_and_be_seen(rooms: LiveKitRoom
 async def test_a_reserved_token_brings_its_dispatch_along(
     rooms: LiveKitRooms, server: api.LiveKitAPI, livekit: LiveKit
 ) -> None:
-    session = own(state=State.RESERVED, attempt=1)
-    assert session.room not in [each.name for each in await rooms.open_rooms()]
+    session_id = new_session_id()
+    ticket = Ticket(session_id, 1, Reservation(at=NOON, metadata={"topic": "Füße \U0001f600"}))
+    front_end = ParticipantDetails(name="Ann", attributes={"from": "page"})
     room = rtc.Room()
-    await room.connect(
-        livekit.url, rooms.reserved_token(session, ParticipantDetails(name="Ann", attributes={"from": "page"}))
-    )
+    await room.connect(livekit.url, rooms.reserved_token(ticket, front_end, deployment="green"))
     assert room.local_participant.attributes["from"] == "page"
-    found = await server.agent_dispatch.list_dispatch(session.room)
-    assert [(each.agent_name, read_ticket(each.metadata)) for each in found] == [("greenroom", Ticket(session.id, 1))]
+    found = await server.agent_dispatch.list_dispatch(session_id)
+    assert [(each.agent_name, each.deployment) for each in found] == [("greenroom", "green")]
+    assert [read_ticket(each) for each in await rooms.asked_for(session_id)] == [ticket]
     await room.disconnect()
 
 
@@ -317,11 +318,11 @@ async def test_a_token_lasts_two_hours_and_opens_one_room(offline: LiveKitRooms)
 
 @pytest.mark.anyio
 async def test_a_reserved_token_lasts_ten_minutes_and_says_what_its_front_end_wants(offline: LiveKitRooms) -> None:
-    session = a_session_in(State.RESERVED)
     front_end = ParticipantDetails(name="Ann", metadata="vip", attributes={"from": "page"})
-    read = claims(offline.reserved_token(session, front_end))
+    read = claims(offline.reserved_token(Ticket("session_a", 1), front_end, deployment=""))
     assert read["exp"] - read["nbf"] == 600
-    assert (read["sub"], read["name"], read["metadata"]) == (caller_identity(session.id), "Ann", "vip")
+    assert (read["sub"], read["name"], read["metadata"]) == (caller_identity("session_a"), "Ann", "vip")
+    assert read["video"]["room"] == "session_a"
     assert read["attributes"] == {"from": "page"}
     assert read["roomConfig"]["emptyTimeout"] == 360
     assert read["roomConfig"]["departureTimeout"] == 90
@@ -331,6 +332,7 @@ async def test_a_reserved_token_lasts_ten_minutes_and_says_what_its_front_end_wa
 @pytest.mark.parametrize(
     ("event", "kind"),
     [
+        ("room_started", WebhookKind.ROOM_STARTED),
         ("participant_joined", WebhookKind.JOINED),
         ("participant_left", WebhookKind.LEFT),
         ("room_finished", WebhookKind.ROOM_FINISHED),

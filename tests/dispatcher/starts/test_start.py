@@ -6,11 +6,10 @@ import anyio
 import pytest
 
 from dispatcher.errors import LiveKitUnavailable, NotJoinable, NotTheirs, UnknownAgent
-from dispatcher.livekit.port import ParticipantDetails
 from dispatcher.starts.start import StartRequest, Starts
 from session.errors import NoCapacity, NoWorker, SessionNotFound
 from session.record import EndReason, ErrorReason, Session, State, became_ready, claimed
-from session.store.ports import SILENT_SECONDS, WORKER_SECONDS, update
+from session.store.ports import WORKER_SECONDS, update
 from tests.dispatcher.fakes import Clock, FakeRooms, Timers
 from tests.dispatcher.house import a_starts
 from tests.session.making import NOON, a_session, a_session_in, a_worker
@@ -312,33 +311,6 @@ async def test_waiting_ends_with_its_time(stage: Stage) -> None:
     with anyio.fail_after(2):
         begun = await stage.dispatch.start(StartRequest(), wait_ms=30)
     assert begun.session.state is State.STARTING
-
-
-async def test_a_reserved_session_takes_no_seat_and_makes_no_room(stage: Stage) -> None:
-    token = await stage.dispatch.reserve(StartRequest(metadata={"a": 1}), ParticipantDetails(name="Ann"))
-    (session,) = (await stage.store.page({State.RESERVED}, limit=5)).sessions
-    assert token == f"reserved token of {session.id}"
-    assert (session.attempt, session.tries, session.metadata) == (1, 1, {"a": 1})
-    assert session.deadline is None
-    assert await stage.store.seats() == 0
-    assert stage.rooms.calls == []
-
-
-async def test_nothing_is_reserved_that_could_not_be_served(stage: Stage) -> None:
-    await stage.worker(**FULL)
-    with pytest.raises(NoCapacity):
-        await stage.dispatch.reserve(StartRequest(), ParticipantDetails())
-    await stage.worker()
-    for _ in range(MAX_BOTS):
-        await stage.dispatch.start(StartRequest(), wait_ms=0)
-    with pytest.raises(NoCapacity):
-        await stage.dispatch.reserve(StartRequest(), ParticipantDetails())
-    await stage.worker(draining=True)
-    with pytest.raises(NoWorker):
-        await stage.dispatch.reserve(StartRequest(), ParticipantDetails())
-    stage.clock.seconds += SILENT_SECONDS
-    with pytest.raises(NoWorker):
-        await stage.dispatch.reserve(StartRequest(), ParticipantDetails())
 
 
 async def test_another_token_is_for_the_sessions_own_user_only(stage: Stage) -> None:

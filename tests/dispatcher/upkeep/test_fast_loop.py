@@ -51,6 +51,12 @@ async def test_the_page_is_told_when_the_call_goes_on(house: House) -> None:
     assert house.rooms.told == [("session_a", CALLER.identity, "ready")]
 
 
+async def test_a_page_that_waited_in_the_queue_with_its_token_is_told_when_its_agent_is_there(house: House) -> None:
+    await house.has(in_call(recoveries=0, attempt=2), CALLER)
+    await a_watch(house).act(READY)
+    assert house.rooms.told == [("session_a", CALLER.identity, "ready")]
+
+
 async def test_everybody_in_somebody_elses_room_is_told_but_no_agent(house: House) -> None:
     people = [Participant("ann"), Participant("bob"), Participant("agent-session_a-1", agent=True)]
     await house.has(in_call(adopted=True), *people)

@@ -77,7 +77,7 @@ async def _running(
     attempts = AttemptExecutor(
         store, rooms, metrics, StartCircuit(store), ending, 9, claim_seconds=CLAIM_SECONDS, timers=timers
     )
-    watch = FastLoop(store, rooms, attempts, StartQueue(store, attempts, 9), Silence(store, ending), metrics)
+    watch = FastLoop(store, rooms, attempts, StartQueue(store, attempts, 9), Silence(store, ending, rooms), metrics)
     sweep = SlowLoop(store, rooms, ending, LIMITS, metrics, SECRET, 9)
     async with running_tasks(
         url, namespace=namespace, slow=sweep, fast=watch, timers=timers, followers={"ended": ended.step}

@@ -79,7 +79,7 @@ async def running(
     registry, rooms = CollectorRegistry(), FakeRooms()
     metrics, ending, circuit = Metrics(registry), Ending(store, rooms), StartCircuit(store)
     attempts = AttemptExecutor(store, rooms, metrics, circuit, ending, 9, timers=timers)
-    fast = FastLoop(store, rooms, attempts, StartQueue(store, attempts, 9), Silence(store, ending), metrics)
+    fast = FastLoop(store, rooms, attempts, StartQueue(store, attempts, 9), Silence(store, ending, rooms), metrics)
     slow = SlowLoop(store, rooms, ending, CallLimits(_env_file=None), metrics, SECRET, 9)
     ended = EndedFollower(store, "dispatchers", counting(metrics, circuit))
     followers = {"news": News(store).step, "ended": ended.step}

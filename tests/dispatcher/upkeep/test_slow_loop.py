@@ -1,4 +1,4 @@
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from session.record import LIVE, CallerPresence, EndReason, Session, State, ende
 from session.settings import CallLimits
 from session.store.ports import Page, update
 from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.dispatcher.house import a_reservations
 from tests.session.making import NOON, a_session, a_session_in, admit, ends
 from tests.session.memory_store import MemoryStore
 
@@ -68,10 +69,12 @@ class House:
     def __post_init__(self) -> None:
         limits = CallLimits(_env_file=None, join_seconds=JOIN_SECONDS, max_session_seconds=LONGEST_SECONDS)
         ending, metrics = Ending(self.store, self.rooms), Metrics(self.registry)
-        self._sweep = SlowLoop(self.store, self.rooms, ending, limits, metrics, SECRET, max_seats=3)
+        reservations = a_reservations(self.store, self.rooms, max_seats=3)
+        self._sweep = SlowLoop(self.store, self.rooms, ending, limits, metrics, SECRET, reservations, max_seats=3)
 
     async def sweep(self) -> None:
         await self._sweep.run()
+        await self._sweep.ghosts.settled()
 
     async def has(self, session: Session) -> Session:
         """Admit this session; its room is open, with its agent and its caller if they should be there."""
@@ -92,14 +95,14 @@ class House:
         return ends(self.store)[reason]
 
 
-def _house(kind: type[MemoryStore] = MemoryStore, rooms: FakeRooms | None = None) -> House:
+def a_sweep(kind: Callable[[Clock], MemoryStore] = MemoryStore, rooms: FakeRooms | None = None) -> House:
     clock = Clock(NOON)
     return House(clock, kind(clock), rooms or FakeRooms(), CollectorRegistry())
 
 
 @pytest.fixture
 def house() -> House:
-    return _house()
+    return a_sweep()
 
 
 def ready(**changes: Any) -> Session:
@@ -179,7 +182,7 @@ async def test_an_agent_alone_is_no_caller(house: House) -> None:
 
 async def test_a_session_that_changed_meanwhile_is_judged_again() -> None:
     rooms = CrowdedRooms()
-    house = _house(rooms=rooms)
+    house = a_sweep(rooms=rooms)
     rooms.store = house.store
     await house.has(ready())
     house.clock.seconds = TOO_LATE
@@ -229,7 +232,7 @@ class BrokenRooms(FakeRooms):
 
 
 async def test_one_session_whose_trouble_nobody_foresaw_holds_up_no_other() -> None:
-    house = _house(rooms=BrokenRooms())
+    house = a_sweep(rooms=BrokenRooms())
     await house.has(ready())
     await house.has(ready(id="session_b", room="session_b"))
     house.clock.seconds = TOO_LATE
@@ -313,21 +316,9 @@ async def test_a_ghost_is_sent_out_and_the_agent_stays(house: House) -> None:
     house.rooms.people["session_a"].append(AGENT)
     house.clock.seconds = NOON + SETTLED_SECONDS
     await house.sweep()
-    assert [who.identity for who in house.rooms.people["session_a"]] == [
-        agent_identity("session_a", 2),
-        CALLER.identity,
-    ]
+    there = [who.identity for who in house.rooms.people["session_a"]]
+    assert there == [agent_identity("session_a", 2), CALLER.identity]
     assert (await house.session()).state is State.READY
-
-
-async def test_a_reserved_session_whose_caller_has_come_without_a_word_is_seen_to(house: House) -> None:
-    await house.has(a_session_in(State.RESERVED))
-    house.rooms.people["session_a"] = [CALLER]
-    house.clock.seconds = NOON + SETTLED_SECONDS
-    await house.sweep()
-    session = await house.session()
-    assert session.caller is CallerPresence.PRESENT
-    assert session.deadline is not None
 
 
 async def test_a_room_of_ours_that_nobody_records_is_closed_when_it_is_seen_again(house: House) -> None:
@@ -389,7 +380,7 @@ async def test_another_room_of_somebody_else_is_left_alone(
 
 
 async def test_seats_that_nobody_held_are_counted() -> None:
-    house = _house(LeakyStore)
+    house = a_sweep(LeakyStore)
     await house.sweep()
     await house.sweep()
     assert house.repaired("seat") == 2
@@ -397,4 +388,4 @@ async def test_seats_that_nobody_held_are_counted() -> None:
 
 async def test_a_store_that_is_away_is_the_callers_to_know() -> None:
     with pytest.raises(StoreUnavailable):
-        await _house(LostStore).sweep()
+        await a_sweep(LostStore).sweep()

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from session.errors import StoreUnavailable
 from session.fence import adopted_session_id, agent_identity, caller_identity
 from session.record import FINAL, STEP_SECONDS, AttemptStep, CallerPresence, EndReason, Session, State
 from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.dispatcher.house import a_reservations
 from tests.session.making import NOON, a_session, a_session_in, admit, ends
 from tests.session.memory_store import MemoryStore
 
@@ -68,10 +69,12 @@ def house() -> House:
     return a_house()
 
 
-def a_house(kind: type[MemoryStore] = MemoryStore) -> House:
+def a_house(kind: Callable[[Clock], MemoryStore] = MemoryStore) -> House:
     clock, rooms, registry = Clock(NOON), FakeRooms(), CollectorRegistry()
     store = kind(clock)
-    return House(clock, store, rooms, registry, Webhooks(store, rooms, Ending(store, rooms), Metrics(registry), SECRET))
+    reservations = a_reservations(store, rooms)
+    webhooks = Webhooks(store, rooms, Ending(store, rooms), Metrics(registry), SECRET, reservations)
+    return House(clock, store, rooms, registry, webhooks)
 
 
 @pytest.mark.anyio

@@ -48,6 +48,7 @@ FULL = Session(
     progress_at=NOON,
     losses=(NOON,),
     farewell=True,
+    cut_off=True,
 )
 WORKER = a_worker(
     draining=True,

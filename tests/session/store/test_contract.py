@@ -318,3 +318,18 @@ async def test_the_time_to_live_begins_at_the_end_not_before(opened: Opener) -> 
 
     await eventually(other_is_gone)
     assert (await store.get("session_a")).state is State.STARTING
+
+
+async def test_who_is_over_begins_no_second_time_though_its_record_is_gone(opened: Opener) -> None:
+    store = await opened(keep_seconds=0.01)
+    session = await admit(store, a_session("session_a"))
+    await store.write(ended(session, EndReason.STOPPED, NOON), op="a")
+
+    async def gone() -> bool:
+        return (await store.counts())[State.ENDED] == 0
+
+    await eventually(gone)
+    with pytest.raises(SessionNotFound):
+        await store.start(a_session("session_a"), max_seats=9, op="again")
+    assert await store.seats() == 0
+    await store.start(a_session("session_b"), max_seats=9, op="b")

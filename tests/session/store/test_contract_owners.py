@@ -57,3 +57,12 @@ async def test_an_address_is_given_nothing_back_for_naming_a_user(store: Store) 
     assert not (await start(store, "c", owner="address:192.0.2.7", user="ann")).reused
     again = await start(store, "d", owner="", user="ann")
     assert (again.reused, again.session.id) == (True, here.session.id)
+
+
+async def test_an_owners_live_sessions_are_counted(store: Store) -> None:
+    first = await start(store, "a", owner=SHOP)
+    await start(store, "b", owner=SHOP)
+    await start(store, "c", owner="key:rival")
+    assert (await store.owned(SHOP), await store.owned("key:nobody")) == (2, 0)
+    await ends(store, first.session)
+    assert await store.owned(SHOP) == 1

@@ -12,10 +12,14 @@ import pytest
 from livekit import api
 
 from bench.harness.system import alive
-from session.record import EndReason, State, ended
+from session.errors import SessionNotFound
+from session.fence import Ticket
+from session.record import EndReason, State, ended, new_session_id
+from session.reservation import Reservation
 from session.store.ports import update
+from tests.session.making import eventually
 from tests.support.livekit import LiveKit
-from tests.worker.running import a_running_worker, answered
+from tests.worker.running import CALL_SECONDS, RunningWorker, a_running_worker, answered
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
@@ -114,6 +118,32 @@ async def test_a_worker_that_is_stopped_lets_its_calls_end_by_themselves(
         heartbeat = await worker.heartbeat()
         assert heartbeat is not None
         assert heartbeat.left
+
+
+async def test_a_session_that_its_callers_token_brings_along_needs_no_dispatcher_to_begin(
+    tmp_path: Path, livekit: LiveKit, valkey_url: str, namespace: str
+) -> None:
+    async with a_running_worker(tmp_path, livekit, valkey_url, namespace) as worker:
+        heartbeat = await worker.heartbeat()
+        assert heartbeat is not None
+        assert heartbeat.reads_reservations
+        room = new_session_id()
+        now = await answered(worker.store.now)
+        ticket = Ticket(room, 1, Reservation(at=now, user_name="Ann", metadata={"a": 1}))
+        dispatch = api.RoomAgentDispatch(agent_name=namespace, metadata=ticket.to_json())
+        await worker.server.room.create_room(api.CreateRoomRequest(name=room, agents=[dispatch]))
+        await eventually(lambda: _is_recorded(worker, room), seconds=CALL_SECONDS)
+        session = await worker.until(room, State.READY, CALL_SECONDS)
+        assert (session.attempt, session.user_name, session.metadata) == (1, "Ann", {"a": 1})
+        assert await worker.agents(room) == [f"agent-{room}-1"]
+
+
+async def _is_recorded(worker: RunningWorker, session_id: str) -> bool:
+    try:
+        await worker.session(session_id)
+    except SessionNotFound:
+        return False
+    return True
 
 
 async def test_a_call_that_outlasts_the_grace_is_handed_over(

@@ -6,14 +6,14 @@ from redis.asyncio import Redis
 from dispatcher.access.key_store import open_keys
 from dispatcher.access.keys import Role, new_key
 from session.record import EndReason, State, became_ready, claimed, ended
-from session.store.ports import CIRCUIT_SECONDS, OP_SECONDS, WORKER_SECONDS, StartReport, Utterance
+from session.store.ports import CIRCUIT_SECONDS, OP_SECONDS, RESERVED_SECONDS, WORKER_SECONDS, StartReport, Utterance
 from session.store.redis import scripts
 from session.store.redis.store import RedisStore, open_store
 from tests.session.making import NOON, a_session, a_session_in, a_worker, admit
 
 pytestmark = pytest.mark.anyio
 
-KEEP = 3600.0
+KEEP = 600.0
 
 SHAPES = {  # name: type, seconds to live of what the calls below leave (None: for ever)
     "SESSION": ("hash", KEEP),
@@ -38,6 +38,7 @@ SHAPES = {  # name: type, seconds to live of what the calls below leave (None: f
     "CIRCUIT": ("zset", CIRCUIT_SECONDS),
     "OWNED": ("set", None),
     "API_KEYS": ("hash", None),
+    "TOMB": ("string", RESERVED_SECONDS),
 }
 
 

@@ -35,6 +35,7 @@ CALLS: dict[str, Call] = {  # every method of the ports
     "touch": lambda store: store.touch("session_a"),
     "page": lambda store: store.page([State.READY], limit=5),
     "counts": lambda store: store.counts(),
+    "owned": lambda store: store.owned("key:shop"),
     "seats": lambda store: store.seats(),
     "say": lambda store: store.say("a", Utterance(speaker="user", text="hi", at=NOON), attempt=1, job="job_a"),
     "transcript": lambda store: store.transcript("session_a"),
