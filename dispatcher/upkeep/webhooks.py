@@ -19,9 +19,7 @@ from session.store.ports import SessionStore, update
 
 REMEMBER_SECONDS = 600.0  # the id of a webhook that was applied; LiveKit repeats one for about 15 s
 APPLYING_SECONDS = 3.0  # the same while a webhook is applied: another dispatcher may die in the middle of it
-BEFORE_AGENT = frozenset(
-    {State.RESERVED, State.QUEUED, State.STARTING}
-)  # a call that had its agent is in none of these
+BEFORE_AGENT = frozenset({State.RESERVED, State.QUEUED, State.STARTING})  # no call that has had its agent is in these
 
 
 def with_caller(session: Session, caller: CallerPresence, now: float) -> Session:

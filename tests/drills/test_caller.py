@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from livekit.protocol.webhook import WebhookEvent
 from bench.harness.system import ROOT
 from client.caller import Caller
 from tests.drills.talk import Talk, counted, one_agent
+from tests.support.asking import until_answer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
@@ -114,3 +116,22 @@ async def test_webhook_storm_with_duplicates(system, http, talk, timed):
     record = await talk.record(http)
     assert (record["status"], record["attempt"]) == ("ready", 1)
     assert await one_agent(system, talk.session) == [f"agent-{talk.session}-1"]
+
+
+async def test_caller_hangs_up_before_its_agent_came(system, http, timed):
+    os.killpg(system.pids["worker"], signal.SIGSTOP)  # so that none comes
+    try:
+        async with Caller(system.url) as caller:
+            session = (await caller.start()).session
+            await caller.join()
+            await until_answer(http, f"/api/session/{session}/logs", _caller_is_there, 5)
+        left = time.monotonic()
+        record = await until_answer(http, f"/api/session/{session}", lambda each: each["status"] == "ended", 3)
+        timed("the session has ended", time.monotonic() - left)
+        assert record["endReason"] == "caller_left"
+    finally:
+        os.killpg(system.pids["worker"], signal.SIGCONT)
+
+
+def _caller_is_there(answer: dict[str, Any]) -> bool:
+    return any(line.get("caller") == "present" for line in answer["logs"])
