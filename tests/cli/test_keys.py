@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import httpx
+import psutil
 import pytest
 
 from bench.harness.system import System
@@ -44,3 +45,11 @@ def test_the_store_asks_for_a_password(system):
     port = int(system.ports["GREENROOM_VALKEY_PORT"])
     with Redis(port=port) as stranger, pytest.raises(AuthenticationError):
         stranger.xadd("greenroom:main:docket:stream", {"a": "b"})
+
+
+def test_media_over_udp_is_taken_on_loopback_alone(system):
+    port = int(system.ports["GREENROOM_LIVEKIT_UDP_PORT"])
+    server = psutil.Process(system.pids["livekit"])
+    bound = {each.laddr.ip for each in server.net_connections(kind="udp") if each.laddr.port == port}
+    assert bound <= {"127.0.0.1", "::1"}
+    assert bound
