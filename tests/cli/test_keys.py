@@ -8,7 +8,8 @@ import httpx
 import psutil
 import pytest
 
-from bench.harness.system import System
+from bench.harness.system import System, until
+from client.api import Control, Refused
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,25 @@ def test_keys_are_made_in_the_store_that_up_has_started(system):
         assert http.get("/api/sessions").status_code == 200
     assert "me" in keys(system, "list").stdout
     assert keys(system, "revoke", key.split("_")[2]).returncode == 0
+
+
+@pytest.mark.anyio
+async def test_a_client_with_a_key_starts_and_stops(system):
+    made = keys(system, "new", "caller", "shop")
+    key = made.stdout.strip()
+    try:
+        sessions = system.url + "/api/sessions"
+        until(lambda: httpx.get(sessions, trust_env=False).status_code == 401, 5, "the new key is known")
+        without, with_key = Control(system.url), Control(system.url, key=key)
+        with pytest.raises(Refused, match="key_missing"):
+            await without.start()
+        started = await with_key.start(wait_ms=0)
+        await with_key.timings(started.session)
+        await with_key.stop(started.session)
+        await without.close()
+        await with_key.close()
+    finally:
+        assert keys(system, "revoke", key.split("_")[2]).returncode == 0
 
 
 def test_help_is_the_commands_own(system):
