@@ -80,11 +80,11 @@ class Caller:
         on_track: Callable[[rtc.Track], None] | None = None,
         listens: bool = True,
     ) -> None:
-        """`url` is the dispatcher's, `key` an API key for it. `source` is published in place of `microphone`, which then
-        can't speak.
+        """`url` is the dispatcher's, `key` an API key for it.
 
-        `on_line` is called with each piece of transcript, `on_track` with each track of an agent's sound. A caller that
-        doesn't `listens` keeps no sound, and costs less.
+        `source` is published in place of `microphone`, which then can't speak. `on_line` is called with each piece of
+        transcript, `on_track` with each track of an agent's sound. A caller that doesn't `listens` keeps no sound, and
+        costs less.
         """
         _keep_native_log_quiet()
         self.control = Control(url, key=key)
