@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from pydantic.alias_generators import to_camel
 
 from dispatcher.access.access import Access, Requester
 from dispatcher.access.one_address import OneAddress
@@ -65,6 +67,8 @@ class SessionRoutes:
         callers, operators = [Depends(self.access.caller)], [Depends(self.access.operator)]
         router.add_api_route("/api/session/start", self.start, methods=["POST"], dependencies=callers)
         router.add_api_route("/api/session/stop", self.stop, methods=["POST"])
+        for path in ("/api/session/start", "/api/session/stop"):  # else these were read as a session's id
+            router.add_api_route(path, _only_posted, methods=["GET"], include_in_schema=False)
         router.add_api_route("/api/session/{session_id}", self.show, methods=["GET"])
         router.add_api_route("/api/session/{session_id}/transcript", self.transcript, methods=["GET"])
         router.add_api_route("/api/session/{session_id}/logs", self.logs, methods=["GET"])
@@ -135,9 +139,10 @@ class SessionRoutes:
     ) -> SessionsAnswer:
         """Sessions, newest first; the live ones where no status is asked for: seated, or in the queue."""
         try:
-            page = await self.store.page(JOINABLE if status is None else {status}, limit=limit, cursor=cursor)
+            states = JOINABLE if status is None else {status}
+            page = await self.store.page(states, limit=limit, cursor=cursor or None)
         except ValueError:
-            raise BadRequest("cursor: is none that this server gave out.") from None
+            raise BadRequest("cursor must be one that this server gave out.") from None
         shown = [SessionFacts.of(each) for each in page.sessions]
         return SessionsAnswer(count=len(shown), sessions=shown, cursor=page.cursor)
 
@@ -166,7 +171,7 @@ class SessionRoutes:
         """What happened to the session, oldest first."""
         await self._own(request, session_id)
         lines = await self.store.logs(session_id, limit=limit)
-        return LogsAnswer(session_id=session_id, logs=[dict(line) for line in lines])
+        return LogsAnswer(session_id=session_id, logs=[_camel(line) for line in lines])
 
     async def timings(self, request: Request, session_id: str) -> TimingsAnswer:
         """The waterfall of the start."""
@@ -174,6 +179,11 @@ class SessionRoutes:
         steps = sorted(session.steps.items(), key=lambda step: step[1])
         shown = [TimingStep(name=name, ms=ms) for name, ms in steps]
         return TimingsAnswer(session_id=session_id, attempt=session.attempt, steps=shown)
+
+
+def _camel(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of a session's log as the API names its facts."""
+    return {to_camel(name): value for name, value in line.items()}
 
 
 def check_agent(requester: Requester, agent: str) -> None:
@@ -192,6 +202,11 @@ def most_sessions(requester: Requester, address_sessions: int | None) -> int | N
     if requester.key is not None:
         return requester.key.sessions
     return None if requester.loopback else address_sessions
+
+
+async def _only_posted() -> None:
+    """Raises HTTPException 405."""
+    raise HTTPException(405, headers={"Allow": "POST"})
 
 
 def _wish(body: StartBody, requester: Requester, most: int | None) -> StartRequest:

@@ -14,7 +14,7 @@ from session.store.ports import Stats, Worker
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES = ("new", "reused", "repeated", *sorted({code for _, code in STATUS.values()}))
-IGNORED = ("forged", "repeated")
+IGNORED = ("forged", "unreadable", "repeated")
 REFUSED = ("claim", "checkpoint")
 ACCESS = (
     "key_missing", "key_invalid", "key_in_address", "operators_only", "loopback_only", "proof_missing",
@@ -136,7 +136,7 @@ class Metrics:
         """Count an agent of an earlier attempt that was sent out of its room."""
         self._ghosts.inc()
 
-    def webhook_ignored(self, why: Literal["forged", "repeated"]) -> None:
+    def webhook_ignored(self, why: Literal["forged", "unreadable", "repeated"]) -> None:
         """Count a webhook that changed nothing."""
         self._webhooks.labels(why).inc()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from session.errors import NoWorker
 from session.store.ports import Worker
 
 PROVIDER_FIELDS = ("stt", "llm", "tts")
+LISTED = 10  # names that a refusal shows at most
 RESTART_SECONDS = 15.0  # a worker needs about that long to be warm again
 TURN_SECONDS = 30.0  # for which a call is taken to hold its slot, to estimate a wait
 
@@ -55,8 +56,8 @@ def admit(workers: Sequence[Worker], now: float, *, agent: str, config: Mapping[
     candidates = taking(workers, now) or workers
     able = [worker for worker in candidates if agent in worker.agents]
     if not able:
-        known = sorted({name for worker in candidates for name in worker.agents})
-        raise UnknownAgent(f"There is no agent {agent!r}; known: {', '.join(known) or 'none'}.")
+        known = {name for worker in candidates for name in worker.agents}
+        raise UnknownAgent(f"There is no agent {agent!r}; known: {listed(known)}.")
     for field in config:
         _check_field(able, agent, field)
     for kind in PROVIDER_FIELDS:
@@ -80,6 +81,13 @@ def estimated_wait(position: int, slots: int, limit: float) -> float:
     return min(TURN_SECONDS * position / slots, limit)
 
 
+def listed(names: Iterable[str]) -> str:
+    """These names in order, the first LISTED of them."""
+    known = sorted(names)
+    more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
+    return (", ".join(known[:LISTED]) or "none") + more
+
+
 def _check_field(able: Sequence[Worker], agent: str, field: str) -> None:
     if any(field in worker.agents[agent] for worker in able):
         return
@@ -91,6 +99,6 @@ def _check_field(able: Sequence[Worker], agent: str, field: str) -> None:
 
 def _check_provider(able: Sequence[Worker], kind: str, given: Any) -> None:
     name = given.get("name") if isinstance(given, Mapping) else given
-    usable = sorted({each for worker in able for each in worker.providers.get(kind, ())})
+    usable = {each for worker in able for each in worker.providers.get(kind, ())}
     if name not in usable:
-        raise ProviderNotUsable(f"config.{kind} {name!r} cannot be used here; usable: {', '.join(usable) or 'none'}.")
+        raise ProviderNotUsable(f"config.{kind} {name!r} cannot be used here; usable: {listed(usable)}.")

@@ -247,7 +247,7 @@ class Starts:
         if user_id is not None and user_id != session.user_id:
             raise NotTheirs
         if session.state not in JOINABLE:
-            raise NotJoinable(f"The session is {session.state} and cannot be joined; start a new one.")
+            raise NotJoinable(_not_joinable(session))
         await self.store.touch(session_id)
         return session, self.rooms.token(session, name=name if name is not None else session.user_name)
 
@@ -323,6 +323,12 @@ def _new(wish: StartRequest, now: float) -> Session:
         metadata=wish.metadata,
         config=wish.config,
     )
+
+
+def _not_joinable(session: Session) -> str:
+    how = {State.ENDED: "has ended", State.ERROR: "has failed"}.get(session.state, f"is {session.state}")
+    why = session.error or session.end_reason
+    return f"The session {how}{f' ({why})' if why else ''}; start a new one."
 
 
 def _with_room(session: Session, ms: float) -> Session:

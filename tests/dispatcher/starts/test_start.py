@@ -329,7 +329,8 @@ async def test_a_token_is_given_where_the_state_lets_somebody_join(stage: Stage,
     if state in (State.STARTING, State.QUEUED, State.READY, State.RECOVERING):
         assert (await stage.dispatch.token(session.id, user_id=None, name=None))[1]
     else:
-        with pytest.raises(NotJoinable, match=state):
+        how = {State.ENDED: "has ended", State.ERROR: "has failed"}.get(state, state)
+        with pytest.raises(NotJoinable, match=how):
             await stage.dispatch.token(session.id, user_id=None, name=None)
 
 
