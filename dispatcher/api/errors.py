@@ -36,6 +36,7 @@ STATUS: Mapping[type[SessionError], tuple[int, str]] = {
     ours.StartsFailing: (503, "starts_failing"),
     ours.NotClaimed: (503, "not_claimed"),
     ours.ConnectFailed: (503, "connect_failed"),
+    ours.BadConfig: (422, "bad_config"),
     ours.ProviderFailed: (503, "provider_failed"),
     ours.AgentFailed: (500, "agent_failed"),  # trying again would not help
     ours.AgentLost: (503, "lost"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from dispatcher.errors import ConfigNotAllowed, ProviderNotUsable, UnknownAgent
 from dispatcher.fleet.workers import FRESH_SECONDS, chosen, seats, serving, taking
+from dispatcher.starts.session_config import check_values
 from session.errors import NoWorker
 from session.store.ports import Worker
 
@@ -50,6 +51,7 @@ def admit(workers: Sequence[Worker], now: float, *, agent: str, config: Mapping[
         UnknownAgent: none of them has this agent.
         ConfigNotAllowed: its agent does not leave a field to sessions.
         ProviderNotUsable: a provider's name is unknown, or its key is missing.
+        BadConfig: a value is one that every agent refuses.
     """
     if not workers:
         raise NoWorker
@@ -63,6 +65,7 @@ def admit(workers: Sequence[Worker], now: float, *, agent: str, config: Mapping[
     for kind in PROVIDER_FIELDS:
         if kind in config:
             _check_provider(able, kind, config[kind])
+    check_values(config)
     alive = serving(taking(workers, now), agent)
     free = [each for each in alive if each.active < each.slots and now - each.seen_at <= FRESH_SECONDS]
     return Admitted(

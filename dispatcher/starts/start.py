@@ -125,7 +125,7 @@ class Starts:
             TooManySessions: the owner has as many as it may have.
             RateLimited, StartsFailing: by the permit, where there is no session to give back.
             OperationReused: it is the same start and asks for something else.
-            NoWorker, NoCapacity, UnknownAgent, ConfigNotAllowed, ProviderNotUsable: see `admit`.
+            NoWorker, NoCapacity, UnknownAgent, ConfigNotAllowed, ProviderNotUsable, BadConfig: see `admit`.
             LiveKitUnavailable: no room could be made; the seat is free again.
             StoreUnavailable: the store is away.
         """
