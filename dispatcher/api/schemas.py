@@ -287,7 +287,9 @@ class TranscriptAnswer(Success):
     session_id: str
     """The session's id."""
     items: Sequence[TranscriptItem]
-    """What was said so far, oldest first."""
+    """What was said, oldest first."""
+    cursor: str | None
+    """Give this back as `cursor` for the next page; null: this is all so far."""
 
 
 class LogsAnswer(Success):

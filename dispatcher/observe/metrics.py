@@ -57,6 +57,7 @@ class Metrics:
         self._repairs = self._counter("repairs", "What did not fit together and was mended, by kind.", "kind", REPAIRS)
         self._webhooks = self._counter("webhooks_ignored", "Webhooks that changed nothing, by why.", "why", IGNORED)
         self._access = self._counter("access_refused", "Requests refused for want of a right, by code.", "code", ACCESS)
+        self._unreadable = self._counter("unreadable_records", "Stored things that could not be read, each once.")
         self._failures = self._counter(
             "task_failures", "Tasks of this dispatcher that failed unexpectedly.", "task", TASKS
         )
@@ -115,6 +116,10 @@ class Metrics:
         """Count a request that nobody with this key, from this address or of this page may make."""
         assert isinstance(error, SessionError)
         self._access.labels(STATUS[type(error)][1]).inc()
+
+    def record_unreadable(self) -> None:
+        """Count something that is stored and cannot be read."""
+        self._unreadable.inc()
 
     def task_failed(self, task: str) -> None:
         """Count a task of this process that failed unexpectedly."""
