@@ -22,6 +22,7 @@ from dispatcher.access.refusals import Refusals
 from dispatcher.app import create_app, make_reservations
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.silence import Silence
+from dispatcher.connections import PunctualProtocol
 from dispatcher.ending import Ending
 from dispatcher.livekit.rooms import open_rooms
 from dispatcher.observe.metrics import Metrics
@@ -141,6 +142,7 @@ def _access(settings: DispatcherSettings, keys: RedisKeys, limits: RateLimits, m
 def _server(app: FastAPI) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
+        http=PunctualProtocol,
         access_log=False,
         log_config=None,
         lifespan="off",
