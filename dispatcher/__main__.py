@@ -9,6 +9,7 @@ import socket
 import sys
 
 import uvicorn
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
@@ -21,6 +22,7 @@ from dispatcher.access.refusals import Refusals
 from dispatcher.app import create_app, make_reservations
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.silence import Silence
+from dispatcher.connections import PunctualProtocol
 from dispatcher.ending import Ending
 from dispatcher.livekit.rooms import open_rooms
 from dispatcher.observe.metrics import Metrics
@@ -41,6 +43,7 @@ from session.store.redis.store import open_store
 from session.timing import ANSWERS_SECONDS
 
 BACKLOG = 512  # connections that wait to be taken
+KEEP_ALIVE_SECONDS = 75  # without a request; proxies keep theirs for 60, and must not meet one that is being closed
 FORCED = 70  # exit code when answers were cut off: an internal software error, as sysexits.h has it
 
 _log = logging.getLogger("dispatcher")
@@ -85,9 +88,9 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> int:
     metrics = Metrics(CollectorRegistry())
     on_failure(lambda failure: metrics.task_failed(failure.name))
     secret = settings.livekit_api_secret.get_secret_value()
-    timers = DocketTimers()
+    timers, unread = DocketTimers(), metrics.record_unreadable
     async with (
-        open_store(url, namespace=namespace, keep_seconds=settings.keep_seconds) as store,
+        open_store(url, namespace=namespace, keep_seconds=settings.keep_seconds, unreadable=unread) as store,
         open_rate_limits(
             url, namespace=namespace, by_address=settings.rate_limit, by_user=settings.user_limit
         ) as limits,
@@ -114,15 +117,7 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> int:
         running = running_tasks(url, namespace=namespace, slow=slow, fast=fast, timers=timers, followers=followers)
         access = _access(settings, keys, limits, metrics)
         app = create_app(store, rooms, settings, Permits(limits, circuit), access, metrics, timers, news)
-        config = uvicorn.Config(
-            app,
-            access_log=False,
-            log_config=None,
-            lifespan="off",
-            proxy_headers=False,  # uvicorn would believe X-Forwarded-For from loopback: see access/addresses.py
-            timeout_graceful_shutdown=ANSWERS_SECONDS,
-        )
-        server = uvicorn.Server(config)
+        server = _server(app)
         async with running:
             _log.info("event=listening port=%s", listening.getsockname()[1])
             await server.serve(sockets=[listening])
@@ -142,6 +137,20 @@ def _access(settings: DispatcherSettings, keys: RedisKeys, limits: RateLimits, m
         trusted=settings.trusted_proxies,
         ip_header=settings.client_ip_header.lower(),
     )
+
+
+def _server(app: FastAPI) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        http=PunctualProtocol,
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        proxy_headers=False,  # uvicorn would believe X-Forwarded-For from loopback: see access/addresses.py
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=ANSWERS_SECONDS,
+    )
+    return uvicorn.Server(config)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -52,7 +52,7 @@ def create_app(
         news: wakes the answers that wait; by default nobody reads any, and they look by themselves.
     """
     metrics = metrics or Metrics(CollectorRegistry())
-    app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None, redirect_slashes=False)
     refusals.install(app)
     ending = Ending(store, rooms)
     starts = Starts(

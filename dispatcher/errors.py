@@ -6,6 +6,7 @@ SessionError (session/errors.py)
 ├── StartsFailing          the agent's starts fail in a row: none is begun for a while
 ├── NotClaimed             this start's agent was asked for, and none came
 ├── ConnectFailed          this start's agent came, and could not join the room
+├── BadConfig              what the session chooses for itself cannot be used
 ├── ProviderFailed         this start's agent lost its speech or its brain
 ├── AgentFailed            this start's agent has a fault in its own code
 ├── AgentLost              this start's agent came, and its process died
@@ -55,6 +56,10 @@ class NotClaimed(SessionError):
 
 class ConnectFailed(SessionError):
     """The agent could not join the room; try again shortly."""
+
+
+class BadConfig(SessionError):
+    """The agent refuses this session's config; the session's log says which field."""
 
 
 class ProviderFailed(SessionError):
@@ -146,6 +151,7 @@ FAILED: Mapping[ErrorReason, type[SessionError]] = {
     ErrorReason.NO_CAPACITY: NoCapacity,
     ErrorReason.NOT_CLAIMED: NotClaimed,
     ErrorReason.CONNECT_FAILED: ConnectFailed,
+    ErrorReason.BAD_CONFIG: BadConfig,
     ErrorReason.PROVIDER_FAILED: ProviderFailed,
     ErrorReason.AGENT_FAILED: AgentFailed,
     ErrorReason.LOST: AgentLost,

@@ -30,7 +30,7 @@ class DispatcherSettings(Connections, CallLimits):
     """Address of livekit-server as callers reach it; empty: LIVEKIT_URL."""
 
     rate_limit: str = Field("10/minute", validation_alias="GREENROOM_RATE_LIMIT")
-    """Starts allowed from one address, like 10/minute or 100/hour; off: any number, as under `up` on loopback."""
+    """Starts allowed from one address, like 10/minute, tenfold from an IPv6 /48; off: any, as `up` on loopback."""
     user_limit: str = Field("off", validation_alias="GREENROOM_USER_LIMIT")
     """Starts allowed to one user, written the same way; one that gives the live session back is not counted."""
     address_sessions: int | None = Field(5, validation_alias="GREENROOM_ADDRESS_SESSIONS", ge=1)

@@ -60,6 +60,7 @@ class ErrorReason(StrEnum):
     NO_CAPACITY = "no_capacity"
     NOT_CLAIMED = "not_claimed"
     CONNECT_FAILED = "connect_failed"
+    BAD_CONFIG = "bad_config"
     PROVIDER_FAILED = "provider_failed"
     AGENT_FAILED = "agent_failed"
     LOST = "lost"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
 UNKNOWN = "unknown"  # where a connection has no address; all of them count as one
+_WITH_PORT = re.compile(r"(?P<v4>[0-9.]+):[0-9]{1,5}|\[(?P<v6>[^\]]+)\](:[0-9]{1,5})?")
 _ONE_HOLDER = 64  # bits of an IPv6 address: who has one such network has all its addresses
 
 
@@ -34,9 +36,10 @@ def client_address(peer: str | None, forwarded: str, trusted: Sequence[Network])
 
 
 def _read(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, as IPv4 where it is one inside of IPv6; None: it is none."""
+    """An address, as IPv4 where it is one inside of IPv6; None: it is none. Some proxies write a port behind it."""
+    with_port = _WITH_PORT.fullmatch(text)
     try:
-        found = ip_address(text)
+        found = ip_address(text if with_port is None else with_port["v4"] or with_port["v6"])
     except ValueError:
         return None
     return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found

@@ -6,12 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from annotated_types import Ge, Le
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from dispatcher import errors as ours
+from dispatcher.api.schemas import VOICE_PATTERN
+from dispatcher.starts.idempotency import KEY_PATTERN
 from session import errors as theirs
 from session.errors import SessionError
 
@@ -32,6 +36,7 @@ STATUS: Mapping[type[SessionError], tuple[int, str]] = {
     ours.StartsFailing: (503, "starts_failing"),
     ours.NotClaimed: (503, "not_claimed"),
     ours.ConnectFailed: (503, "connect_failed"),
+    ours.BadConfig: (422, "bad_config"),
     ours.ProviderFailed: (503, "provider_failed"),
     ours.AgentFailed: (500, "agent_failed"),  # trying again would not help
     ours.AgentLost: (503, "lost"),
@@ -65,6 +70,25 @@ _BY_STATUS: Mapping[int, tuple[str, str]] = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take this method."),
 }
+NUMBERS = frozenset(
+    {"int_parsing", "int_type", "int_from_float", "int_parsing_size", "greater_than_equal", "less_than_equal"}
+)
+PATTERNS: Mapping[str, str] = {
+    KEY_PATTERN: "1 to 255 printable ASCII characters",
+    VOICE_PATTERN: "a name of 1 to 64 letters, digits, or any of . : _ -",
+}
+"""What the patterns of schemas and routes mean, for people."""
+WORDS: Mapping[str, str] = {
+    "missing": "is missing",
+    "string_type": "must be text",
+    "string_unicode": "must be text",
+    "string_too_long": "must have at most {max_length} characters",
+    "dict_type": "must be a JSON object",
+    "model_type": "must be a JSON object",
+    "model_attributes_type": "must be a JSON object",
+    "list_type": "must be a list",
+}
+"""Pydantic's kinds of findings, for people."""
 _SHOWN_CHARACTERS = 200  # of a sentence that repeats what was sent
 
 
@@ -92,9 +116,10 @@ def _refused(_: Request, error: Exception) -> JSONResponse:
     return answer(status, code, str(error), error.retry_after)
 
 
-def _malformed(_: Request, error: Exception) -> JSONResponse:
+def _malformed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return answer(422, "bad_request", sentence(error.errors()[0]))
+    problem = error.errors()[0]
+    return answer(422, "bad_request", sentence(problem, _bounds(request, str(problem["loc"][-1]))))
 
 
 def _framework(_: Request, error: Exception) -> JSONResponse:
@@ -111,12 +136,35 @@ def _unexpected(_: Request, error: Exception) -> JSONResponse:
     return answer(500, "internal_error", "Something went wrong here; the server's log says what.")
 
 
-def sentence(problem: Mapping[str, Any]) -> str:
-    """One of pydantic's findings as a sentence that names the field and never repeats its value."""
+def _bounds(request: Request, name: str) -> str:
+    """What numbers a parameter of the asked route takes, in words; "" where it has no bounds."""
+    route = request.scope.get("route")
+    for each in route.dependant.query_params if isinstance(route, APIRoute) else ():
+        least = [found.ge for found in each.field_info.metadata if isinstance(found, Ge)]
+        most = [found.le for found in each.field_info.metadata if isinstance(found, Le)]
+        if each.alias == name and least and most:
+            return f" from {least[0]} to {most[0]}"
+    return ""
+
+
+def sentence(problem: Mapping[str, Any], bounds: str = "") -> str:
+    """One of pydantic's findings as a sentence that names the field and never repeats its value.
+
+    Args:
+        problem: The finding.
+        bounds: What numbers the field takes, such as " from 1 to 200".
+    """
     where = ".".join(str(part) for part in problem["loc"][1:])[:_SHOWN_CHARACTERS]
     if problem["type"] == "json_invalid":
         return "The body is not valid JSON."
     if not where:
         return "The body must be a JSON object, sent as application/json."
-    said = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: {said[:1].lower()}{said[1:]}."
+    kind, ctx = str(problem["type"]), problem.get("ctx", {})
+    if kind in NUMBERS:
+        return f"{where} must be a whole number{bounds}."
+    if kind == "string_pattern_mismatch":
+        return f"{where} must be {PATTERNS[ctx['pattern']]}."
+    if kind in WORDS:
+        return f"{where} {WORDS[kind].format_map(ctx)}."
+    said = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ").replace("should be", "must be")
+    return f"{where} {said[:1].lower()}{said[1:]}."

@@ -88,6 +88,9 @@ class HealthRoutes:
         router.add_api_route("/api/health", self.health, methods=["GET"], response_model=HealthAnswer)
         router.add_api_route("/healthz", self.alive, methods=["GET"])
         router.add_api_route("/readyz", self.ready, methods=["GET"])
+        for path, answers in (("/api/health", self.health), ("/healthz", self.alive), ("/readyz", self.ready)):
+            # Uptime monitors ask so; the server sends no body then.
+            router.add_api_route(path, answers, methods=["HEAD"], include_in_schema=False, response_model=None)
         router.add_api_route("/metrics", self.scrape, methods=["GET"])
         return router
 

@@ -6,48 +6,88 @@ import asyncio
 import time
 from contextlib import suppress
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dispatcher.api.errors import answer
 from dispatcher.observe.metrics import Metrics
 
 MAX_BODY_BYTES = 100 * 1024
+WEBHOOK_PATH = "/webhooks/livekit"
+MAX_WEBHOOK_BYTES = 1024 * 1024  # LiveKit puts a participant's metadata and attributes into it, of any size
+BODY_SECONDS = 30.0  # in which a body must have arrived
 DISCARD_BYTES = 1024 * 1024  # of a body that is too large, read for its sender's sake
 DISCARD_SECONDS = 1.0
 
 
 class BodyLimit:
-    """Refuses a body over MAX_BODY_BYTES, whatever length was announced; reads it before the app does."""
+    """Refuses a body that is too large, whatever length was announced, or too slow; reads it before the app does.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: what takes the request once its body is there.
+        seconds: in which a body must have arrived.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float = BODY_SECONDS) -> None:
         self._app = app
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 422."""
+        """Pass the request on, or answer 422 or 408."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
-        parts: list[bytes] = []
-        size, more = _announced(scope), True
-        while more and size <= MAX_BODY_BYTES:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            parts.append(message.get("body", b""))
-            size, more = sum(map(len, parts)), message.get("more_body", False)
-        if size > MAX_BODY_BYTES:
-            if more:
-                await _discard(receive)
-            refusal = answer(422, "body_too_large", f"The body is larger than {MAX_BODY_BYTES} bytes.")
-            refusal.headers["Connection"] = "close"  # what was not read cannot be skipped
-            await refusal(scope, receive, send)
+        most = MAX_WEBHOOK_BYTES if scope.get("path") == WEBHOOK_PATH else MAX_BODY_BYTES
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = await _read(scope, receive, most)
+        except TimeoutError:
+            text = f"The body did not arrive within {self._seconds:g} seconds."
+            await _refuse(answer(408, "body_too_slow", text), scope, receive, send)
             return
-        unread = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
+        except _TooLarge as error:
+            if error.more:
+                await _discard(receive)
+            await _refuse(answer(422, "body_too_large", f"The body is larger than {most} bytes."), scope, receive, send)
+            return
+        if body is None:
+            return
+        unread = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
             return unread.pop() if unread else await receive()
 
         await self._app(scope, replay, send)
+
+
+class _TooLarge(Exception):
+    """A body is too large. `more`: not all of it has been read."""
+
+    def __init__(self, more: bool) -> None:
+        super().__init__()
+        self.more = more
+
+
+async def _read(scope: Scope, receive: Receive, most: int) -> bytes | None:
+    """The body; None: its sender went before the end of it. Raises _TooLarge beyond `most` bytes."""
+    if _announced(scope) > most:
+        raise _TooLarge(more=True)
+    body = bytearray()  # grows in linear time, however small the pieces are
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > most:
+            raise _TooLarge(more)
+        if not more:
+            return bytes(body)
+
+
+async def _refuse(refusal: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    refusal.headers["Connection"] = "close"  # what was not read cannot be skipped
+    await refusal(scope, receive, send)
 
 
 class Measured:

@@ -6,14 +6,37 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, AliasGenerator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AliasGenerator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel, to_snake
 
 from session.record import EndReason, ErrorReason, Session, State
 
+MAX_NESTING = 32  # lists and objects inside of each other; serialisers give up at some hundreds
+
+
+def too_deep(given: object) -> bool:
+    """Whether lists and objects are nested deeper than MAX_NESTING."""
+    level = [given]
+    for _ in range(MAX_NESTING):
+        nested = [each for each in level if isinstance(each, dict | list)]
+        level = [inner for each in nested for inner in (each.values() if isinstance(each, dict) else each)]
+    return any(isinstance(each, dict | list) for each in level)
+
 
 def _plain(given: dict[str, Any]) -> dict[str, Any]:
-    """Only what JSON can say: no NaN, no infinity, no half of a surrogate pair."""
+    """Only what JSON can say: no NaN, no infinity, no half of a surrogate pair; and not nested too deeply."""
+    if too_deep(given):
+        raise ValueError(f"must not be nested deeper than {MAX_NESTING}")
     try:
         json.dumps(given, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -21,6 +44,7 @@ def _plain(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
+VOICE_PATTERN = r"^[a-zA-Z0-9_.:-]{1,64}$"  # it becomes part of providers' addresses
 Text = Annotated[str, Field(max_length=256)]
 LongText = Annotated[str, Field(max_length=16_384)]
 Facts = Annotated[dict[str, Any], AfterValidator(_plain)]
@@ -45,6 +69,19 @@ class ProviderChoice(BaseModel):
     """Options of this provider; an unknown one is refused by the provider's own check."""
 
 
+def _provider(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """A provider, or one sentence for all that it might have been."""
+    try:
+        return read(given)
+    except ValidationError as error:
+        ours = [f"{each['loc'][-1]} {each['ctx']['error']}" for each in error.errors() if each["type"] == "value_error"]
+        raise ValueError(ours[0] if ours else PROVIDER_WORDS) from None
+
+
+PROVIDER_WORDS = 'must be a provider\'s name or {"name", "options"}'
+Provider = Annotated[Text | ProviderChoice, WrapValidator(_provider)]
+
+
 class SessionConfig(Camel):
     """What a session chooses for itself, where its agent lets it."""
 
@@ -52,15 +89,15 @@ class SessionConfig(Camel):
     """What the LLM is told to be, instead of the agent's own prompt."""
     greeting: LongText | None = None
     """The agent's first words."""
-    voice: Text | None = None
+    voice: Annotated[str, Field(pattern=VOICE_PATTERN)] | None = None
     """A voice of the text-to-speech provider."""
     language: Text | None = None
     """Language of the call, such as en or de-AT."""
-    stt: Text | ProviderChoice | None = None
+    stt: Provider | None = None
     """Speech-to-text provider: a name, or a name with options."""
-    llm: Text | ProviderChoice | None = None
+    llm: Provider | None = None
     """LLM provider: a name, or a name with options."""
-    tts: Text | ProviderChoice | None = None
+    tts: Provider | None = None
     """Text-to-speech provider: a name, or a name with options."""
 
 
@@ -250,7 +287,9 @@ class TranscriptAnswer(Success):
     session_id: str
     """The session's id."""
     items: Sequence[TranscriptItem]
-    """What was said so far, oldest first."""
+    """What was said, oldest first."""
+    cursor: str | None
+    """Give this back as `cursor` for the next page; null: this is all so far."""
 
 
 class LogsAnswer(Success):

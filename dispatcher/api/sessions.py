@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from pydantic.alias_generators import to_camel
 
 from dispatcher.access.access import Access, Requester
 from dispatcher.access.one_address import OneAddress
@@ -37,6 +40,7 @@ from session.record import JOINABLE, Session, State
 from session.store.ports import LOG_LINES, SessionStore
 
 MAX_WAIT_MS = 10_000  # that an answer may be asked to wait for `ready`
+MOST_UTTERANCES = 1000  # in one answer
 WARM_SECONDS = 0.5  # estimate of a start with a warm process: 0.42 s to the agent in its room
 COLD_SECONDS = 2.0  # and without one: a fork, and its share of a burst of ten
 
@@ -44,6 +48,8 @@ COLD_SECONDS = 2.0  # and without one: a fork, and its share of a burst of ten
 WAIT_MS = "Milliseconds for which the answer waits for `ready`."
 KEY = "Names this request, so that asking again begins no second session; up to 255 printable characters."
 STATUS = "Only sessions in this state; by default all that are queued or have a seat."
+NO_CURSOR = "cursor must be one that this server gave out."
+UTTERANCES = "How many utterances at most, 200 by default."
 LINES = "How many lines at most, the newest; 50 by default."
 
 
@@ -65,6 +71,8 @@ class SessionRoutes:
         callers, operators = [Depends(self.access.caller)], [Depends(self.access.operator)]
         router.add_api_route("/api/session/start", self.start, methods=["POST"], dependencies=callers)
         router.add_api_route("/api/session/stop", self.stop, methods=["POST"])
+        for path in ("/api/session/start", "/api/session/stop"):  # else these were read as a session's id
+            router.add_api_route(path, _only_posted, methods=["GET"], include_in_schema=False)
         router.add_api_route("/api/session/{session_id}", self.show, methods=["GET"])
         router.add_api_route("/api/session/{session_id}/transcript", self.transcript, methods=["GET"])
         router.add_api_route("/api/session/{session_id}/logs", self.logs, methods=["GET"])
@@ -135,9 +143,10 @@ class SessionRoutes:
     ) -> SessionsAnswer:
         """Sessions, newest first; the live ones where no status is asked for: seated, or in the queue."""
         try:
-            page = await self.store.page(JOINABLE if status is None else {status}, limit=limit, cursor=cursor)
+            states = JOINABLE if status is None else {status}
+            page = await self.store.page(states, limit=limit, cursor=cursor or None)
         except ValueError:
-            raise BadRequest("cursor: is none that this server gave out.") from None
+            raise BadRequest(NO_CURSOR) from None
         shown = [SessionFacts.of(each) for each in page.sessions]
         return SessionsAnswer(count=len(shown), sessions=shown, cursor=page.cursor)
 
@@ -147,15 +156,22 @@ class SessionRoutes:
         await self.access.owner(request, session)
         return session
 
-    async def transcript(self, request: Request, session_id: str) -> TranscriptAnswer:
-        """What was said so far."""
+    async def transcript(
+        self,
+        request: Request,
+        session_id: str,
+        limit: Annotated[int, Query(ge=1, le=MOST_UTTERANCES, description=UTTERANCES)] = MOST_UTTERANCES // 5,
+        cursor: Annotated[str | None, Query(description="The `cursor` of the page before.")] = None,
+    ) -> TranscriptAnswer:
+        """What was said so far, in pages."""
         await self._own(request, session_id)
-        said = await self.store.transcript(session_id)
+        page = await self.store.transcript(session_id, start=_place(cursor), limit=limit)
         items = [
             TranscriptItem(speaker=each.speaker, text=each.text, at=each.at, interrupted=each.interrupted)
-            for each in said
+            for each in page.items
         ]
-        return TranscriptAnswer(session_id=session_id, items=items)
+        after = None if page.after is None else str(page.after)
+        return TranscriptAnswer(session_id=session_id, items=items, cursor=after)
 
     async def logs(
         self,
@@ -166,7 +182,7 @@ class SessionRoutes:
         """What happened to the session, oldest first."""
         await self._own(request, session_id)
         lines = await self.store.logs(session_id, limit=limit)
-        return LogsAnswer(session_id=session_id, logs=[dict(line) for line in lines])
+        return LogsAnswer(session_id=session_id, logs=[_camel(line) for line in lines])
 
     async def timings(self, request: Request, session_id: str) -> TimingsAnswer:
         """The waterfall of the start."""
@@ -174,6 +190,20 @@ class SessionRoutes:
         steps = sorted(session.steps.items(), key=lambda step: step[1])
         shown = [TimingStep(name=name, ms=ms) for name, ms in steps]
         return TimingsAnswer(session_id=session_id, attempt=session.attempt, steps=shown)
+
+
+def _place(cursor: str | None) -> int:
+    """Where a transcript goes on. Raises BadRequest."""
+    if not cursor:
+        return 0
+    if not re.fullmatch(r"[0-9]{1,9}", cursor):
+        raise BadRequest(NO_CURSOR)
+    return int(cursor)
+
+
+def _camel(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of a session's log as the API names its facts."""
+    return {to_camel(name): value for name, value in line.items()}
 
 
 def check_agent(requester: Requester, agent: str) -> None:
@@ -192,6 +222,11 @@ def most_sessions(requester: Requester, address_sessions: int | None) -> int | N
     if requester.key is not None:
         return requester.key.sessions
     return None if requester.loopback else address_sessions
+
+
+async def _only_posted() -> None:
+    """Raises HTTPException 405."""
+    raise HTTPException(405, headers={"Allow": "POST"})
 
 
 def _wish(body: StartBody, requester: Requester, most: int | None) -> StartRequest:

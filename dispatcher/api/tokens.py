@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from limits import RateLimitItem
 
 from dispatcher.access.access import Access, Requester
-from dispatcher.api.schemas import AskedAgent, TokenAnswer, TokenBody, TokenSourceAnswer, TokenSourceBody
+from dispatcher.api.schemas import AskedAgent, TokenAnswer, TokenBody, TokenSourceAnswer, TokenSourceBody, too_deep
 from dispatcher.api.sessions import check_agent, most_sessions
 from dispatcher.errors import RateLimited
 from dispatcher.livekit.port import ParticipantDetails
@@ -109,4 +109,4 @@ def _metadata(given: str) -> Mapping[str, Any]:
         json.dumps(read, allow_nan=False)
     except (ValueError, RecursionError):
         read = None
-    return read if isinstance(read, dict) else {"metadata": given}
+    return read if isinstance(read, dict) and not too_deep(read) else {"metadata": given}

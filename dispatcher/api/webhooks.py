@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 
 from dispatcher.api.schemas import Success
-from dispatcher.errors import BadSignature
+from dispatcher.errors import BadRequest, BadSignature
 from dispatcher.upkeep.webhooks import Webhooks
 
 
@@ -24,12 +24,15 @@ class WebhookRoutes:
         return router
 
     async def receive(self, request: Request) -> Success:
-        """Take one webhook. Raises BadSignature."""
+        """Take one webhook. Raises BadSignature, BadRequest."""
         body = await request.body()
         try:
             webhook = self.webhooks.rooms.read_webhook(body, request.headers.get("authorization", ""))
         except BadSignature:
             self.webhooks.metrics.webhook_ignored("forged")
+            raise
+        except BadRequest:
+            self.webhooks.metrics.webhook_ignored("unreadable")
             raise
         await self.webhooks.apply(webhook)
         return Success()

@@ -14,7 +14,7 @@ from livekit import api
 from livekit.api.twirp_client import TwirpClient
 from livekit.protocol.room import PerformRpcRequest, PerformRpcResponse
 
-from dispatcher.errors import BadSignature, LiveKitUnavailable
+from dispatcher.errors import BadRequest, BadSignature, LiveKitUnavailable
 from dispatcher.livekit.port import (
     RESERVED_TOKEN_SECONDS,
     ROOM_SLACK_SECONDS,
@@ -35,7 +35,7 @@ DUPLICATE_IDENTITY, CLIENT_INITIATED = 2, 1  # livekit.DisconnectReason
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"  # who carries it is not taken for the agent by LiveKit's front ends
 AGENT = 4  # livekit.ParticipantInfo.Kind
 UNANSWERED = (aiohttp.ClientError, TimeoutError, OSError, api.TwirpError)
-UNREADABLE = (jwt.PyJWTError, ParseError, ValueError, TypeError, AttributeError)  # what its SDK lets out of its parsers
+UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, AttributeError)  # what its SDK lets out of its parsers
 
 
 @asynccontextmanager
@@ -191,9 +191,11 @@ class LiveKitRooms:
                 await self._rooms.list_rooms(api.ListRoomsRequest(names=["greenroom-ping"]))
 
     def read_webhook(self, body: bytes, authorization: str) -> RoomWebhook:
-        """What the webhook says, if `authorization` signs exactly this body. Raises BadSignature."""
+        """What the webhook says, if `authorization` signs exactly this body. Raises BadSignature, BadRequest."""
         try:
             event = self._webhooks.receive(body.decode(), authorization)
+        except ParseError:  # it is parsed after its signature has been checked
+            raise BadRequest("The body is signed, but it is not a LiveKit webhook.") from None
         except UNREADABLE:
             raise BadSignature from None
         except Exception as error:

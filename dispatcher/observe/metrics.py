@@ -14,7 +14,7 @@ from session.store.ports import Stats, Worker
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES = ("new", "reused", "repeated", *sorted({code for _, code in STATUS.values()}))
-IGNORED = ("forged", "repeated")
+IGNORED = ("forged", "unreadable", "repeated")
 REFUSED = ("claim", "checkpoint")
 ACCESS = (
     "key_missing", "key_invalid", "key_in_address", "operators_only", "loopback_only", "proof_missing",
@@ -57,6 +57,7 @@ class Metrics:
         self._repairs = self._counter("repairs", "What did not fit together and was mended, by kind.", "kind", REPAIRS)
         self._webhooks = self._counter("webhooks_ignored", "Webhooks that changed nothing, by why.", "why", IGNORED)
         self._access = self._counter("access_refused", "Requests refused for want of a right, by code.", "code", ACCESS)
+        self._unreadable = self._counter("unreadable_records", "Stored things that could not be read, each once.")
         self._failures = self._counter(
             "task_failures", "Tasks of this dispatcher that failed unexpectedly.", "task", TASKS
         )
@@ -116,6 +117,10 @@ class Metrics:
         assert isinstance(error, SessionError)
         self._access.labels(STATUS[type(error)][1]).inc()
 
+    def record_unreadable(self) -> None:
+        """Count something that is stored and cannot be read."""
+        self._unreadable.inc()
+
     def task_failed(self, task: str) -> None:
         """Count a task of this process that failed unexpectedly."""
         self._failures.labels(task if task in TASKS else "other").inc()
@@ -136,7 +141,7 @@ class Metrics:
         """Count an agent of an earlier attempt that was sent out of its room."""
         self._ghosts.inc()
 
-    def webhook_ignored(self, why: Literal["forged", "repeated"]) -> None:
+    def webhook_ignored(self, why: Literal["forged", "unreadable", "repeated"]) -> None:
         """Count a webhook that changed nothing."""
         self._webhooks.labels(why).inc()
 

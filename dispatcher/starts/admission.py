@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.errors import ConfigNotAllowed, ProviderNotUsable, UnknownAgent
 from dispatcher.fleet.workers import FRESH_SECONDS, chosen, seats, serving, taking
+from dispatcher.starts.session_config import check_values
 from session.errors import NoWorker
 from session.store.ports import Worker
 
 PROVIDER_FIELDS = ("stt", "llm", "tts")
+LISTED = 10  # names that a refusal shows at most
 RESTART_SECONDS = 15.0  # a worker needs about that long to be warm again
 TURN_SECONDS = 30.0  # for which a call is taken to hold its slot, to estimate a wait
 
@@ -49,19 +51,21 @@ def admit(workers: Sequence[Worker], now: float, *, agent: str, config: Mapping[
         UnknownAgent: none of them has this agent.
         ConfigNotAllowed: its agent does not leave a field to sessions.
         ProviderNotUsable: a provider's name is unknown, or its key is missing.
+        BadConfig: a value is one that every agent refuses.
     """
     if not workers:
         raise NoWorker
     candidates = taking(workers, now) or workers
     able = [worker for worker in candidates if agent in worker.agents]
     if not able:
-        known = sorted({name for worker in candidates for name in worker.agents})
-        raise UnknownAgent(f"There is no agent {agent!r}; known: {', '.join(known) or 'none'}.")
+        known = {name for worker in candidates for name in worker.agents}
+        raise UnknownAgent(f"There is no agent {agent!r}; known: {listed(known)}.")
     for field in config:
         _check_field(able, agent, field)
     for kind in PROVIDER_FIELDS:
         if kind in config:
             _check_provider(able, kind, config[kind])
+    check_values(config)
     alive = serving(taking(workers, now), agent)
     free = [each for each in alive if each.active < each.slots and now - each.seen_at <= FRESH_SECONDS]
     return Admitted(
@@ -80,6 +84,13 @@ def estimated_wait(position: int, slots: int, limit: float) -> float:
     return min(TURN_SECONDS * position / slots, limit)
 
 
+def listed(names: Iterable[str]) -> str:
+    """These names in order, the first LISTED of them."""
+    known = sorted(names)
+    more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
+    return (", ".join(known[:LISTED]) or "none") + more
+
+
 def _check_field(able: Sequence[Worker], agent: str, field: str) -> None:
     if any(field in worker.agents[agent] for worker in able):
         return
@@ -91,6 +102,6 @@ def _check_field(able: Sequence[Worker], agent: str, field: str) -> None:
 
 def _check_provider(able: Sequence[Worker], kind: str, given: Any) -> None:
     name = given.get("name") if isinstance(given, Mapping) else given
-    usable = sorted({each for worker in able for each in worker.providers.get(kind, ())})
+    usable = {each for worker in able for each in worker.providers.get(kind, ())}
     if name not in usable:
-        raise ProviderNotUsable(f"config.{kind} {name!r} cannot be used here; usable: {', '.join(usable) or 'none'}.")
+        raise ProviderNotUsable(f"config.{kind} {name!r} cannot be used here; usable: {listed(usable)}.")

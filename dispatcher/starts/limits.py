@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 from limits import RateLimitItem, parse_many
@@ -36,6 +37,8 @@ class KeyLimit:
 
 
 LEAST_WAIT_SECONDS = 1.0  # that are said to who is refused
+SITE_BITS = 48  # of an IPv6 address: what one holder gets at most, with 65,536 networks that count alone
+SITE_TIMES = 10  # the limit of one address, for a whole site
 
 
 def read_rate(text: str) -> RateLimitItem | None:
@@ -53,6 +56,15 @@ def read_rate(text: str) -> RateLimitItem | None:
     if rate is None or rate.amount < 1:
         raise ValueError("must be a number of starts and a time, like 10/minute, or off")
     return rate
+
+
+def site_of(address: str) -> str | None:
+    """The IPv6 site of an address as `client_address` gives it; None: it has none."""
+    try:
+        network = ip_network(address)
+    except ValueError:
+        return None
+    return str(network.supernet(new_prefix=SITE_BITS)) if network.version == 6 else None
 
 
 class RateLimits:
@@ -114,6 +126,9 @@ class RateLimits:
                 counted.append((by_key.rate, f"key/{by_key.name}"))
         elif self._by_address is not None:
             counted.append((self._by_address, f"address/{address}"))
+            if site := site_of(address):
+                wider = type(self._by_address)(SITE_TIMES * self._by_address.amount, self._by_address.multiples)
+                counted.append((wider, f"site/{site}"))
         if self._by_user is not None and user_id is not None:
             digest = hashlib.sha256(json.dumps([owner, user_id]).encode()).hexdigest()[:40]
             counted.append((self._by_user, f"user/{digest}"))

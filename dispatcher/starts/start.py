@@ -19,7 +19,14 @@ from dispatcher.starts.admission import Admitted, admit
 from dispatcher.starts.idempotency import IdempotentStart
 from dispatcher.starts.news import News
 from dispatcher.starts.permit import Permit
-from session.errors import Conflict, NoCapacity, NoWorker, SessionError, SessionNotFound, UnreadableRecord
+from session.errors import (
+    NoCapacity,
+    NoWorker,
+    SessionError,
+    SessionNotFound,
+    StoreUnavailable,
+    UnreadableRecord,
+)
 from session.record import (
     FINAL,
     JOINABLE,
@@ -125,9 +132,9 @@ class Starts:
             TooManySessions: the owner has as many as it may have.
             RateLimited, StartsFailing: by the permit, where there is no session to give back.
             OperationReused: it is the same start and asks for something else.
-            NoWorker, NoCapacity, UnknownAgent, ConfigNotAllowed, ProviderNotUsable: see `admit`.
+            NoWorker, NoCapacity, UnknownAgent, ConfigNotAllowed, ProviderNotUsable, BadConfig: see `admit`.
             LiveKitUnavailable: no room could be made; the seat is free again.
-            StoreUnavailable: the store is away.
+            StoreUnavailable: the store is away, and nothing has begun.
         """
         received = self.clock()
         now, workers, waiting = await asyncio.gather(
@@ -232,7 +239,9 @@ class Starts:
             raise refusal from None
 
     async def _with_position(self, begun: StartedSession, workers: Sequence[Worker], now: float) -> StartedSession:
-        queue = list(await self.store.queue())
+        queue: list[str] = []
+        with suppress(StoreUnavailable):  # the session has begun, and its caller must hear of it
+            queue = list(await self.store.queue())
         position = queue.index(begun.session.id) + 1 if begun.session.id in queue else None
         slots = sum(each.slots for each in serving(taking(workers, now), begun.session.agent))
         return replace(begun, position=position, slots=slots)
@@ -247,7 +256,7 @@ class Starts:
         if user_id is not None and user_id != session.user_id:
             raise NotTheirs
         if session.state not in JOINABLE:
-            raise NotJoinable(f"The session is {session.state} and cannot be joined; start a new one.")
+            raise NotJoinable(_not_joinable(session))
         await self.store.touch(session_id)
         return session, self.rooms.token(session, name=name if name is not None else session.user_name)
 
@@ -266,14 +275,15 @@ class Starts:
         try:
             await self.rooms.create(session, with_agent=session.state is State.STARTING)
         except LiveKitUnavailable:
-            await self.ending.end(session.id, lambda *_: ErrorReason.SERVER_LOST, by="start")
+            with suppress(StoreUnavailable):  # then its deadline passes, and it is tried again
+                await self.ending.end(session.id, lambda *_: ErrorReason.SERVER_LOST, by="start")
             raise
         took = round((self.clock() - received) * 1000, 1)
         self.timers.at(session, self.claim_seconds)
         await log_event(
             self.store, session.id, str(session.state), agent=session.agent, prewarmed=session.prewarmed, room_ms=took
         )
-        with suppress(Conflict):  # a step of the waterfall is not worth a call
+        with suppress(SessionError):  # a step of the waterfall is not worth a call
             return await update(self.store, session.id, lambda each, _: _with_room(each, took))
         return session
 
@@ -288,7 +298,10 @@ class Starts:
     async def _wait(
         self, session: Session, met: Callable[[Session], bool], seconds: float, *, poll: float = POLL_SECONDS
     ) -> Session:
-        """The session as it is once `met`, or over, or after `seconds`; an event wakes this, `poll` is the backstop."""
+        """The session as it is once `met`, or over, or after `seconds`; an event wakes this, `poll` is the backstop.
+
+        While the store is away it is what was known of it before.
+        """
         until = self.clock() + seconds
         with self.news.of(session.id) as happened:
             happened.set()  # look once at first: what happened before is told to nobody
@@ -297,7 +310,7 @@ class Starts:
                     async with asyncio.timeout(min(poll, left)):
                         await happened.wait()
                 happened.clear()
-                with suppress(SessionNotFound):
+                with suppress(SessionNotFound, UnreadableRecord, StoreUnavailable):
                     session = await self.store.get(session.id)
         return session
 
@@ -323,6 +336,12 @@ def _new(wish: StartRequest, now: float) -> Session:
         metadata=wish.metadata,
         config=wish.config,
     )
+
+
+def _not_joinable(session: Session) -> str:
+    how = {State.ENDED: "has ended", State.ERROR: "has failed"}.get(session.state, f"is {session.state}")
+    why = session.error or session.end_reason
+    return f"The session {how}{f' ({why})' if why else ''}; start a new one."
 
 
 def _with_room(session: Session, ms: float) -> Session:

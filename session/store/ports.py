@@ -50,6 +50,14 @@ class Utterance:
     interrupted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TranscriptPage:
+    """Some of what was said, oldest first, and the number of the one to go on with (None: that was all so far)."""
+
+    items: Sequence[Utterance]
+    after: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """A worker's heartbeat. Counts are processes; `seen_at` is the store's clock and set by the store.
@@ -152,8 +160,14 @@ class SessionStore(Protocol):
     async def say(self, session_id: str, utterance: Utterance, *, attempt: int, job: str) -> None:
         """Append to the transcript. Raises Stale when the agent is not the current one of a live session."""
 
-    async def transcript(self, session_id: str) -> Sequence[Utterance]:
-        """All that was said, in order."""
+    async def transcript(self, session_id: str, *, start: int = 0, limit: int | None = None) -> TranscriptPage:
+        """What was said, in order, without what cannot be read.
+
+        Args:
+            session_id: by whom.
+            start: number of the first utterance, from 0.
+            limit: how many at most; None: all.
+        """
 
     async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
         """Append to the session's log, of which the last LOG_LINES entries are kept. Never words of the caller.

@@ -130,6 +130,103 @@ async def test_bad_input_is_answered_with_one_readable_sentence(
     assert len(said["error"]) < 300
 
 
+def nested(depth: int) -> bytes:
+    """A start whose metadata is so deep."""
+    return b'{"metadata": ' + b'{"a": ' * depth + b"1" + b"}" * (depth + 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "sentence"),
+    [
+        (
+            "POST",
+            "start",
+            {},
+            b'{"config": {"stt": true}}',
+            'config.stt must be a provider\'s name or {"name", "options"}.',
+        ),
+        (
+            "POST",
+            "start",
+            {},
+            b'{"config": {"tts": {"options": {}}}}',
+            'config.tts must be a provider\'s name or {"name", "options"}.',
+        ),
+        (
+            "POST",
+            "start",
+            {},
+            b'{"config": {"llm": {"name": "x", "options": {"a": NaN}}}}',
+            "config.llm options must hold only plain JSON values.",
+        ),
+        ("POST", "start", {}, b'{"config": []}', "config must be a JSON object."),
+        ("POST", "start", {}, b'{"metadata": []}', "metadata must be a JSON object."),
+        ("POST", "start", {}, b'{"userId": 5}', "userId must be text."),
+        ("POST", "start", {}, b'{"userId": "\\ud800"}', "userId must be text."),
+        ("POST", "start", {}, b'{"userId": "' + b"x" * 257 + b'"}', "userId must have at most 256 characters."),
+        (
+            "POST",
+            "start",
+            {"Idempotency-Key": ""},
+            b"{}",
+            "Idempotency-Key must be 1 to 255 printable ASCII characters.",
+        ),
+        (
+            "POST",
+            "start",
+            {},
+            b'{"config": {"voice": "../../v1/history?x="}}',
+            "config.voice must be a name of 1 to 64 letters, digits, or any of . : _ -.",
+        ),
+        ("POST", "start?waitMs=soon", {}, b"", "waitMs must be a whole number from 0 to 10000."),
+        ("POST", "start?waitMs=-1", {}, b"", "waitMs must be a whole number from 0 to 10000."),
+        ("POST", "stop", {}, b"{}", "sessionId is missing."),
+        ("POST", "stop", {}, b"", "The body must be a JSON object, sent as application/json."),
+        ("GET", "unknown/logs?limit=many", {}, b"", "limit must be a whole number from 1 to 100."),
+        ("POST", "start", {}, nested(33), "metadata must not be nested deeper than 32."),
+    ],
+)
+async def test_what_is_wrong_with_a_request_is_said_in_plain_words(
+    api: httpx.AsyncClient, method: str, path: str, headers: dict[str, str], body: bytes, sentence: str
+) -> None:
+    answer = await api.request(method, f"/api/session/{path}", content=body, headers={**JSON, **headers})
+    assert (answer.status_code, answer.json()["error"]) == (422, sentence)
+
+
+async def test_facts_may_be_nested_as_deeply_as_it_says(api: httpx.AsyncClient) -> None:
+    for headers in ({}, {"Idempotency-Key": "deep"}):
+        answer = await api.post("/api/session/start", content=nested(32), headers={**JSON, **headers})
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("depth", [260, 950, 952, 10_000])
+async def test_facts_that_no_serialiser_could_write_store_nothing(api: httpx.AsyncClient, depth: int) -> None:
+    before = (await api.get("/api/sessions")).json()["count"]
+    answer = await api.post("/api/session/start", content=nested(depth), headers={**JSON, "Idempotency-Key": "k"})
+    assert answer.status_code == 422
+    assert (await api.get("/api/sessions")).json()["count"] == before
+
+
+async def test_an_address_with_one_slash_too_many_leads_nowhere(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/api/health/", headers={"Host": "localhost"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["start", "stop"])
+async def test_what_is_only_posted_is_no_session(api: httpx.AsyncClient, path: str) -> None:
+    answer = await api.get(f"/api/session/{path}")
+    assert (answer.status_code, answer.json()["code"], answer.headers["Allow"]) == (405, "method_not_allowed", "POST")
+
+
+async def test_an_empty_cursor_is_none(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/api/sessions?cursor=")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/healthz", "/readyz"])
+async def test_an_uptime_monitor_may_ask_for_the_head_alone(api: httpx.AsyncClient, path: str) -> None:
+    assert (await api.head(path)).status_code == 200
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b'{"unknown": 1}', b'{"userId": null, "config": {"mood": "x"}}', b'{"userId": ""}']
 )

@@ -112,7 +112,7 @@ class Talk:
 
     async def written(self, http: httpx.AsyncClient) -> list[dict[str, Any]]:
         """The transcript as the API has it."""
-        answer = await http.get(f"/api/session/{self.session}/transcript")
+        answer = await http.get(f"/api/session/{self.session}/transcript?limit=1000")
         items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
         return items
 

@@ -26,6 +26,7 @@ from session.store.ports import (
     Page,
     StartResult,
     Stats,
+    TranscriptPage,
     Utterance,
     Worker,
 )
@@ -150,8 +151,10 @@ class MemoryStore(MemoryCircuits):
         kept.session.fenced(attempt, job)
         kept.said.append(to_json(utterance))
 
-    async def transcript(self, session_id: str) -> Sequence[Utterance]:
-        return [from_json(Utterance, each) for each in kept.said] if (kept := self._lookup(session_id)) else []
+    async def transcript(self, session_id: str, *, start: int = 0, limit: int | None = None) -> TranscriptPage:
+        said = [from_json(Utterance, each) for each in kept.said] if (kept := self._lookup(session_id)) else []
+        last = len(said) if limit is None else start + limit
+        return TranscriptPage(said[start:last], last if len(said) > last else None)
 
     async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
         if (kept := self._lookup(session_id)) is not None:

@@ -155,7 +155,7 @@ class Scene:
         return await self.store.get("session_a")
 
     async def said(self) -> list[tuple[str, str]]:
-        return [(each.speaker, each.text) for each in await self.store.transcript("session_a")]
+        return [(each.speaker, each.text) for each in (await self.store.transcript("session_a")).items]
 
     async def until_kept(self, what: str, holds: Any) -> Session:
         deadline = time.monotonic() + 20

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext
 from livekit.rtc.participant import PublishTrackError
 
-from pipeline.errors import AgentFault, PipelineError
+from pipeline.errors import AgentFault, ConfigRefused, PipelineError, ProviderError
 from pipeline.resume.restore import Restored
 from pipeline.talk.audio_ends import IN_RATE, OUT_RATE
 from pipeline.talk.conversation import Conversation, play
@@ -185,9 +185,9 @@ class RoomCall:
             return self._converse(), None
         except PipelineError as error:
             logger.error("session=%s event=agent_unusable why=%s", self._session.id, error)
-            self._record.log("agent_unusable", level="error", error=type(error).__name__)
-            ours = isinstance(error, AgentFault)
-            return None, ErrorReason.AGENT_FAILED if ours else ErrorReason.PROVIDER_FAILED
+            field = {"field": error.field} if isinstance(error, ConfigRefused) else {}
+            self._record.log("agent_unusable", level="error", error=type(error).__name__, **field)
+            return None, _why_unusable(error, self._session.config)
         except Exception as error:  # noqa: BLE001 - the agent's author's code ends here
             report(self._session.id, "agent", error)
             return None, ErrorReason.AGENT_FAILED
@@ -332,3 +332,11 @@ class RoomCall:
             self._superseded = True
             self._track.close()
             self._ctx.shutdown(reason="superseded")
+
+
+def _why_unusable(error: PipelineError, config: Mapping[str, Any]) -> ErrorReason:
+    """Whose fault it is that there is no conversation: the agent has worked without this `config` at the preload."""
+    if isinstance(error, AgentFault):
+        return ErrorReason.AGENT_FAILED
+    refused = isinstance(error, ConfigRefused) or (isinstance(error, ProviderError) and config)
+    return ErrorReason.BAD_CONFIG if refused else ErrorReason.PROVIDER_FAILED

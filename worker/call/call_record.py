@@ -107,9 +107,8 @@ class CallRecord:
 
     async def transcript(self) -> list[Utterance]:
         """What was said so far. Raises StoreUnavailable after TRANSCRIPT_SECONDS."""
-        return list(
-            await retry(lambda: self._store.transcript(self._session.id), TRANSCRIPT_SECONDS, on=StoreUnavailable)
-        )
+        page = await retry(lambda: self._store.transcript(self._session.id), TRANSCRIPT_SECONDS, on=StoreUnavailable)
+        return list(page.items)
 
     def end(self, outcome: Outcome | None) -> None:
         """Write the end; None: the call goes on, with another agent."""

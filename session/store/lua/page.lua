@@ -10,7 +10,7 @@ local function collect(index)
     for i = 1, #some, 2 do
       local id, at = some[i], tonumber(some[i + 1])
       local after = at < last or id < a.id
-      if taken <= limit and after and redis.call('EXISTS', SESSION .. id) == 1 then
+      if taken <= limit and after and redis.call('TYPE', SESSION .. id)['ok'] == 'hash' then
         taken = taken + 1
         rows[#rows + 1] = {id = id, at = at, score = some[i + 1]}
       end
@@ -28,6 +28,6 @@ local answer = {'', ''}
 if rows[limit + 1] then answer = {rows[limit].score, rows[limit].id} end
 for i = 1, math.min(limit, #rows) do
   local kept = found(rows[i].id, rows[i].id)
-  for j = 1, 3 do answer[#answer + 1] = kept[j] end
+  for j = 1, 3 do answer[#answer + 1] = kept[j] or '' end
 end
 return answer

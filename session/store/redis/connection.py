@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from session.errors import StoreUnavailable
 from session.store.redis.scripts import KEYS, script
+from session.store.redis.unreadable import Unreadable
 from session.timing import STORE_CALL_SECONDS, STORE_SOCKET_SECONDS
 
 CONNECTIONS = 20  # of one process; a call holds one for less than a millisecond, and three readers of streams one each
@@ -52,13 +53,17 @@ async def open_pool(url: str) -> AsyncIterator[BlockingConnectionPool]:
 
 @asynccontextmanager
 async def open_connection(
-    url: str, *, namespace: str, clock_offset: Callable[[], float] | None = None
+    url: str,
+    *,
+    namespace: str,
+    clock_offset: Callable[[], float] | None = None,
+    unreadable: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Connection]:
     """A connection to the server at `url`, with arguments as Connection has them. Raises ValueError as `open_pool`."""
     async with open_pool(url) as pool:
         client = Redis(connection_pool=pool)
         try:
-            yield Connection(client, namespace=namespace, clock_offset=clock_offset)
+            yield Connection(client, Unreadable(unreadable), namespace=namespace, clock_offset=clock_offset)
         finally:
             await client.aclose()
 
@@ -68,12 +73,21 @@ class Connection:
 
     Args:
         client: the driver's.
+        unreadable: is told of what cannot be read.
         namespace: second part of every key.
         clock_offset: seconds by which the store's clock is moved; in tests only.
     """
 
-    def __init__(self, client: Redis, *, namespace: str, clock_offset: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        unreadable: Unreadable,
+        *,
+        namespace: str,
+        clock_offset: Callable[[], float] | None = None,
+    ) -> None:
         self._client = client
+        self.unreadable = unreadable
         self._prefix = f"greenroom:{namespace}:"
         self._clock_offset = clock_offset
         self._scripts: dict[str, Any] = {}

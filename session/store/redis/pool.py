@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,8 +9,6 @@ from session.errors import UnreadableRecord
 from session.store.codec import from_json, to_json
 from session.store.ports import SILENT_SECONDS, Stats, Worker
 from session.store.redis.connection import Connection
-
-_log = logging.getLogger(__name__)
 
 
 class RedisPool:
@@ -32,11 +29,11 @@ class RedisPool:
         """Workers whose last heartbeat is at most this many seconds old, by id; unreadable ones are left out."""
         reply = await self._connection.run("seen_workers", seen_within=seen_within)
         workers = []
-        for record, seen_at in zip(reply[::2], reply[1::2], strict=True):
+        for worker_id, record, seen_at in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
             try:
                 workers.append(replace(from_json(Worker, record), seen_at=float(seen_at)))
             except UnreadableRecord as error:
-                _log.warning("left a worker out of the pool: %s", error)
+                self._connection.unreadable.passed_over("worker", worker_id, error)
         return sorted(workers, key=lambda worker: worker.id)
 
     async def count_spawned(self, processes: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -21,10 +20,8 @@ from session.errors import (
 )
 from session.record import LOCAL, Session, State, reused_by_user
 from session.store.codec import entry_from_json, entry_to_json, from_cursor, from_json, read_session, to_cursor, to_json
-from session.store.ports import Page, StartResult, Utterance
+from session.store.ports import Page, StartResult, TranscriptPage, Utterance
 from session.store.redis.connection import Connection
-
-_log = logging.getLogger(__name__)
 
 
 class RedisSessions:
@@ -101,7 +98,7 @@ class RedisSessions:
             try:
                 sessions.append(read_session(record, last_active))
             except UnreadableRecord as error:
-                _log.warning("left session %s out of a list: %s", session_id, error)
+                self._connection.unreadable.passed_over("session", session_id, error)
         return Page(sessions, to_cursor(float(reply[0]), reply[1]) if reply[0] else None)
 
     async def counts(self) -> Mapping[State, int]:
@@ -124,10 +121,19 @@ class RedisSessions:
         if not await self._connection.run("say", id=session_id, attempt=attempt, job=job, utterance=said):
             raise Stale
 
-    async def transcript(self, session_id: str) -> Sequence[Utterance]:
-        """All that was said, in order."""
-        said: Any = await self._connection.command("LRANGE", self._connection.key("TRANSCRIPT", session_id), 0, -1)
-        return [from_json(Utterance, each) for each in said]
+    async def transcript(self, session_id: str, *, start: int = 0, limit: int | None = None) -> TranscriptPage:
+        """What was said, in order, without what cannot be read."""
+        last = -1 if limit is None else start + limit  # one more: whether there is more
+        key = self._connection.key("TRANSCRIPT", session_id)
+        said: Any = await self._connection.command("LRANGE", key, start, last)
+        items = []
+        for number, each in enumerate(said[:limit], start):
+            try:
+                items.append(from_json(Utterance, each))
+            except UnreadableRecord as error:
+                self._connection.unreadable.passed_over("utterance", f"{session_id}/{number}", error)
+        more = limit is not None and len(said) > limit
+        return TranscriptPage(items, last if more else None)
 
     async def log(self, session_id: str, event: str, *, level: str = "info", **facts: Any) -> None:
         """Append to the session's log."""
@@ -138,7 +144,13 @@ class RedisSessions:
         if limit < 1:
             return []
         lines: Any = await self._connection.command("LRANGE", self._connection.key("LOG", session_id), -limit, -1)
-        return [_read_entry(line) for line in lines]
+        entries = []
+        for line in lines:
+            try:
+                entries.append(_read_entry(line))
+            except UnreadableRecord as error:
+                self._connection.unreadable.passed_over("log entry", session_id, error)
+        return entries
 
     async def first_time(self, key: str, *, seconds: float) -> bool:
         """Whether `key` was not seen within the last `seconds`; remembers it."""

@@ -14,7 +14,12 @@ from session.store.redis.watch import RedisWatch
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, namespace: str, keep_seconds: float, clock_offset: Callable[[], float] | None = None
+    url: str,
+    *,
+    namespace: str,
+    keep_seconds: float,
+    clock_offset: Callable[[], float] | None = None,
+    unreadable: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[RedisStore]:
     """The store at `url`; connects when it is first used, so that an absent server stops nobody from starting.
 
@@ -23,11 +28,13 @@ async def open_store(
         namespace: second part of every key.
         keep_seconds: how long the record of an ended session is kept.
         clock_offset: seconds by which the store's clock is moved; in tests only.
+        unreadable: called once for each thing that is stored and cannot be read.
 
     Raises:
         ValueError: the address cannot be read.
     """
-    async with open_connection(url, namespace=namespace, clock_offset=clock_offset) as connection:
+    opened = open_connection(url, namespace=namespace, clock_offset=clock_offset, unreadable=unreadable)
+    async with opened as connection:
         yield RedisStore(connection, keep_seconds)
 
 

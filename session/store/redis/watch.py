@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from session.errors import Stale, StoreUnavailable, UnreadableRecord
 from session.record import Session
-from session.store.codec import from_json
+from session.store.codec import from_json, read_session
 from session.store.ports import REDELIVERY_SECONDS, Ended, Event, EventKind
 from session.store.redis.connection import Connection
-
-_log = logging.getLogger(__name__)
 
 GROUP = "dispatchers"
 EVENTS_AT_ONCE = 50
@@ -59,7 +56,7 @@ class RedisWatch:
                 "XAUTOCLAIM", stream, group, reader, idle, "0", "COUNT", ENDS_AT_ONCE
             )
             entries = _entries({stream: claimed[1]})
-        found = [Ended(str(entry[0]), session) for entry in entries if (session := _session(entry)) is not None]
+        found = [Ended(str(entry[0]), session) for entry in entries if (session := self._session(entry)) is not None]
         unreadable = {str(entry[0]) for entry in entries} - {each.entry for each in found}
         if unreadable:
             await self._connection.command("XACK", stream, group, *unreadable)
@@ -87,11 +84,12 @@ class RedisWatch:
 
     async def due(self, *, limit: int) -> Sequence[str]:
         """Ids of sessions whose deadline has passed, the oldest deadline first."""
-        return list(await self._connection.run("due", limit=limit))
+        known = self._connection.unreadable.known("session")  # these are never done, and stand in no one's way
+        return self._readable(await self._connection.run("due", limit=limit + known))[:limit]
 
     async def queue(self) -> Sequence[str]:
         """Ids of the sessions that wait for a slot, the oldest first."""
-        return list(await self._connection.command("ZRANGE", self._connection.key("STATE", "queued"), 0, -1))
+        return self._readable(await self._connection.run("queue"))
 
     async def alive(self, session_id: str, *, attempt: int, job: str) -> None:
         """Note that the session's agent lives. Raises Stale."""
@@ -124,6 +122,25 @@ class RedisWatch:
         """Keep an unreadable checkpoint where nobody takes it up."""
         await self._connection.run("set_aside", id=session_id, life_ms=self._keep_ms)
 
+    def _readable(self, kept: Sequence[str]) -> list[str]:
+        """The ids of those whose record can be read, of id, record and last_active of each session in turn."""
+        ids = []
+        for session_id, record, last_active in zip(kept[::3], kept[1::3], kept[2::3], strict=True):
+            try:
+                read_session(record, last_active)
+            except UnreadableRecord as error:
+                self._connection.unreadable.passed_over("session", session_id, error)
+            else:
+                ids.append(session_id)
+        return ids
+
+    def _session(self, entry: Any) -> Session | None:
+        try:
+            return from_json(Session, _fields(entry).get("record", ""))
+        except UnreadableRecord as error:
+            self._connection.unreadable.passed_over("end", str(entry[0]), error)
+            return None
+
 
 def _entries(answer: Any) -> list[Any]:
     """The entries of the one stream that was read, whichever protocol the driver speaks."""
@@ -140,14 +157,6 @@ def _entries(answer: Any) -> list[Any]:
 def _fields(entry: Any) -> dict[str, str]:
     fields = entry[1]
     return dict(zip(fields[::2], fields[1::2], strict=True)) if isinstance(fields, list | tuple) else dict(fields)
-
-
-def _session(entry: Any) -> Session | None:
-    try:
-        return from_json(Session, _fields(entry).get("record", ""))
-    except UnreadableRecord as error:
-        _log.error("event=ended_unreadable entry=%s error=%s", entry[0], error)
-        return None
 
 
 def _event(entry: Any) -> Event | None:

@@ -9,7 +9,15 @@ from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry
 from starlette.types import Message, Receive, Scope, Send
 
-from dispatcher.api.middleware import DISCARD_BYTES, DISCARD_SECONDS, MAX_BODY_BYTES, BodyLimit, Measured
+from dispatcher.api.middleware import (
+    DISCARD_BYTES,
+    DISCARD_SECONDS,
+    MAX_BODY_BYTES,
+    MAX_WEBHOOK_BYTES,
+    WEBHOOK_PATH,
+    BodyLimit,
+    Measured,
+)
 from dispatcher.observe.metrics import Metrics
 
 
@@ -127,6 +135,49 @@ async def test_a_caller_who_does_not_send_what_is_too_large_is_answered_all_the_
     assert time.monotonic() - began < 3 * DISCARD_SECONDS
     assert caller.got[0]["status"] == 422
     assert not inner.reached
+
+
+@pytest.mark.anyio
+async def test_a_body_that_does_not_arrive_in_time_is_refused() -> None:
+    inner, caller = Inner(), Stalled()
+    await caller.reaches(BodyLimit(inner, seconds=0.1), headers=[(b"content-length", b"500")])
+    assert caller.got[0]["status"] == 408
+    assert b"body_too_slow" in caller.got[1]["body"]
+    assert (b"connection", b"close") in caller.got[0]["headers"]
+    assert not inner.reached
+
+
+class Trickling(Caller):
+    """Sends a body of so many bytes in pieces of one."""
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__()
+        self._left = pieces
+
+    async def receive(self) -> Message:
+        self._left -= 1
+        return {"type": "http.request", "body": b"x", "more_body": self._left > 0}
+
+
+@pytest.mark.anyio
+async def test_a_body_in_the_smallest_pieces_is_read_in_linear_time() -> None:
+    async def seconds(pieces: int) -> float:
+        inner, caller, began = Inner(), Trickling(pieces), time.process_time()
+        await caller.reaches(BodyLimit(inner))
+        assert inner.reached
+        return time.process_time() - began
+
+    once = min([await seconds(10_000) for _ in range(3)])
+    assert await seconds(80_000) < 24 * once  # eight times as many: 64 times the time if each looked at all before it
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("size", "status"), [(MAX_WEBHOOK_BYTES, None), (MAX_WEBHOOK_BYTES + 1, 422)])
+async def test_a_webhook_may_be_larger(size: int, status: int | None) -> None:
+    inner, caller = Inner(), Caller({"type": "http.request", "body": b"x" * size})
+    await caller.reaches(BodyLimit(inner), path=WEBHOOK_PATH)
+    assert inner.reached == (status is None)
+    assert [each["status"] for each in caller.got[:1]] == ([] if status is None else [status])
 
 
 @pytest.mark.anyio

@@ -172,7 +172,28 @@ async def test_the_transcript_is_what_was_said_so_far(stage: Stage) -> None:
         "success": True,
         "sessionId": session_id,
         "items": [{"speaker": "agent", "text": "Hello!", "at": NOON + 1, "interrupted": True}],
+        "cursor": None,
     }
+
+
+async def test_the_transcript_comes_in_pages(stage: Stage) -> None:
+    session_id = (await stage.start())["sessionId"]
+    await stage.agent(session_id)
+    for number in range(450):
+        said = Utterance(speaker="user", text=str(number), at=NOON)
+        await stage.store.say(session_id, said, attempt=1, job="job_a")
+    path, sizes, texts = f"/api/session/{session_id}/transcript", [], []
+    page = await stage.get(path)
+    while True:
+        sizes.append(len(page["items"]))
+        texts += [item["text"] for item in page["items"]]
+        if page["cursor"] is None:
+            break
+        page = await stage.get(f"{path}?cursor={page['cursor']}")
+    assert (sizes, texts) == ([200, 200, 50], [str(number) for number in range(450)])
+    assert len((await stage.get(f"{path}?limit=1000&cursor="))["items"]) == 450
+    for wrong in ("limit=0", "limit=1001", "cursor=-1", "cursor=x", "cursor=" + "9" * 10):
+        assert (await stage.http.get(f"{path}?{wrong}")).status_code == 422
 
 
 async def test_the_logs_are_the_newest_lines_oldest_first(stage: Stage) -> None:

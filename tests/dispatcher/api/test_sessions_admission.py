@@ -232,4 +232,4 @@ async def test_a_key_that_is_none_is_refused(stage: Stage, key: str) -> None:
     headers = {"Idempotency-Key": key.encode("latin-1")}
     answer = await stage.http.post("/api/session/start", json={}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_request")
-    assert answer.json()["error"].startswith("Idempotency-Key: ")
+    assert answer.json()["error"].startswith("Idempotency-Key must be ")

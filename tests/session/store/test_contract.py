@@ -40,7 +40,7 @@ async def test_an_unknown_session_is_not_found(store: Store) -> None:
         await store.get("session_none")
     with pytest.raises(SessionNotFound):
         await store.write(a_session("session_none"), op="a")
-    assert await store.transcript("session_none") == []
+    assert (await store.transcript("session_none")).items == []
     assert await store.logs("session_none", limit=5) == []
 
 
@@ -287,7 +287,7 @@ async def test_an_ended_session_is_forgotten_with_all_that_belongs_to_it(opened:
     await store.write(ended(session, EndReason.STOPPED, NOON), op="a")
     await store.log(session.id, "ended")
     assert (await store.get(session.id)).state is State.ENDED
-    assert [len(await store.transcript(session.id)), len(await store.logs(session.id, limit=9))] == [1, 2]
+    assert [len((await store.transcript(session.id)).items), len(await store.logs(session.id, limit=9))] == [1, 2]
 
     async def forgotten() -> bool:
         try:
@@ -297,7 +297,7 @@ async def test_an_ended_session_is_forgotten_with_all_that_belongs_to_it(opened:
         return False
 
     await eventually(forgotten)
-    assert await store.transcript(session.id) == []
+    assert (await store.transcript(session.id)).items == []
     assert await store.logs(session.id, limit=9) == []
 
     async def uncounted() -> bool:

@@ -20,7 +20,7 @@ from session.record import (
     lost,
     new_session_id,
 )
-from session.store.ports import LOG_LINES, Stats, Utterance
+from session.store.ports import LOG_LINES, Stats, TranscriptPage, Utterance
 from tests.session.making import NOON, Store, a_session, a_session_in, a_worker, admit, eventually
 
 pytestmark = pytest.mark.anyio
@@ -109,7 +109,11 @@ async def test_the_transcript_keeps_what_was_said_in_order(store: Store) -> None
     ]
     for each in said:
         await store.say("session_a", each, attempt=1, job="job_a")
-    assert await store.transcript("session_a") == said
+    assert await store.transcript("session_a") == TranscriptPage(said)
+    assert await store.transcript("session_a", limit=3) == TranscriptPage(said)
+    assert await store.transcript("session_a", limit=2) == TranscriptPage(said[:2], 2)
+    assert await store.transcript("session_a", start=2, limit=2) == TranscriptPage(said[2:])
+    assert await store.transcript("session_a", start=9, limit=2) == TranscriptPage([])
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,7 @@ async def test_an_agent_that_is_not_the_current_one_says_nothing(
     await admit(store, session)
     with pytest.raises(Stale):
         await store.say(session.id, Utterance(speaker="agent", text="boo", at=NOON), attempt=attempt, job=job)
-    assert await store.transcript(session.id) == []
+    assert (await store.transcript(session.id)).items == []
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))

@@ -72,6 +72,16 @@ async def test_an_agent_whose_own_code_fails_before_it_is_ready_ends_the_call_wi
         assert where in caplog.text
 
 
+@pytest.mark.parametrize("config", [{"language": "de"}, {"voice": "nobody"}, {"greeting": "!!!"}], ids=str)
+async def test_a_config_that_the_agent_refuses_is_its_own_reason(config: dict[str, str]) -> None:
+    async with a_call(config=config) as scene:
+        scene.caller_comes()
+        await until(lambda: scene.context.shutdowns, "the call ends", seconds=20)
+        assert scene.context.shutdowns == ["bad_config"]
+        await scene.close()
+        assert (await scene.session()).error is ErrorReason.BAD_CONFIG
+
+
 async def test_such_a_call_waits_no_longer_for_a_caller_than_its_attempt_may_take(agents: Any) -> None:
     async with a_call(agent="hook") as scene:
         await until(lambda: scene.context.shutdowns, "the call ends", seconds=STEP_SECONDS[AttemptStep.CLAIMED])

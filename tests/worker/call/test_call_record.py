@@ -45,7 +45,7 @@ async def test_what_a_call_is_told_stands_in_the_store_in_its_order(kept: Kept) 
     session = await kept.store.get("session_a")
     assert (session.state, session.end_reason, session.ready_at) == (State.ENDED, EndReason.FINISHED, NOON)
     assert (session.caller, session.steps["ready"]) == (CallerPresence.PRESENT, 420.0)
-    said = [(each.speaker, each.text, each.interrupted) for each in await kept.store.transcript("session_a")]
+    said = [(each.speaker, each.text, each.interrupted) for each in (await kept.store.transcript("session_a")).items]
     assert said == [("user", "Hello.", False), ("agent", "Good", True)]
     assert kept.stale == 0
 

@@ -314,15 +314,6 @@ async def test_a_record_of_the_version_before_with_fields_of_the_next_is_readabl
     assert (await update(store, "session_a", lambda s, now: ended(s, EndReason.STOPPED, now))).rev == session.rev + 1
 
 
-async def test_what_else_is_corrupt_is_unreadable_too(store: RedisStore, client: Redis, namespace: str) -> None:
-    await client.rpush(f"greenroom:{namespace}:transcript:session_a", "whisper")  # type: ignore[misc]
-    await client.rpush(f"greenroom:{namespace}:log:session_a", "whisper")  # type: ignore[misc]
-    for call in (CALLS["transcript"], CALLS["logs"]):
-        with pytest.raises(UnreadableRecord) as caught:
-            await call(store)
-        assert "whisper" not in str(caught.value)
-
-
 async def test_a_worker_of_another_release_is_left_out_of_the_pool(
     store: RedisStore, client: Redis, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
