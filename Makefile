@@ -1,5 +1,5 @@
 # Every target makes sure of the set-up first; when nothing has changed that takes no time.
-.PHONY: help setup lock up dev call demo docs check test faults drills drills-calls drills-servers long bench load restarts soak clean
+.PHONY: help setup lock up dev call demo docs check test faults drills drills-calls drills-servers drills-edges audit long bench load restarts soak clean
 
 BIN := .venv/bin
 # A run that hangs must fail, not wait for ever: a suite takes under 10 minutes, on a slow machine longer; then 30 seconds to end.
@@ -38,19 +38,25 @@ check: setup ## formatting, rules, types, imports, layout, generated pages: no t
 	@$(BIN)/pytest --quiet tests/test_layout.py
 	@$(BIN)/python -m docs.generate --check
 
-test: check ## check, and the tests, end to end included, with real servers and real speech
-	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills -m "not faults"
+test: check ## check, and the tests, end to end included, with real servers and real speech; fails below the floor of coverage
+	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills -m "not faults" --cov --cov-report=term:skip-covered
 
 faults: setup ## the slower tests: workers that are killed, and random orders of all that can happen to a session
 	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills -m faults
 
-drills: drills-calls drills-servers ## do harm to a real system with real callers, and see that nothing is lost or doubled
+drills: drills-calls drills-servers drills-edges ## do harm to a real system with real callers, and see that nothing is lost or doubled
 
-drills-calls: setup ## the drills in which agents die, callers vanish or come at a bad time, and many starts come at once
-	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,agent_dies.py caller.py starts.py reserved_tokens.py)
+drills-calls: setup ## the drills in which agents die, callers vanish, and many starts come at once
+	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,agent_dies.py caller.py starts.py)
 
-drills-servers: setup ## the drills in which workers, dispatchers, the store or livekit-server die, or are cut off
-	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,worker_dies.py dispatcher_dies.py store.py livekit.py nodes.py)
+drills-servers: setup ## the drills in which workers, dispatchers, the store or livekit-server die
+	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,worker_dies.py dispatcher_dies.py store.py livekit.py)
+
+drills-edges: setup ## the drills of reserved tokens used at a bad time, and of several LiveKit nodes (as root on Linux)
+	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,reserved_tokens.py nodes.py)
+
+audit: setup ## known vulnerabilities of the locked packages, by pip-audit; asks the package index
+	@.cache/uv/bin/uv tool run --quiet pip-audit==2.10.1 --requirement requirements.lock --disable-pip --no-deps
 
 long: setup ## what repeats, by hand: 2 hours; random orders by new seeds, faults under asyncio's debug mode, 500 starts, soak
 	@GREENROOM_NEW_SEEDS=1 $(BIN)/pytest tests/properties

@@ -33,6 +33,7 @@ class _Plan:
     """What to do in the call."""
 
     url: str
+    key: str | None
     agent: str | None
     sounds: list[wav.Sound]
     texts: list[str]
@@ -64,8 +65,10 @@ def call(
     console = Console(stderr=as_json, highlight=False)
     logging.getLogger("livekit").setLevel(logging.CRITICAL)  # it reports the end of every room as an error
     try:
-        url = url or UpSettings.read(environment()).url
-        plan = _plan(wav or [], mic, url, agent, say or [], expect or [], save, keep, console)
+        settings = UpSettings.read(environment())
+        plan = _plan(
+            wav or [], mic, url or settings.url, settings.api_key, agent, say or [], expect or [], save, keep, console
+        )
     except (BadWav, SettingError, ValueError) as error:
         raise typer.Exit(_fail(str(error), USAGE)) from error
     except NoVoice as error:
@@ -85,6 +88,7 @@ def _plan(
     files: list[Path],
     mic: bool,
     url: str,
+    key: str | None,
     agent: str | None,
     texts: list[str],
     expects: list[str],
@@ -105,7 +109,7 @@ def _plan(
         console.print(f"[dim]The bundled voice will say: {' '.join(DEFAULT_TEXTS)}[/dim]")
         sounds = [synthesised(text) for text in DEFAULT_TEXTS]
         expects_any = () if expects else DEFAULT_EXPECTS
-    return _Plan(url, agent, sounds, texts, expects, expects_any, mic, keep, save)
+    return _Plan(url, key, agent, sounds, texts, expects, expects_any, mic, keep, save)
 
 
 async def _run(plan: _Plan, console: Console, *, as_json: bool) -> int:
@@ -114,6 +118,7 @@ async def _run(plan: _Plan, console: Console, *, as_json: bool) -> int:
     devices = open_devices() if plan.mic else None
     caller = Caller(
         plan.url,
+        key=plan.key,
         source=devices.source if devices else None,
         on_line=None if as_json else live.show,
         on_track=devices.play if devices else None,

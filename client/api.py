@@ -58,11 +58,14 @@ class StartAnswer:
 class Control:
     """A client of one dispatcher. Close it."""
 
-    def __init__(self, url: str) -> None:
-        """`url` as `http://127.0.0.1:8080`."""
+    def __init__(self, url: str, *, key: str | None = None) -> None:
+        """`url` as `http://127.0.0.1:8080`; `key` is an API key, where the dispatcher wants one."""
         self.url = url.rstrip("/")
+        self._secrets: dict[str, str] = {}  # of the sessions that were started here
         # trust_env=False: a proxy of the environment has no business between a caller and a server on loopback.
         self._http = httpx.AsyncClient(base_url=self.url, timeout=REQUEST_SECONDS, trust_env=False)
+        if key is not None:
+            self._http.headers["Authorization"] = f"Bearer {key}"
 
     async def open(self) -> None:
         """Connect, so that the next request's time isn't that of a first one: a front end's page came from somewhere.
@@ -85,6 +88,7 @@ class Control:
         params = {} if wait_ms is None else {"waitMs": wait_ms}
         answer = await self._ask("POST", "/api/session/start", json=body, params=params)
         try:
+            self._secrets[str(answer["sessionId"])] = str(answer.get("sessionSecret", ""))
             return StartAnswer(
                 session=str(answer["sessionId"]),
                 url=str(answer["url"]),
@@ -104,7 +108,7 @@ class Control:
         deadline = time.monotonic() + patience
         while True:
             try:
-                await self._ask("POST", "/api/session/stop", json={"sessionId": session})
+                await self._ask("POST", "/api/session/stop", json={"sessionId": session}, headers=self._proof(session))
             except Refused as refused:
                 if refused.retry_after is None or time.monotonic() + refused.retry_after > deadline:
                     raise
@@ -118,8 +122,13 @@ class Control:
 
     async def timings(self, session: str) -> list[tuple[str, float]]:
         """Steps of a session's start: name, ms since its request was received."""
-        answer = await self._ask("GET", f"/api/session/{session}/timings")
+        answer = await self._ask("GET", f"/api/session/{session}/timings", headers=self._proof(session))
         return [(str(step["name"]), float(step["ms"])) for step in answer.get("steps", [])]
+
+    def _proof(self, session: str) -> dict[str, str]:
+        """The header that proves that this session is ours."""
+        secret = self._secrets.get(session)
+        return {"X-Session-Secret": secret} if secret else {}
 
     async def close(self) -> None:
         """Close the connections."""

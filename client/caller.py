@@ -74,18 +74,20 @@ class Caller:
         self,
         url: str,
         *,
+        key: str | None = None,
         source: rtc.AudioSource | None = None,
         on_line: Callable[[TranscriptLine], None] | None = None,
         on_track: Callable[[rtc.Track], None] | None = None,
         listens: bool = True,
     ) -> None:
-        """`url` is the dispatcher's. `source` is published in place of `microphone`, which then can't speak.
+        """`url` is the dispatcher's, `key` an API key for it.
 
-        `on_line` is called with each piece of transcript, `on_track` with each track of an agent's sound. A caller that
-        doesn't `listens` keeps no sound, and costs less.
+        `source` is published in place of `microphone`, which then can't speak. `on_line` is called with each piece of
+        transcript, `on_track` with each track of an agent's sound. A caller that doesn't `listens` keeps no sound, and
+        costs less.
         """
         _keep_native_log_quiet()
-        self.control = Control(url)
+        self.control = Control(url, key=key)
         self.microphone = Microphone()  # before the start: a front end asks for the microphone first, too
         self.ear = RoomRecording()
         self.transcript = Transcript()

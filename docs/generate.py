@@ -261,7 +261,7 @@ def _kind(annotation: Any) -> str:
         return "list, separated by commas"
     if get_origin(annotation) is dict:
         return "JSON object"
-    words = {int: "whole number", float: "number", SecretStr: "text, secret", Path: "path"}
+    words = {bool: "0 or 1", int: "whole number", float: "number", SecretStr: "text, secret", Path: "path"}
     return words.get(kinds[0], "text")
 
 
@@ -277,8 +277,10 @@ def _shown(value: Any) -> str:
     """A default as it is written in an environment."""
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
-    if value in (None, "", ()):
+    if value is None or value in ("", ()):
         return ""
+    if isinstance(value, bool):
+        return f"`{int(value)}`"
     return f"`{value:.10g}`" if isinstance(value, float) else f"`{value}`"
 
 

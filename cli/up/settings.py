@@ -26,7 +26,7 @@ def environment() -> dict[str, str]:
     """
     told = {name: value for name, value in dotenv_values(".env").items() if value} | dict(os.environ)
     try:
-        return told | from_files(("LIVEKIT_API_SECRET", "REDIS_URL"), told)
+        return told | from_files(("LIVEKIT_API_SECRET", "REDIS_URL", "GREENROOM_API_KEY"), told)
     except SecretFileError as error:
         raise SettingError(str(error)) from None
 
@@ -71,6 +71,8 @@ class UpSettings:
     """API key; generated and kept in the state directory when neither it nor the secret is given."""
     livekit_api_secret: str | None = _setting(None, "LIVEKIT_API_SECRET", secret=True)
     """API secret, 32 characters or more."""
+    api_key: str | None = _setting(None, "GREENROOM_API_KEY", secret=True)
+    """API key with which `greenroom call` places its calls, where the dispatcher wants one."""
     state_dir: Path = field(default=STATE_DIR, metadata={"names": ("GREENROOM_STATE_DIR",)})
     """Directory of Valkey's data, the generated keys and the lock of the running `up`."""
 

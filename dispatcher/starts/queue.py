@@ -36,11 +36,11 @@ class StartQueue:
         workers = await self.store.workers(seen_within=SILENT_SECONDS)
         for session_id in waiting:
             with suppress(SessionNotFound, Conflict, UnreadableRecord), contained("queue"):
-                if not await self._see_to(session_id, workers):
+                if not await self._advance_one(session_id, workers):
                     break
         return len(waiting)
 
-    async def _see_to(self, session_id: str, workers: Sequence[Worker]) -> bool:
+    async def _advance_one(self, session_id: str, workers: Sequence[Worker]) -> bool:
         """One of them; gives whether the next may be looked at: not once every seat is taken."""
         session, now = await self.store.get_with_time(session_id)
         if session.state is not State.QUEUED:

@@ -186,6 +186,7 @@ class Nodes:
         config = yaml.safe_load((ROOT / "livekit.yaml").read_text())
         config |= {"port": self._signal, "bind_addresses": [machine.address], "keys": {KEY: SECRET}}
         config["rtc"] |= {"tcp_port": self._tcp, "udp_port": self._udp, "node_ip": machine.address}
+        del config["rtc"]["interfaces"]
         config["rtc"]["enable_loopback_candidate"] = False  # it would answer from there, and nobody would get it
         config["redis"] = {"address": f"{HERE}:{self._valkey}"}
         config["webhook"] = {"api_key": KEY, "urls": [f"http://{HERE}:{self._api}/webhooks/livekit"]}

@@ -27,6 +27,7 @@ def test_nobody_outside_the_machine_is_listened_to_or_asked():
     config = yaml.safe_load(TEXT)
     assert config["bind_addresses"] == ["127.0.0.1"]
     assert config["rtc"]["node_ip"] == "127.0.0.1"
+    assert config["rtc"]["interfaces"] == {"includes": ["lo"]}
     assert config["rtc"]["use_external_ip"] is False
     assert all(server.startswith("127.0.0.1:") for server in config["rtc"]["stun_servers"])
 
