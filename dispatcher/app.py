@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher.access.access import Access
 from dispatcher.access.page_guard import LOCAL_ORIGIN, PageGuard, Pages
 from dispatcher.api import errors as refusals
+from dispatcher.api import openapi
 from dispatcher.api.health import HealthRoutes
 from dispatcher.api.middleware import BodyLimit, Measured
 from dispatcher.api.sessions import SessionRoutes
@@ -54,6 +55,7 @@ def create_app(
     metrics = metrics or Metrics(CollectorRegistry())
     app = FastAPI(title="Greenroom", docs_url=None, redoc_url=None, redirect_slashes=False)
     refusals.install(app)
+    openapi.install(app)
     ending = Ending(store, rooms)
     starts = Starts(
         store,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from dispatcher.api.schemas import Camel, Success
 from dispatcher.errors import LiveKitUnavailable
@@ -85,13 +85,19 @@ class HealthRoutes:
     def router(self) -> APIRouter:
         """The routes."""
         router = APIRouter()
-        router.add_api_route("/api/health", self.health, methods=["GET"], response_model=HealthAnswer)
+        router.add_api_route(
+            "/api/health",
+            self.health,
+            methods=["GET"],
+            response_model=HealthAnswer,
+            responses={503: {"model": HealthAnswer, "description": "The store or LiveKit is away."}},
+        )
         router.add_api_route("/healthz", self.alive, methods=["GET"])
         router.add_api_route("/readyz", self.ready, methods=["GET"])
         for path, answers in (("/api/health", self.health), ("/healthz", self.alive), ("/readyz", self.ready)):
             # Uptime monitors ask so; the server sends no body then.
             router.add_api_route(path, answers, methods=["HEAD"], include_in_schema=False, response_model=None)
-        router.add_api_route("/metrics", self.scrape, methods=["GET"])
+        router.add_api_route("/metrics", self.scrape, methods=["GET"], response_class=PlainTextResponse)
         return router
 
     async def health(self) -> HealthAnswer | JSONResponse:
