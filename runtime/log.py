@@ -18,22 +18,6 @@ EXPECTED = "The job task completed without establishing a connection"
 QUOTED = re.compile(r"\[.*\]|'.*'|\".*\"", re.DOTALL)
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 # Libraries whose info lines are not about sessions, and whose debug lines may hold keys or words of a call.
-# Their debug lines hold keys and words of a call, whatever level is asked for.
-NEVER_DEBUG = (
-    "asyncio",
-    "groq",
-    "hpack",
-    "httpcore",
-    "httpcore2",
-    "httpx",
-    "httpx2",
-    "openai",
-    "urllib3",
-    "websockets",
-)
-IGNORED_STREAM = re.compile(
-    r"^ignoring (?:text|byte) stream with topic "
-)  # of the SDK, with a name that a caller chose
 QUIET = ("aiohttp", "docket", "httpx", "livekit", "livekit.agents", "uvicorn")
 
 
@@ -42,27 +26,11 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level.upper(), format=FORMAT, stream=sys.stderr, force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    pin_libraries()
-
-
-def pin_libraries() -> None:
-    """Keep keys and callers' words out of the log, whatever its level; in each process that runs calls, too."""
-    for name in NEVER_DEBUG:
-        library = logging.getLogger(name)
-        library.setLevel(max(library.level, logging.INFO))
-    root = logging.getLogger()
-    if _says_no_topic not in root.filters:
-        root.addFilter(_says_no_topic)
-
-
-def _says_no_topic(record: logging.LogRecord) -> bool:
-    return not IGNORED_STREAM.match(str(record.msg))
 
 
 def drop_expected() -> None:
     """Leave out the warning that LiveKit gives at each call; in a job's own process, where it is made."""
     logging.getLogger("livekit.agents").addFilter(_unexpected)
-    pin_libraries()
 
 
 def _unexpected(record: logging.LogRecord) -> bool:

@@ -125,10 +125,6 @@ class FakeRoom:
         stats.candidate_pair.candidate_pair.responses_received = self.answers
         return rtc.RtcStats(publisher_stats=[stats], subscriber_stats=[proto_stats.RtcStats()])
 
-    async def connect(self, url: str, token: str, options: Any = None) -> None:
-        """The fake context connects it otherwise."""
-        raise NotImplementedError
-
     def on(self, event: str, handler: Callable[..., None]) -> None:
         self.handlers.setdefault(event, []).append(handler)
 
@@ -166,19 +162,11 @@ class FakeRoom:
 class Letter:
     """A text stream from somebody."""
 
-    def __init__(self, text: str, *, size: int = 1000) -> None:
-        self.text, self.size = text, size
-        self.given = 0  # characters that were read
-        self.closed = False
+    def __init__(self, text: str) -> None:
+        self.text = text
 
-    async def __aiter__(self) -> AsyncIterator[str]:
-        for start in range(0, len(self.text), self.size):
-            piece = self.text[start : start + self.size]
-            self.given += len(piece)
-            yield piece
-
-    def close(self) -> None:
-        self.closed = True
+    async def read_all(self) -> str:
+        return self.text
 
 
 @dataclass
@@ -195,13 +183,7 @@ class Bytes:
     def __init__(self, data: bytes, mime: str, *, size: int = 1000, **attributes: str) -> None:
         self.info = Info(mime, attributes)
         self.data, self.size = data, size
-        self.given = 0  # bytes that were read
-        self.closed = False
-
-    def close(self) -> None:
-        self.closed = True
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self.data), self.size):
-            self.given += self.size
             yield self.data[start : start + self.size]

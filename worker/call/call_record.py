@@ -134,4 +134,4 @@ class CallRecord:
         return change
 
     def _write(self, change: Callable[[Session, float], Session]) -> None:
-        self._outbox.record(lambda: update(self._store, self._session.id, change), vital=True)
+        self._outbox.record(lambda: update(self._store, self._session.id, change))

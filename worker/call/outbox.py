@@ -28,23 +28,17 @@ class Outbox:
     """
 
     def __init__(self, owner: str, on_stale: Callable[[], None]) -> None:
-        self._queue: asyncio.Queue[Write] = asyncio.Queue()
-        self._dropped = 0
+        self._queue: asyncio.Queue[Write] = asyncio.Queue(KEPT)
         self._owner, self._on_stale = owner, on_stale
         self._tasks = Background(owner)
         self._tasks.start(keep_going(self._write_next, "outbox", owner=owner), "outbox")
 
-    def record(self, write: Write, *, vital: bool = False) -> None:
-        """Write this after all that was recorded before; dropped when KEPT are waiting already, unless it is `vital`.
-
-        Vital are the few writes that change the session's state: its end must be written whatever else a caller caused.
-        """
-        if vital or self._queue.qsize() < KEPT:
+    def record(self, write: Write) -> None:
+        """Write this after all that was recorded before; dropped when KEPT are waiting already."""
+        try:
             self._queue.put_nowait(write)
-            return
-        self._dropped += 1
-        if self._dropped % KEPT == 1:  # a flood must not fill the log, too
-            logger.warning("session=%s event=record_dropped kept=%d dropped=%d", self._owner, KEPT, self._dropped)
+        except asyncio.QueueFull:
+            logger.warning("session=%s event=record_dropped kept=%d", self._owner, KEPT)
 
     async def flush(self, seconds: float) -> None:
         """Wait until all is written, at most so many seconds, and stop; what is left then is logged."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from livekit import rtc
 from livekit.agents.utils.codecs import AudioStreamDecoder
 
-from worker.call.inbound import MOST_STREAM_BYTES, read_up_to
-
 TOPIC = "lk.agent.pre-connect-audio-buffer"  # LiveKit's client SDKs send it here when `preConnectBuffer` is on
 MAX_SECONDS = 10.0  # LiveKit's clients keep as much; more is cut off
 SENT_RATES = range(8_000, 192_001)  # Hz; what sound cards can do
@@ -31,13 +29,13 @@ async def decode(reader: rtc.ByteStreamReader, rate: int) -> bytes:
         return b""
     if "opus" in mime:
         decoder = AudioStreamDecoder(sample_rate=rate, num_channels=1)
-        for chunk in await read_up_to(reader, MOST_STREAM_BYTES):
+        async for chunk in reader:
             decoder.push(chunk)
         decoder.end_input()
         pcm = b"".join([bytes(frame.data) async for frame in decoder])
         await decoder.aclose()
     else:
-        raw = b"".join(await read_up_to(reader, MOST_STREAM_BYTES))
+        raw = b"".join([chunk async for chunk in reader])
         pcm = _to_mono(raw, sent_rate, channels, rate)
     return pcm[: int(MAX_SECONDS * rate) * 2]
 

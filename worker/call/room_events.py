@@ -17,7 +17,6 @@ from session.fence import caller_identity
 from session.record import EndReason, Session
 from session.timing import ROOM_NEWS_SECONDS
 from worker.call.audio import CallerTrack
-from worker.call.inbound import MOST_TEXT_BYTES, MessageLimit, limit_streams, read_up_to
 from worker.call.pre_connect import TOPIC, WAIT_SECONDS, decode
 
 logger = logging.getLogger(__name__)
@@ -68,10 +67,6 @@ class RoomEvents:
         self._disconnected: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._early: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._tasks = Background(session.id)
-        self._messages = MessageLimit(session.id)
-        self._pending = 0  # typed messages that wait for their answer
-        self._early_reader: rtc.ByteStreamReader | None = None
-        limit_streams(room)
         self.present = asyncio.Event()
         room.on("participant_connected", self._joined)
         room.on("participant_disconnected", self._left)
@@ -178,26 +173,17 @@ class RoomEvents:
             self._disconnected.set_result(reason)
 
     def _chat(self, reader: rtc.TextStreamReader, identity: str) -> None:
-        if identity == self._identity and self._messages.admit(self._pending):
-            self._pending += 1
+        if identity == self._identity:
             self._tasks.start(self._read_chat(reader), "chat")
-        else:
-            reader.close()
 
     async def _read_chat(self, reader: rtc.TextStreamReader) -> None:
-        try:
-            text = "".join(await read_up_to(reader, MOST_TEXT_BYTES)).strip()[:MAX_TYPED]
-            if text and self._typed is not None:
-                await self._typed.answer(text)
-        finally:
-            self._pending -= 1
+        text = (await reader.read_all()).strip()[:MAX_TYPED]
+        if text and self._typed is not None:
+            await self._typed.answer(text)
 
     def _pre_connect(self, reader: rtc.ByteStreamReader, identity: str) -> None:
-        if self._identity in (None, identity) and self._early_reader is None:
-            self._early_reader = reader
+        if self._identity in (None, identity):
             self._tasks.start(self._read_early(reader), "pre-connect audio")
-        else:
-            reader.close()  # a call has one beginning
 
     async def _read_early(self, reader: rtc.ByteStreamReader) -> None:
         pcm = await decode(reader, IN_RATE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from pipeline.local.rule_brain import words
 
@@ -75,14 +74,13 @@ def recalled(texts: Iterable[str]) -> CallerFacts:
     memory = CallerFacts()
     for text in texts:
         for sentence in words.sentences(text):
-            keep(memory, learn(sentence))
+            learnt = learn(sentence)
+            if learnt is not None:
+                _keep(memory, learnt)
     return memory
 
 
-def keep(memory: CallerFacts, learnt: Learnt | None) -> None:
-    """Add what one sentence told, None for nothing."""
-    if learnt is None:
-        return
+def _keep(memory: CallerFacts, learnt: Learnt) -> None:
     if learnt.kind == "name":
         memory.name = learnt.value
     elif learnt.kind == "fact":
@@ -103,7 +101,6 @@ def is_question(said: str) -> bool:
     return bool(_QUESTION.match(said))
 
 
-@lru_cache(maxsize=4096)  # each turn asks again for all that was said before
 def learn(sentence: str) -> Learnt | None:
     """What one sentence tells about the caller, or None.
 

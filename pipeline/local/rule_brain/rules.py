@@ -113,10 +113,9 @@ def reply(messages: Sequence[Message], tools: Sequence[ToolSpec], now: datetime,
     spoken = next((text for text in reversed(ours) if text), "")
     answers = list[Reply]()
     heard = sentences(told[-1])
-    known = facts.recalled(told[:-1])
-    for sentence in heard:
+    for at, sentence in enumerate(heard):
+        known = facts.recalled([*told[:-1], *heard[: at + 1]])
         learnt = facts.learn(sentence)
-        facts.keep(known, learnt)
         turn = RuleTurn(sentence, plain(sentence), known, spoken, f"{prompt} {system}", offered, now, learnt)
         answers.append(_answer(turn))
     return _together(answers, told[-1])

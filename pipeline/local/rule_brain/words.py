@@ -6,8 +6,6 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 
-MOST_SENTENCES = 40  # of one message that are listened to: minutes of speech
-LONGEST_SENTENCE = 400  # characters: the rules look at a sentence from every word in it on
 _SMALL = re.findall(
     r"\w+",
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
@@ -43,13 +41,9 @@ def plain(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The first MOST_SENTENCES of a text, each cut after LONGEST_SENTENCE.
-
-    A code spelled with full stops ("4. 7. 1. 1.") stays one sentence.
-    """
+    """The sentences of a text; a code spelled with full stops ("4. 7. 1. 1.") stays one."""
     joined = re.sub(r"(?<=\d)[.,]\s+(?=\d\b)", " ", text)
-    parts = re.split(r"(?<=[.!?])\s+", joined.strip())[: 2 * MOST_SENTENCES]
-    return [part[:LONGEST_SENTENCE] for part in parts if split(part[:LONGEST_SENTENCE])][:MOST_SENTENCES]
+    return [part for part in re.split(r"(?<=[.!?])\s+", joined.strip()) if split(part)]
 
 
 def number(words: Sequence[str]) -> tuple[float, int] | None:

@@ -15,7 +15,6 @@ from session.record import EndReason
 from tests.pipeline.stage import until
 from tests.session.making import a_session
 from tests.worker.rooms import Bytes, FakeRoom, Letter, Participant, Publication
-from worker.call.inbound import BURST, MOST_TEXT_BYTES
 from worker.call.pre_connect import TOPIC, WAIT_SECONDS
 from worker.call.room_events import ASK_AGAIN_SECONDS, MAX_TYPED, RoomEvents
 
@@ -197,38 +196,6 @@ async def test_typed_words_of_others_and_empty_ones_are_not(scene: Scene) -> Non
     scene.room.streams[TOPIC_CHAT](Letter("x" * (MAX_TYPED + 1)), CALLER)
     await until(lambda: scene.reader.read, "the last is answered")
     assert [len(text) for text in scene.reader.read] == [MAX_TYPED]
-
-
-async def test_of_a_long_text_no_more_is_read_than_is_looked_at(scene: Scene) -> None:
-    scene.arrive()
-    letter = Letter("x" * 1_000_000)
-    scene.room.streams[TOPIC_CHAT](letter, CALLER)
-    await until(lambda: scene.reader.read, "it is answered")
-    assert letter.given <= MOST_TEXT_BYTES + letter.size
-    assert letter.closed
-
-
-async def test_of_a_flood_of_messages_a_burst_is_answered_and_the_rest_is_not_received(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
-    scene.arrive()
-    letters = [Letter(f"message {number}") for number in range(2000)]
-    for letter in letters:
-        scene.room.streams[TOPIC_CHAT](letter, CALLER)
-    await until(lambda: len(scene.reader.read) >= BURST, "the first are answered")
-    assert [letter.given > 0 for letter in letters] == [True] * BURST + [False] * (2000 - BURST)
-    assert all(letter.closed for letter in letters)
-    assert caplog.text.count("event=messages_refused") == 1
-
-
-async def test_a_second_pre_connect_stream_is_not_received(scene: Scene) -> None:
-    scene.arrive()
-    scene.room.join(Participant(CALLER))
-    first, second = a_buffer(), a_buffer()
-    scene.room.streams[TOPIC](first, CALLER)
-    scene.room.streams[TOPIC](second, CALLER)
-    await until(lambda: first.closed, "the first is read")
-    assert (second.given, second.closed) == (0, True)
 
 
 def a_buffer(level: bytes = b"\1\0") -> Bytes:

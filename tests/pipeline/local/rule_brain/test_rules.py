@@ -1,4 +1,3 @@
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -219,23 +218,3 @@ def test_a_call_without_words_yet_is_answered_sensibly(messages, said):
 def test_a_prompt_outside_the_messages_counts():
     asked = {"role": "user", "content": "Who are you?"}
     assert reply([asked], [], NOW, "You are Max from sales.").text == "I'm Max from sales."
-
-
-LONG = [
-    pytest.param("a. " * 1333, id="many sentences"),
-    pytest.param("my " * 1333, id="one sentence of one word"),
-    pytest.param("what is my thing again " * 180, id="a question without an end"),
-    pytest.param("remember that my x is y and " * 150, id="facts without an end"),
-    pytest.param("1. " * 1333, id="digits"),
-]
-
-
-@pytest.mark.parametrize("text", LONG)
-def test_a_long_message_takes_no_longer_the_more_of_them_there_were(text: str) -> None:
-    messages: list[dict[str, str]] = []
-    for _ in range(20):
-        messages += [{"role": "user", "content": text[:4000]}, {"role": "assistant", "content": "Yes."}]
-    messages.append({"role": "user", "content": text[:4000]})
-    began = time.process_time()
-    assert reply(messages, [], datetime(2026, 11, 23, 14, 5, tzinfo=UTC)).text
-    assert time.process_time() - began < 0.5  # seconds; it takes some milliseconds, and took 13 s once
