@@ -18,14 +18,29 @@ EXPECTED = "The job task completed without establishing a connection"
 QUOTED = re.compile(r"\[.*\]|'.*'|\".*\"", re.DOTALL)
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 # Libraries whose info lines are not about sessions, and whose debug lines may hold keys or words of a call.
-QUIET = ("aiohttp", "docket", "httpx", "livekit", "livekit.agents", "uvicorn")
+QUIET = (
+    *("aiohttp", "docket", "httpcore", "httpcore2", "httpx", "httpx2"),
+    *("livekit", "livekit.agents", "openai", "uvicorn", "websockets"),
+)
+# LiveKit's SDK says so on the root logger for each stream, with a topic that the caller chose.
+UNKNOWN_TOPIC = ("ignoring text stream with topic", "ignoring byte stream with topic")
 
 
 def configure(level: str) -> None:
     """Log to standard error from `level` (debug, info, warning, error) up; libraries in QUIET from warning up."""
     logging.basicConfig(level=level.upper(), format=FORMAT, stream=sys.stderr, force=True)
+    quiet_libraries()
+
+
+def quiet_libraries() -> None:
+    """Leave out what libraries say of a call's contents; in every process, whatever its level."""
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger().addFilter(_topic_known)
+
+
+def _topic_known(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(UNKNOWN_TOPIC)
 
 
 def drop_expected() -> None:

@@ -11,6 +11,7 @@ from dispatcher.access.key_store import KeyStore
 from dispatcher.access.keys import ApiKey, matching
 from session.errors import StoreUnavailable
 
+AT_ONCE_SECONDS = 0.1  # a connection that the store has closed fails at once; asking again may then succeed
 AWAY_SECONDS = 0.2  # for which a store that did not answer is not asked again: requests must not queue for it
 FRESH_SECONDS = 0.5  # for which what was read is believed: a revoked key must stop within a second
 
@@ -47,11 +48,19 @@ class KeyRing:
         if self._away_at is not None and began - self._away_at < AWAY_SECONDS:
             raise StoreUnavailable
         try:
-            self._read = (*self.first, *await self.store.all())
+            self._read = (*self.first, *await self._ask(began))
         except StoreUnavailable:
             self._away_at = self.clock()
             raise
         self._read_at = began
+
+    async def _ask(self, began: float) -> Sequence[ApiKey]:
+        try:
+            return await self.store.all()
+        except StoreUnavailable:
+            if self.clock() - began > AT_ONCE_SECONDS:
+                raise
+            return await self.store.all()  # the connection was one from before the store's restart
 
     def _fresh(self) -> bool:
         return self._read_at is not None and self.clock() - self._read_at < FRESH_SECONDS

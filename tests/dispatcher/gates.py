@@ -17,6 +17,7 @@ from dispatcher.livekit.port import OpenRoom
 from dispatcher.starts.circuit import StartCircuit
 from dispatcher.starts.limits import OFF, RateLimits, read_rate
 from dispatcher.starts.permit import Permits
+from session.errors import StoreUnavailable
 from session.record import Session
 from session.store.ports import CircuitStore
 from tests.dispatcher.fakes import FakeRooms
@@ -30,14 +31,18 @@ def a_gate(store: CircuitStore, *, by_address: str = OFF, by_user: str = OFF) ->
 
 @dataclass
 class MemoryKeys:
-    """API keys in memory; `away` is raised instead, if it is set."""
+    """API keys in memory; `away` is raised instead, if it is set; one that `fails_once` does so the first time."""
 
     keys: dict[str, ApiKey] = field(default_factory=dict)
     away: Exception | None = None
+    fails_once: bool = False
     reads: int = 0
 
     async def all(self) -> Sequence[ApiKey]:
         self.reads += 1
+        if self.fails_once:
+            self.fails_once = False
+            raise StoreUnavailable
         if self.away is not None:
             raise self.away
         return list(self.keys.values())

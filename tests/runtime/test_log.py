@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from livekit.agents.ipc import job_proc_lazy_main
+from livekit.rtc import room
 from loguru import logger as loguru_logger
 
-from runtime.log import EXPECTED, bridge_loguru, configure, drop_expected, without_quotes
+from runtime.log import EXPECTED, UNKNOWN_TOPIC, bridge_loguru, configure, drop_expected, without_quotes
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,35 @@ def test_livekit_is_heard_from_warning_up_whatever_the_level(
     assert logging.getLogger("livekit.agents").isEnabledFor(logging.WARNING)
     logging.getLogger("worker").debug("event=tried")
     assert "DEBUG worker event=tried" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["websockets.client", "httpcore.connection", "httpcore2.http11", "httpx", "httpx2", "openai._base_client"]
+)
+def test_what_prints_keys_and_words_at_debug_is_silent_whatever_the_level(
+    own_root_logger: logging.Logger, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    configure("debug")
+    logging.getLogger(name).debug("> Authorization: Token %s", "k-123")
+    assert "k-123" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["text", "byte"])
+def test_a_callers_unknown_topics_are_not_written_down(
+    own_root_logger: logging.Logger, capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
+    configure("info")
+    for n in range(100):
+        logging.info(f"ignoring {kind} stream with topic '%s', no callback attached", f"my words {n}")
+    logging.getLogger("worker").info("event=tried")
+    err = capfd.readouterr().err
+    assert "my words" not in err
+    assert "event=tried" in err
+
+
+def test_the_line_of_an_unknown_topic_is_the_one_that_livekit_writes() -> None:
+    written = Path(room.__file__).read_text("utf-8")
+    assert all(begin in written for begin in UNKNOWN_TOPIC)
 
 
 def test_a_warning_that_comes_with_each_call_is_left_out(caplog: pytest.LogCaptureFixture) -> None:

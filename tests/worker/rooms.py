@@ -125,6 +125,10 @@ class FakeRoom:
         stats.candidate_pair.candidate_pair.responses_received = self.answers
         return rtc.RtcStats(publisher_stats=[stats], subscriber_stats=[proto_stats.RtcStats()])
 
+    async def connect(self, url: str, token: str, options: Any = None) -> None:
+        """The fake context connects it otherwise."""
+        raise NotImplementedError
+
     def on(self, event: str, handler: Callable[..., None]) -> None:
         self.handlers.setdefault(event, []).append(handler)
 
@@ -159,31 +163,45 @@ class FakeRoom:
         self.tell("reconnected")
 
 
-class Letter:
-    """A text stream from somebody."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    async def read_all(self) -> str:
-        return self.text
-
-
 @dataclass
 class Info:
-    """What a byte stream says of itself."""
+    """What a stream says of itself; `size` in bytes, 0 when it doesn't say."""
 
-    mime_type: str
-    attributes: dict[str, str]
+    mime_type: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    size: int = 0
+
+
+class Letter:
+    """A text stream from somebody, in chunks."""
+
+    def __init__(self, *chunks: str, size: int = 0) -> None:
+        self.chunks, self.info = chunks, Info(size=size)
+        self.taken = 0
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        for chunk in self.chunks:
+            self.taken += 1
+            yield chunk
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Bytes:
-    """A byte stream from somebody, in chunks."""
+    """A byte stream from somebody, in chunks; `declared` is the size in bytes that its sender claims."""
 
-    def __init__(self, data: bytes, mime: str, *, size: int = 1000, **attributes: str) -> None:
-        self.info = Info(mime, attributes)
+    def __init__(self, data: bytes, mime: str, *, size: int = 1000, declared: int = 0, **attributes: str) -> None:
+        self.info = Info(mime, attributes, declared)
         self.data, self.size = data, size
+        self.taken = 0
+        self.closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self.data), self.size):
+            self.taken += 1
             yield self.data[start : start + self.size]
+
+    def close(self) -> None:
+        self.closed = True

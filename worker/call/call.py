@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0  # ICE and DTLS on a busy machine take up to 3 s
+REFUSED = "You are sending more than I can read, so I left some of it out."
 ALIVE_SECONDS = 1.0  # between two signs of life; five without one count as a loss
 FAREWELL_SECONDS = 10.0  # for the last sentence to be heard, the caller's subscription included
 UNUSABLE_SECONDS = 5.0  # the same of an agent that cannot begin: its attempt counts as failed after 12
@@ -78,7 +79,7 @@ class RoomCall:
         self._ctx, self._session, self._warm = ctx, session, warm
         self._waterfall, self._before, self._started = waterfall, before, started
         self._outcome: Outcome | None = None
-        self._giving_up = self._superseded = False
+        self._giving_up = self._superseded = self._refused = False
         self._tasks = Background(session.id, on_end=self._failed)
         self._record = CallRecord(store, session, ctx.job.id, self._supersede)
         self._forget_failures = on_failure(self._record.failure)
@@ -178,6 +179,12 @@ class RoomCall:
     def caller_speaks_on(self, identity: str, track_sid: str) -> None:
         """The caller's microphone is this track."""
         self._front_end.caller(identity, track_sid)
+
+    def caller_refused(self) -> None:
+        """The caller sends more than is taken: its page says so, once."""
+        if not self._refused:
+            self._refused = True
+            self._front_end.notice(REFUSED)
 
     def _make_conversation(self) -> tuple[Conversation | None, ErrorReason | None]:
         """The conversation, or why there can be none: an agent's own code runs here, and may do anything."""

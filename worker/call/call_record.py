@@ -89,7 +89,7 @@ class CallRecord:
 
     def after(self, write: Callable[[], Any]) -> None:
         """Do this write after all that was recorded before."""
-        self._outbox.record(write)
+        self._outbox.record(write, essential=True)
 
     async def alive(self) -> None:
         """Show that this agent lives; a store that is away is no news, since then nobody judges either.
@@ -134,4 +134,4 @@ class CallRecord:
         return change
 
     def _write(self, change: Callable[[Session, float], Session]) -> None:
-        self._outbox.record(lambda: update(self._store, self._session.id, change))
+        self._outbox.record(lambda: update(self._store, self._session.id, change), essential=True)

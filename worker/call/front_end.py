@@ -88,6 +88,11 @@ class FrontEnd:
         if final:
             self._user_segment = _segment()
 
+    def notice(self, text: str) -> None:
+        """Show a line of the agent's that is not spoken."""
+        identity = self._room.local_participant.identity
+        self._words.send(self._text(text, _segment(), identity, self._agent_track, final=True))
+
     async def close(self) -> None:
         """Send what was said, but no state any more."""
         await self._states.close(0.0)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable
 
 from runtime.background import Background, keep_going
 from runtime.retry import retry
 from session.errors import SessionError, Stale, StoreUnavailable
+from worker.call.intake import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -28,17 +30,21 @@ class Outbox:
     """
 
     def __init__(self, owner: str, on_stale: Callable[[], None]) -> None:
-        self._queue: asyncio.Queue[Write] = asyncio.Queue(KEPT)
+        self._queue: asyncio.Queue[Write] = asyncio.Queue()
+        self._dropped = Tally()
         self._owner, self._on_stale = owner, on_stale
         self._tasks = Background(owner)
         self._tasks.start(keep_going(self._write_next, "outbox", owner=owner), "outbox")
 
-    def record(self, write: Write) -> None:
-        """Write this after all that was recorded before; dropped when KEPT are waiting already."""
-        try:
+    def record(self, write: Write, *, essential: bool = False) -> None:
+        """Write this after all that was recorded before.
+
+        When KEPT are waiting already it is dropped, unless it is essential, such as the end of the session.
+        """
+        if essential or self._queue.qsize() < KEPT:
             self._queue.put_nowait(write)
-        except asyncio.QueueFull:
-            logger.warning("session=%s event=record_dropped kept=%d", self._owner, KEPT)
+        elif dropped := self._dropped.due(time.monotonic()):
+            logger.warning("session=%s event=record_dropped count=%d kept=%d", self._owner, dropped, KEPT)
 
     async def flush(self, seconds: float) -> None:
         """Wait until all is written, at most so many seconds, and stop; what is left then is logged."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from typing import Protocol
 
 from livekit import rtc
@@ -17,7 +18,8 @@ from session.fence import caller_identity
 from session.record import EndReason, Session
 from session.timing import ROOM_NEWS_SECONDS
 from worker.call.audio import CallerTrack
-from worker.call.pre_connect import TOPIC, WAIT_SECONDS, decode
+from worker.call.intake import MAX_TEXT_BYTES, Intake, limit_streams, read_text, too_long
+from worker.call.pre_connect import MAX_BYTES, TOPIC, WAIT_SECONDS, decode
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,9 @@ class CallerEvents(Protocol):
 
     def caller_speaks_on(self, identity: str, track_sid: str) -> None:
         """Its microphone is this track."""
+
+    def caller_refused(self) -> None:
+        """It sends more, or longer, messages than are taken."""
 
 
 class Typed(Protocol):
@@ -66,7 +71,10 @@ class RoomEvents:
         self._sid: str | None = None
         self._disconnected: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._early: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._early_begun = False
+        self._intake = Intake(session.id, time.monotonic())
         self._tasks = Background(session.id)
+        limit_streams(room)
         self.present = asyncio.Event()
         room.on("participant_connected", self._joined)
         room.on("participant_disconnected", self._left)
@@ -111,6 +119,7 @@ class RoomEvents:
         """Hear nobody any more."""
         if self._caller_track is not None:
             self._caller_track.stop()
+        self._intake.close()
         self._tasks.cancel()
 
     def _is_caller(self, participant: rtc.RemoteParticipant) -> bool:
@@ -173,17 +182,32 @@ class RoomEvents:
             self._disconnected.set_result(reason)
 
     def _chat(self, reader: rtc.TextStreamReader, identity: str) -> None:
-        if identity == self._identity:
+        """Take a typed message; what isn't taken is closed at once, or the SDK would keep all that still comes."""
+        if identity != self._identity:
+            reader.close()
+            return
+        now = time.monotonic()
+        if too_long(reader.info, MAX_TEXT_BYTES):
+            self._intake.drop(now)
+        elif self._intake.admits(now):
             self._tasks.start(self._read_chat(reader), "chat")
+            return
+        reader.close()
+        self._events.caller_refused()
 
     async def _read_chat(self, reader: rtc.TextStreamReader) -> None:
-        text = (await reader.read_all()).strip()[:MAX_TYPED]
-        if text and self._typed is not None:
-            await self._typed.answer(text)
+        with self._intake:
+            text = (await read_text(reader)).strip()[:MAX_TYPED]
+            if text and self._typed is not None:
+                await self._typed.answer(text)
 
     def _pre_connect(self, reader: rtc.ByteStreamReader, identity: str) -> None:
-        if self._identity in (None, identity):
-            self._tasks.start(self._read_early(reader), "pre-connect audio")
+        """Take the first one; a second, or one that is too long, is closed at once."""
+        if self._early_begun or self._identity not in (None, identity) or too_long(reader.info, MAX_BYTES):
+            reader.close()
+            return
+        self._early_begun = True
+        self._tasks.start(self._read_early(reader), "pre-connect audio")
 
     async def _read_early(self, reader: rtc.ByteStreamReader) -> None:
         pcm = await decode(reader, IN_RATE)

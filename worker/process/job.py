@@ -62,6 +62,7 @@ def setup(process: JobProcess) -> None:
         )
     from worker.process.preload import WARM
 
+    log.quiet_libraries()
     log.drop_expected()
     native.start()
     process.userdata["warm"] = WARM

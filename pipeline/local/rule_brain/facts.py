@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pipeline.local.rule_brain import words
+
+MAX_KEPT = 200  # notes, facts, list items each: a caller who types without end must not slow its own agent
+LEARNT_TEXTS = 512  # whose facts are kept worked out: more messages than a checkpoint holds
 
 CODES = re.compile(r"\b(number|code|pin|id|phone|zip|postcode|account|reference|digits|password|extension)\b")
 _NAME = re.compile(r"\b(?:my (?:first |full )?name is|my names|call me|you can call me|this is)\s+(.+)")
@@ -73,23 +77,31 @@ def recalled(texts: Iterable[str]) -> CallerFacts:
     """All that is known after the caller said these things, in this order."""
     memory = CallerFacts()
     for text in texts:
-        for sentence in words.sentences(text):
-            learnt = learn(sentence)
-            if learnt is not None:
-                _keep(memory, learnt)
+        for learnt in _learnt_from(text):
+            keep(memory, learnt)
     return memory
 
 
-def _keep(memory: CallerFacts, learnt: Learnt) -> None:
+@lru_cache(LEARNT_TEXTS)
+def _learnt_from(text: str) -> tuple[Learnt, ...]:
+    """What a message tells: worked out once, not again at each turn that follows it."""
+    return tuple(learnt for sentence in words.sentences(text) if (learnt := learn(sentence)))
+
+
+def keep(memory: CallerFacts, learnt: Learnt) -> None:
+    """Add to what is known; of more than MAX_KEPT notes or facts the oldest go, and a full list takes no more."""
     if learnt.kind == "name":
         memory.name = learnt.value
     elif learnt.kind == "fact":
         memory.facts.pop(learnt.key, None)
         memory.facts[learnt.key] = learnt.value
+        if len(memory.facts) > MAX_KEPT:
+            del memory.facts[next(iter(memory.facts))]
     elif learnt.kind == "note" and learnt.value not in memory.notes:
-        memory.notes.append(learnt.value)
+        memory.notes = [*memory.notes[-MAX_KEPT + 1 :], learnt.value]
     elif learnt.kind == "added":
-        memory.items += [item for item in learnt.items if item not in memory.items]
+        new = [item for item in learnt.items if item not in memory.items]
+        memory.items = [*memory.items, *new][:MAX_KEPT]
     elif learnt.kind == "removed":
         memory.items = [item for item in memory.items if item not in learnt.items]
     elif learnt.kind == "cleared":

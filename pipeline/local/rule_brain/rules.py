@@ -112,10 +112,11 @@ def reply(messages: Sequence[Message], tools: Sequence[ToolSpec], now: datetime,
     offered = {tool.name: tool for tool in tools}
     spoken = next((text for text in reversed(ours) if text), "")
     answers = list[Reply]()
-    heard = sentences(told[-1])
-    for at, sentence in enumerate(heard):
-        known = facts.recalled([*told[:-1], *heard[: at + 1]])
+    known = facts.recalled(told[:-1])
+    for sentence in sentences(told[-1]):
         learnt = facts.learn(sentence)
+        if learnt is not None:
+            facts.keep(known, learnt)
         turn = RuleTurn(sentence, plain(sentence), known, spoken, f"{prompt} {system}", offered, now, learnt)
         answers.append(_answer(turn))
     return _together(answers, told[-1])

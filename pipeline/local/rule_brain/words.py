@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -29,6 +30,9 @@ _SAME = {"+": "plus", "-": "minus", "*": "times", "x": "times", "×": "times", "
 _SAME |= {"multiplied": "times", "over": "divided", "added": "plus", "less": "minus", "pluss": "plus", "class": "plus"}
 _TOKEN = re.compile(r"\d[\d,]*(?:\.\d+)?|[^\W\d_]+(?:'[^\W\d_]+)*|[+*/×÷]|(?<=\s)-(?=\s)")
 
+MAX_SENTENCES = 40  # of one message
+MAX_SENTENCE = 600  # characters, 40 s of speech: some rules' time grows with its square
+
 
 def split(text: str) -> list[str]:
     """The words and numbers of a text as they were written, without punctuation."""
@@ -41,9 +45,10 @@ def plain(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text; a code spelled with full stops ("4. 7. 1. 1.") stays one."""
+    """The first MAX_SENTENCES of a text, cut to MAX_SENTENCE; a code with full stops ("4. 7. 1. 1.") stays one."""
     joined = re.sub(r"(?<=\d)[.,]\s+(?=\d\b)", " ", text)
-    return [part for part in re.split(r"(?<=[.!?])\s+", joined.strip()) if split(part)]
+    parts = (part[:MAX_SENTENCE] for part in re.split(r"(?<=[.!?])\s+", joined.strip()))
+    return list(itertools.islice((part for part in parts if split(part)), MAX_SENTENCES))
 
 
 def number(words: Sequence[str]) -> tuple[float, int] | None:

@@ -121,7 +121,7 @@ async def test_a_config_that_the_agent_does_not_allow_ends_the_call() -> None:
         await until(lambda: scene.context.shutdowns, "the call ends", seconds=20)
         await scene.close()
         session = await scene.session()
-    assert session.error is ErrorReason.PROVIDER_FAILED
+    assert session.error is ErrorReason.BAD_CONFIG
 
 
 async def test_a_sessions_own_greeting_is_said() -> None:

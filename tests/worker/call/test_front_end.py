@@ -166,3 +166,11 @@ async def test_a_state_that_the_server_does_not_confirm_holds_up_no_words(room: 
     page.agent_said("Goodbye!")
     assert len(await shown(room, 2)) == 2
     assert room.local_participant.states == []
+
+
+async def test_a_notice_is_shown_beside_what_the_agent_says(room: FakeRoom, page: FrontEnd) -> None:
+    page.agent_sentence("Hello.")
+    page.notice("Too much.")
+    spoken, notice = await shown(room, 2)
+    assert (notice.text, is_final(notice)) == ("Too much.", True)
+    assert segment(notice) != segment(spoken)

@@ -99,7 +99,7 @@ async def test_after_a_flush_nothing_more_is_written() -> None:
     assert ledger.written == ["ready"]
 
 
-async def test_a_fact_too_many_is_dropped_and_said(caplog: pytest.LogCaptureFixture) -> None:
+async def test_facts_too_many_are_dropped_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
     ledger = DeadStore()
     made = recorder(ledger, "ready")
     await eventually(lambda: _true(ledger.tries == 1))
@@ -107,9 +107,19 @@ async def test_a_fact_too_many_is_dropped_and_said(caplog: pytest.LogCaptureFixt
         for _ in range(KEPT):
             made.record(ledger.write("said"))
         assert caplog.records == []
-        made.record(ledger.write("one too many"))
-    assert [record.getMessage() for record in caplog.records] == [f"session=session_a event=record_dropped kept={KEPT}"]
+        for _ in range(5000):
+            made.record(ledger.write("too many"))
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == f"session=session_a event=record_dropped count=1 kept={KEPT}"
     await made.flush(0)
+
+
+async def test_a_flood_never_costs_the_end() -> None:
+    ledger = Ledger()
+    made = recorder(ledger, *["said"] * (KEPT * 3))
+    made.record(ledger.write("the end"), essential=True)
+    await made.flush(10)
+    assert ledger.written == ["said"] * KEPT + ["the end"]
 
 
 async def _true(holds: bool) -> bool:

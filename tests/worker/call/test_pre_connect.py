@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.worker.rooms import Bytes
-from worker.call.pre_connect import MAX_SECONDS, decode
+from worker.call.pre_connect import MAX_BYTES, MAX_OPUS_BYTES, MAX_SECONDS, decode
 
 pytestmark = pytest.mark.anyio
 
@@ -71,6 +71,14 @@ async def test_a_browsers_recording_is_understood() -> None:
 async def test_what_is_too_long_is_cut_off() -> None:
     pcm = await heard(Bytes(a_tone(RATE, MAX_SECONDS + 2).tobytes(), "audio/pcm", sampleRate=str(RATE), size=64_000))
     assert len(pcm) == int(MAX_SECONDS * RATE) * 2
+
+
+@pytest.mark.parametrize(("mime", "limit"), [("audio/pcm", MAX_BYTES), ("audio/webm;codecs=opus", MAX_OPUS_BYTES)])
+async def test_of_a_stream_without_end_no_more_is_read_than_its_limit(mime: str, limit: int) -> None:
+    stream = Bytes(bytes(20_000_000), mime, size=15_000, sampleRate="48000")
+    await heard(stream)
+    assert stream.taken == -(-limit // 15_000)
+    assert stream.closed
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from session.record import EndReason
 from tests.pipeline.stage import until
 from tests.session.making import a_session
 from tests.worker.rooms import Bytes, FakeRoom, Letter, Participant, Publication
-from worker.call.pre_connect import TOPIC, WAIT_SECONDS
+from worker.call.intake import BURST, MAX_TEXT_BYTES
+from worker.call.pre_connect import MAX_BYTES, TOPIC, WAIT_SECONDS
 from worker.call.room_events import ASK_AGAIN_SECONDS, MAX_TYPED, RoomEvents
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +39,9 @@ class Events:
 
     def caller_speaks_on(self, identity: str, track_sid: str) -> None:
         self.told.append(("speaks", identity, track_sid))
+
+    def caller_refused(self) -> None:
+        self.told.append(("refused",))
 
 
 class Ears:
@@ -196,6 +200,46 @@ async def test_typed_words_of_others_and_empty_ones_are_not(scene: Scene) -> Non
     scene.room.streams[TOPIC_CHAT](Letter("x" * (MAX_TYPED + 1)), CALLER)
     await until(lambda: scene.reader.read, "the last is answered")
     assert [len(text) for text in scene.reader.read] == [MAX_TYPED]
+
+
+async def test_a_text_that_says_itself_that_it_is_too_long_is_not_read(scene: Scene) -> None:
+    scene.arrive()
+    letter = Letter("x", size=MAX_TEXT_BYTES + 1)
+    scene.room.streams[TOPIC_CHAT](letter, CALLER)
+    assert (letter.closed, letter.taken) == (True, 0)
+    assert scene.events.told == [("refused",)]
+
+
+async def test_texts_of_others_are_closed_and_not_kept(scene: Scene) -> None:
+    scene.arrive()
+    letter = Letter("x")
+    scene.room.streams[TOPIC_CHAT](letter, "caller-session_b")
+    assert (letter.closed, letter.taken) == (True, 0)
+
+
+async def test_of_a_flood_a_burst_is_answered_and_the_rest_closed(scene: Scene) -> None:
+    scene.arrive()
+    letters = [Letter(f"Number {n}") for n in range(2000)]
+    for letter in letters:
+        scene.room.streams[TOPIC_CHAT](letter, CALLER)
+    await until(lambda: all(letter.closed for letter in letters), "all are closed")
+    assert scene.reader.read == [f"Number {n}" for n in range(BURST)]
+
+
+async def test_only_one_buffer_of_early_words_is_read(scene: Scene) -> None:
+    scene.arrive()
+    first, second = a_buffer(), a_buffer()
+    scene.room.streams[TOPIC](first, CALLER)
+    scene.room.streams[TOPIC](second, CALLER)
+    assert (second.closed, second.taken) == (True, 0)
+    await until(lambda: first.closed, "the first is read")
+
+
+async def test_early_words_that_say_themselves_that_they_are_too_long_are_not_read(scene: Scene) -> None:
+    scene.arrive()
+    stream = Bytes(b"\1\0", "audio/pcm", declared=MAX_BYTES + 1, sampleRate="16000")
+    scene.room.streams[TOPIC](stream, CALLER)
+    assert (stream.closed, stream.taken) == (True, 0)
 
 
 def a_buffer(level: bytes = b"\1\0") -> Bytes:

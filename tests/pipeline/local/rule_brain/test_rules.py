@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -218,3 +219,30 @@ def test_a_call_without_words_yet_is_answered_sensibly(messages, said):
 def test_a_prompt_outside_the_messages_counts():
     asked = {"role": "user", "content": "Who are you?"}
     assert reply([asked], [], NOW, "You are Max from sales.").text == "I'm Max from sales."
+
+
+SHORT_SENTENCES = "a. " * 1333  # 4,000 characters: as much as one typed message may have
+
+
+def seconds_for(messages: list[dict]) -> float:
+    began = time.perf_counter()
+    reply(messages, [], NOW)
+    return time.perf_counter() - began
+
+
+def test_three_messages_of_4000_characters_of_short_sentences_are_answered_in_well_under_a_second() -> None:
+    began = time.perf_counter()
+    assert answer(*[SHORT_SENTENCES] * 3).startswith("I heard: a. a.")
+    assert time.perf_counter() - began < 0.5
+
+
+def test_the_time_of_an_answer_grows_with_the_messages_and_not_with_their_square() -> None:
+    def told(count: int) -> list[dict]:
+        return [{"role": "user", "content": f"We go to room {n} of {count}. " * 100} for n in range(count)]
+
+    assert seconds_for(told(80)) < 10 * seconds_for(told(20)) + 0.05
+
+
+@pytest.mark.parametrize("words", ["minus ", "1+", "add to ", "what ", "what my is ", "take ", "remember that "])
+def test_no_message_of_4000_characters_holds_up_the_loop(words: str) -> None:
+    assert seconds_for([{"role": "user", "content": words * (4000 // len(words))}]) < 0.2
