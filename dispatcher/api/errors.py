@@ -154,7 +154,8 @@ def sentence(problem: Mapping[str, Any], bounds: str = "") -> str:
         problem: The finding.
         bounds: What numbers the field takes, such as " from 1 to 200".
     """
-    where = ".".join(str(part) for part in problem["loc"][1:])[:_SHOWN_CHARACTERS]
+    given = ".".join(str(part) for part in problem["loc"][1:])[:_SHOWN_CHARACTERS]
+    where = "".join(letter if letter.isprintable() else "?" for letter in given)  # keys are what the caller likes
     if problem["type"] == "json_invalid":
         return "The body is not valid JSON."
     if not where:

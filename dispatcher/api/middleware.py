@@ -43,7 +43,7 @@ class BodyLimit:
                 body = await _read(scope, receive, most)
         except TimeoutError:
             text = f"The body did not arrive within {self._seconds:g} seconds."
-            await _refuse(answer(408, "body_too_slow", text), scope, receive, send)
+            await _refuse(answer(408, "request_timeout", text), scope, receive, send)
             return
         except _TooLarge as error:
             if error.more:

@@ -12,14 +12,14 @@ from dispatcher.api.errors import PASSES, STATUS
 
 CODES: Mapping[str, int] = {code: status for status, code in STATUS.values()} | {
     "body_too_large": 422,
-    "body_too_slow": 408,
+    "request_timeout": 408,
     "internal_error": 500,
     "method_not_allowed": 405,
 }
 """Status of each code, those of the middleware and the framework too."""
 ANYWHERE = ("bad_request", "key_in_address", "internal_error")
 BY_NAME = ("unknown_host",)  # of all but probes and webhooks, which may come by any name of ours
-POSTED = ("body_too_large", "body_too_slow")
+POSTED = ("body_too_large", "request_timeout")
 FROM_PAGES = ("origin_not_allowed",)
 CALLERS = ("key_missing", "key_invalid", "loopback_only", "agent_not_allowed", "rate_limited", "store_unavailable")
 OWNERS = (

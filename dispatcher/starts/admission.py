@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.errors import ConfigNotAllowed, ProviderNotUsable, UnknownAgent
 from dispatcher.fleet.workers import FRESH_SECONDS, chosen, seats, serving, taking
-from dispatcher.starts.session_config import check_values
+from dispatcher.starts.session_config import check_known, check_values, listed
 from session.errors import NoWorker
 from session.store.ports import Worker
 
 PROVIDER_FIELDS = ("stt", "llm", "tts")
-LISTED = 10  # names that a refusal shows at most
 RESTART_SECONDS = 15.0  # a worker needs about that long to be warm again
 TURN_SECONDS = 30.0  # for which a call is taken to hold its slot, to estimate a wait
 
@@ -51,7 +50,7 @@ def admit(workers: Sequence[Worker], now: float, *, agent: str, config: Mapping[
         UnknownAgent: none of them has this agent.
         ConfigNotAllowed: its agent does not leave a field to sessions.
         ProviderNotUsable: a provider's name is unknown, or its key is missing.
-        BadConfig: a value is one that every agent refuses.
+        BadConfig: a value is one that every agent refuses, or a voice or language that no provider here has.
     """
     if not workers:
         raise NoWorker
@@ -66,6 +65,7 @@ def admit(workers: Sequence[Worker], now: float, *, agent: str, config: Mapping[
         if kind in config:
             _check_provider(able, kind, config[kind])
     check_values(config)
+    check_known(able, agent, config)
     alive = serving(taking(workers, now), agent)
     free = [each for each in alive if each.active < each.slots and now - each.seen_at <= FRESH_SECONDS]
     return Admitted(
@@ -82,13 +82,6 @@ def estimated_wait(position: int, slots: int, limit: float) -> float:
     if slots < 1:
         return min(RESTART_SECONDS, limit)
     return min(TURN_SECONDS * position / slots, limit)
-
-
-def listed(names: Iterable[str]) -> str:
-    """These names in order, the first LISTED of them."""
-    known = sorted(names)
-    more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
-    return (", ".join(known[:LISTED]) or "none") + more
 
 
 def _check_field(able: Sequence[Worker], agent: str, field: str) -> None:

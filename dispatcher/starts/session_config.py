@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dispatcher.errors import BadConfig
+from session.store.ports import Worker
 
 # An agent checks the same (pipeline/agents/checks.py), but only once a warm process has been spent on the session.
+LISTED = 10  # names that a refusal shows at most
 MOST_GREETING = 1_000  # characters
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][A-Za-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
 
@@ -28,6 +30,45 @@ def check_values(config: Mapping[str, Any]) -> None:
         _check_greeting(config["greeting"])
     if "language" in config and not LANGUAGE.fullmatch(config["language"]):
         raise BadConfig("config.language must be a tag such as en or de-AT.")
+
+
+def check_known(able: Sequence[Worker], agent: str, config: Mapping[str, Any]) -> None:
+    """Refuse a voice or language that the providers of none of these workers have, where all of them tell.
+
+    Args:
+        able: The workers that serve the agent.
+        agent: Which agent is asked for.
+        config: What a session chooses, by field; the providers were checked.
+
+    Raises:
+        BadConfig: It is not known, and what is.
+    """
+    if "language" in config:
+        for kind in ("stt", "tts"):
+            known = [each.languages.get(_provider(each, kind, agent, config)) for each in able]
+            _check_one_of("language", config["language"].partition("-")[0], known)
+    if "voice" in config:
+        known = [each.voices.get(_provider(each, "tts", agent, config)) for each in able]
+        _check_one_of("voice", config["voice"].lower(), known)
+
+
+def _provider(worker: Worker, kind: str, agent: str, config: Mapping[str, Any]) -> str:
+    """The provider that a session would have there, as its worker names it."""
+    chosen = config.get(kind, worker.speaks.get(agent, {}).get(kind))
+    return f"{kind}/{chosen['name'] if isinstance(chosen, Mapping) else chosen}"
+
+
+def _check_one_of(field: str, value: str, known: Sequence[Sequence[str] | None]) -> None:
+    names = {name for each in known if each is not None for name in each}
+    if None not in known and value not in names:
+        raise BadConfig(f"config.{field} must be one of {listed(names)}.")
+
+
+def listed(names: Iterable[str]) -> str:
+    """These names in order, the first LISTED of them."""
+    known = sorted(names)
+    more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
+    return (", ".join(known[:LISTED]) or "none") + more
 
 
 def _check_greeting(text: str) -> None:

@@ -106,7 +106,7 @@ class Agent:
         Raises:
             ProviderError: A provider, key, option or voice is missing or wrong; names the agent.
         """
-        stt, llm, tts = (self._provider(kind, settings) for kind in ("stt", "llm", "tts"))
+        stt, llm, tts = (self.provider(kind, settings) for kind in ("stt", "llm", "tts"))
         # A deployment's voice belongs to the deployment's provider.
         voice = self.voice or (settings.voice if self.tts is None else None)
         try:
@@ -130,7 +130,8 @@ class Agent:
             dropped_out=self.dropped_out,
         )
 
-    def _provider(self, kind: Kind, settings: PipelineSettings) -> Provider:
+    def provider(self, kind: Kind, settings: PipelineSettings) -> Provider:
+        """The provider that it has here, its own or the deployment's."""
         chosen: Provider | str | None = getattr(self, kind)
         if chosen is None:
             return default(kind, settings)

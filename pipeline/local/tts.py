@@ -24,12 +24,12 @@ from pipecat.services.tts_service import TTSService
 
 from pipeline.local import lane
 from pipeline.local.spoken import parts, speakable, trimmed
+from pipeline.providers.local import ACCENTS
 
 Pcm = npt.NDArray[np.int16]
 
 SEED = 0  # the same words always sound the same
 FRAME_SECONDS = 0.2  # an interruption drops whole frames; smaller ones cost more than they save
-ACCENTS = {"american": "heart", "british": "emma"}
 WARMING = "Hello, Zorblax! Twelve plus thirty is forty two."  # the name isn't in the lexicon: loads that net too
 
 

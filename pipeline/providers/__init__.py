@@ -30,6 +30,8 @@ __all__ = [
     "check",
     "check_choice",
     "default",
+    "known_languages",
+    "known_voices",
     "make_llm",
     "make_stt",
     "make_tts",
@@ -166,6 +168,18 @@ def usable(settings: PipelineSettings) -> dict[Kind, list[str]]:
         ]
         for kind in KINDS
     }
+
+
+def known_languages(settings: PipelineSettings) -> dict[str, list[str]]:
+    """What usable providers understand, by kind, slash and name; without those that understand many."""
+    specs = {f"{kind}/{name}": spec_of(kind, name) for kind, names in usable(settings).items() for name in names}
+    return {name: sorted(spec.languages) for name, spec in specs.items() if spec.languages is not None}
+
+
+def known_voices(settings: PipelineSettings) -> dict[str, list[str]]:
+    """The voices of usable providers, by kind, slash and name; without those whose voices are not known here."""
+    specs = {f"tts/{name}": spec_of("tts", name) for name in usable(settings)["tts"]}
+    return {name: sorted(spec.voices()) for name, spec in specs.items() if spec.voices is not None}
 
 
 def _make(

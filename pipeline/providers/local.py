@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from pipeline.providers.spec import Request, Spec
@@ -47,6 +48,20 @@ def _hibari_voice_fault(voice: str) -> str | None:
     return None
 
 
+def _hibari_voices() -> list[str]:
+    from hibari.voices import VOICES, voice_path
+
+    here = set()
+    for name in VOICES:
+        with suppress(FileNotFoundError):
+            voice_path(name, download_missing=False)
+            here.add(name)
+    return [*here, *(accent for accent, name in ACCENTS.items() if name in here)]
+
+
+ACCENTS = {"american": "heart", "british": "emma"}
+"""Other names of hibari's voices."""
+
 BUNDLED = ("heart", "american")
 """Names of the voice inside hibari-tts 0.2.1; for any other, whether it is here is only known with Pipecat imported."""
 
@@ -61,6 +76,7 @@ SPECS = {
         service="pipeline.local.tts:HibariTTS",
         make=_spoken,
         voice_fault=_hibari_voice_fault,
+        voices=_hibari_voices,
         languages=ENGLISH,
         warm=_warm_hibari,
     ),

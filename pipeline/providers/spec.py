@@ -74,6 +74,7 @@ class Spec:
         arguments: Options that its constructor takes itself; all others go to its `Settings`.
         voice_required: It has no voice of its own, so one must be chosen.
         voice_fault: Says why a voice cannot be had, as the end of a sentence, or None if it can; None: not known here.
+        voices: Names of the voices that can be had, where they are few; None: not known here.
         languages: Languages it understands (without region), where they are few; None means many.
         warm: Loads models once in a process, given the phrases that will be said first and the voice (None: its own);
             None: nothing to load.
@@ -87,6 +88,7 @@ class Spec:
     arguments: frozenset[str] = frozenset()
     voice_required: bool = False
     voice_fault: Callable[[str], str | None] | None = None
+    voices: Callable[[], Sequence[str]] | None = None
     languages: frozenset[str] | None = None
     warm: Callable[[Sequence[str], str | None], None] | None = None
 

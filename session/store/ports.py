@@ -65,7 +65,8 @@ class Worker:
     `clock` is the worker's own, Unix seconds, when it beat. `left`: it has stopped in good order. `failed_warmups`:
     processes in a row that could not warm up.
     `agents` maps each agent it serves to the fields a session may override; `providers` maps stt, llm and tts to the
-    names that can be used there. `reads_reservations`: it records sessions that its jobs bring along.
+    names that can be used there. `languages` and `voices`: what providers have that tell, by kind, slash and name;
+    `speaks`: each agent's own provider of each kind. `reads_reservations`: it records sessions its jobs bring along.
     """
 
     id: str
@@ -84,6 +85,9 @@ class Worker:
     clock: float | None = None
     agents: Mapping[str, Sequence[str]] = field(default_factory=dict)
     providers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    languages: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    voices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    speaks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     reads_reservations: bool = False
 
 

@@ -80,7 +80,7 @@ async def serve(
         def describe() -> Worker:
             known = registered.is_set() and pool.connected
             now = replace(_now(always, pool, known=known), draining=told.is_set())
-            return now if files is None else replace(now, agents=_overridable(files.agents))
+            return now if files is None else replace(now, **_of_agents(files.agents, pipeline))
 
         heartbeat = Heartbeat(store, describe, lambda: pool.spawned, settings.heartbeat_seconds)
         beating = tasks.start(heartbeat.run(), "heartbeat")
@@ -121,15 +121,23 @@ def _facts(worker_id: str, settings: WorkerSettings, pipeline: PipelineSettings,
         starting=0,
         active=0,
         deployment=os.environ.get("LIVEKIT_AGENT_DEPLOYMENT", ""),
-        agents=_overridable(agents),
         providers={str(kind): names for kind, names in providers.usable(pipeline).items()},
+        languages=providers.known_languages(pipeline),
+        voices=providers.known_voices(pipeline),
         reads_reservations=True,
+        **_of_agents(agents, pipeline),
     )
 
 
-def _overridable(agents: Mapping[str, Agent]) -> dict[str, list[str]]:
-    """What sessions may choose of each agent."""
-    return {name: sorted(agent.overridable) for name, agent in agents.items()}
+def _of_agents(agents: Mapping[str, Agent], pipeline: PipelineSettings) -> dict[str, Any]:
+    """What sessions may choose of each agent, and each agent's own provider of each kind."""
+    return {
+        "agents": {name: sorted(agent.overridable) for name, agent in agents.items()},
+        "speaks": {
+            name: {kind: agent.provider(kind, pipeline).name for kind in providers.KINDS}
+            for name, agent in agents.items()
+        },
+    }
 
 
 def _now(always: Worker, pool: Pool, *, known: bool) -> Worker:

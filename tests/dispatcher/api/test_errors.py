@@ -171,3 +171,8 @@ async def test_an_unexpected_error_tells_the_caller_nothing_of_itself() -> None:
 def test_a_very_long_field_name_is_cut() -> None:
     found = {"loc": ("body", "x" * 5000), "type": "extra_forbidden", "msg": "Extra inputs are not permitted"}
     assert len(refusals.sentence(found)) < 300
+
+
+def test_a_field_that_a_caller_has_named_breaks_no_line() -> None:
+    found = {"loc": ("body", "attributes", "a\nb\u2028\x1b"), "type": "string_type", "msg": "Input should be"}
+    assert refusals.sentence(found) == "attributes.a?b?? must be text."

@@ -142,7 +142,7 @@ async def test_a_body_that_does_not_arrive_in_time_is_refused() -> None:
     inner, caller = Inner(), Stalled()
     await caller.reaches(BodyLimit(inner, seconds=0.1), headers=[(b"content-length", b"500")])
     assert caller.got[0]["status"] == 408
-    assert b"body_too_slow" in caller.got[1]["body"]
+    assert b"request_timeout" in caller.got[1]["body"]
     assert (b"connection", b"close") in caller.got[0]["headers"]
     assert not inner.reached
 

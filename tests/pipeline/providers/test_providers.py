@@ -15,7 +15,10 @@ from pipeline.providers import (
     Kind,
     Provider,
     check,
+    check_choice,
     default,
+    known_languages,
+    known_voices,
     make_llm,
     make_stt,
     make_tts,
@@ -254,3 +257,18 @@ def test_only_the_chosen_service_is_imported() -> None:
     )
     assert "pipecat.services.deepgram.stt" in loaded
     assert not {"pipecat.services.groq.llm", "pipeline.providers.openai", "pipeline.providers.groq"} & set(loaded)
+
+
+def test_what_local_providers_have_is_known_without_a_call() -> None:
+    told = PipelineSettings(_env_file=None)
+    languages, voices = known_languages(told), known_voices(told)
+    assert (languages["stt/moonshine"], languages["tts/hibari"]) == (["en"], ["en"])
+    assert set(voices) == {"tts/hibari"}
+    assert {"heart", "american"} <= set(voices["tts/hibari"])
+    for name in ("heart", "emma", "british", "nobody"):
+        try:
+            check_choice("tts", Provider("hibari"), voice=name)
+        except BadOption:
+            assert name not in voices["tts/hibari"]
+        else:
+            assert name in voices["tts/hibari"]

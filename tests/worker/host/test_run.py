@@ -127,6 +127,9 @@ async def test_a_session_that_its_callers_token_brings_along_needs_no_dispatcher
         heartbeat = await worker.heartbeat()
         assert heartbeat is not None
         assert heartbeat.reads_reservations
+        assert heartbeat.languages["stt/moonshine"] == ["en"]
+        assert "heart" in heartbeat.voices["tts/hibari"]
+        assert heartbeat.speaks["default"] == {"stt": "moonshine", "llm": "rules", "tts": "hibari"}
         room = new_session_id()
         now = await answered(worker.store.now)
         ticket = Ticket(room, 1, Reservation(at=now, user_name="Ann", metadata={"a": 1}))
