@@ -58,7 +58,7 @@ class Agent:
     tts: Provider | str | None = None
     voice: str | None = None
     tools: Sequence[ToolFunction] = ()
-    overridable: frozenset[str] | tuple[str, ...] = ("prompt", "greeting", "voice", "language")
+    overridable: frozenset[str] | tuple[str, ...] = ("voice", "language")
     processors: Callable[[Call], Extra] | None = None
     dropped_out: str = "Sorry, I dropped out for a moment."
 

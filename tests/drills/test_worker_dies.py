@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from bench.harness.system import System
+from bench.harness.system import ROOT, System
 from client.caller import Caller
 from tests.drills.audible import Audible
 from tests.drills.conftest import ENVIRONMENT
@@ -23,15 +25,18 @@ from tests.support.asking import until_answer
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
 
-LONG = " ".join(f"This is sentence number {number} of a long greeting." for number in range(1, 16))
 PLACES = 12  # calls until one comes to the worker that is meant
 OUTAGE_SECONDS = 12.0  # of the store: twice as long as silence would count as a loss
 SILENT_SECONDS = 5.5  # after which the heartbeats of a worker that was killed are no longer counted
 
 
 @pytest.fixture(scope="module")
-def environment() -> dict[str, str]:
-    return {**ENVIRONMENT, "GREENROOM_DRAIN": "handover"}
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """One more agent than usual: one whose greeting is long."""
+    agents = tmp_path_factory.mktemp("agents")
+    for agent in (ROOT / "agents" / "default.py", Path(__file__).parent / "agents" / "greeter.py"):
+        shutil.copy(agent, agents)
+    return {**ENVIRONMENT, "GREENROOM_AGENTS": str(agents), "GREENROOM_DRAIN": "handover"}
 
 
 async def _warm_again(http: httpx.AsyncClient, since: float) -> None:
@@ -112,11 +117,14 @@ async def test_a_worker_that_loses_only_the_store_keeps_its_calls(system, http, 
     await _warm_again(http, time.monotonic())
 
 
-async def test_an_agent_that_was_only_paused_and_its_successor_are_never_heard_at_the_same_time(system, http, speech):
-    with second_worker(system, name="second-p") as worker:
+async def test_an_agent_that_was_only_paused_and_its_successor_are_never_heard_at_the_same_time(
+    system, http, speech, environment
+):
+    agents = {"GREENROOM_AGENTS": environment["GREENROOM_AGENTS"]}
+    with second_worker(system, agents, name="second-p") as worker:
         async with Caller(system.url) as caller:
             talk, ears = Talk(system, caller, speech), Audible(caller.room)
-            await _at(talk, "second-p", http, config={"greeting": LONG})
+            await _at(talk, "second-p", http, agent="greeter")
             await caller.join()
             await caller.wait_for_sound(caller.joined_at, timeout=30)
             worker.process.send_signal(signal.SIGTERM)  # it drains, so that no dispatch gets lost at a paused worker

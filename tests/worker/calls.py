@@ -30,7 +30,7 @@ GREETING = "Good day."
 LONG = " ".join(f"This is sentence number {number} of a long greeting." for number in range(1, 9))
 SETTINGS = PipelineSettings(_env_file=None, turn="silence", openai_base_url="http://127.0.0.1:9/v1")
 AGENTS = {
-    "default": Agent(name="default", prompt="Be kind.", greeting=GREETING),
+    "default": Agent(name="default", prompt="Be kind.", greeting=GREETING, overridable=("greeting", "voice")),
     "broken": Agent(
         name="broken", prompt="Be kind.", greeting=GREETING, llm=Provider("openai-compatible", {"model": "none"})
     ),

@@ -24,9 +24,17 @@ def sales(**more: Any) -> Agent:
 
 
 def test_a_session_changes_what_the_agent_lets_it() -> None:
-    changed = sales().with_config({"greeting": "Good day.", "prompt": "Sell more.", "voice": None})
+    agent = sales(overridable=("greeting", "prompt", "voice"))
+    changed = agent.with_config({"greeting": "Good day.", "prompt": "Sell more.", "voice": None})
     assert (changed.greeting, changed.prompt, changed.voice) == ("Good day.", "Sell more.", None)
     assert changed.name == "sales"
+
+
+@pytest.mark.parametrize("field", ["prompt", "greeting", "stt", "llm", "tts"])
+def test_by_default_a_session_chooses_voice_and_language_and_nothing_else(field: str) -> None:
+    assert sales().with_config({"voice": "heart", "language": "de"}).language == "de"
+    with pytest.raises(ConfigRefused, match="open: language, voice"):
+        sales().with_config({field: "x"})
 
 
 def test_a_session_may_choose_a_provider_by_name_or_with_options() -> None:
