@@ -67,6 +67,7 @@ class Checkpoint:
         speaking: What was heard so far of a turn of the agent's that was not over, so not among the messages.
         journal: Tool calls whose result is not among the messages.
         leaving: The agent was about to end the call.
+        tried: How many agents have taken up what is unanswered, this one included; 0 where nothing was.
         dropped: How many of the oldest messages were left out for size.
     """
 
@@ -75,6 +76,7 @@ class Checkpoint:
     speaking: str = ""
     journal: tuple[Entry, ...] = ()
     leaving: bool = False
+    tried: int = 0
     dropped: int = 0
 
     def to_json(self) -> str:

@@ -11,6 +11,7 @@ from pipeline.resume.checkpoint import Checkpoint, Entry, Message
 
 RUNNING = "IN_PROGRESS"  # Pipecat 1.14's place-holder for a result
 DONE = "COMPLETED"  # and its words for an empty one
+TRIES = 2  # agents that take up the same words; if both were lost over them, the next one doesn't get them
 UNKNOWN = {"error": "The tool was interrupted; it is not known whether it was carried out."}
 
 
@@ -24,6 +25,8 @@ class Restored:
         asked: The caller's last words, if nothing was said after them: for the transcript, which may lack them.
         heard: The words of a cut-off turn that reached the caller: for the transcript, as the turn is said again.
         leaving: The agent was about to end the call.
+        tried: How many agents have taken up what is unanswered before.
+        left_out: Words were left out over which TRIES agents were lost.
     """
 
     messages: tuple[Message, ...] = ()
@@ -31,13 +34,16 @@ class Restored:
     asked: str = ""
     heard: str = ""
     leaving: bool = False
+    tried: int = 0
+    left_out: bool = False
 
 
 def restored(checkpoint: Checkpoint, repeatable: Collection[str]) -> Restored:
     """Work out how to go on.
 
     A tool call left hanging gets the result that the journal has; without one, a repeatable tool's call is taken back
-    so that the LLM asks again, and any other is told as interrupted and never runs again.
+    so that the LLM asks again, and any other is told as interrupted and never runs again. Words over which TRIES
+    agents were lost before anything of an answer was heard are left out, with all that they led to.
 
     Args:
         checkpoint: The last of the agent that was lost.
@@ -48,13 +54,43 @@ def restored(checkpoint: Checkpoint, repeatable: Collection[str]) -> Restored:
     asked = any(message["role"] in ("user", "tool") for message in messages)
     cut_off = bool(checkpoint.speaking) and asked
     last = _last_said(messages)
+    unanswered = owed or cut_off or last.get("role") in ("user", "tool")
+    left_out = unanswered and not checkpoint.speaking and checkpoint.tried >= TRIES
     return Restored(
-        messages=tuple(messages),
-        unanswered=owed or cut_off or last.get("role") in ("user", "tool"),
+        messages=tuple(_without_unanswered(messages) if left_out else messages),
+        unanswered=unanswered and not left_out,
         asked=checkpoint.pending.strip() or _words_of_caller(last),
         heard=checkpoint.speaking,
         leaving=checkpoint.leaving,
+        tried=0 if left_out else checkpoint.tried,
+        left_out=left_out,
     )
+
+
+def _without_unanswered(messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages up to the last words of the agent's that came before the caller's last ones."""
+    last = max((at for at, message in enumerate(messages) if message["role"] == "user"), default=len(messages))
+    while last > 0 and messages[last - 1]["role"] == "user":
+        last -= 1
+    return messages[:last]
+
+
+def tries(begins: Restored, messages: Sequence[Message], pending: str) -> int:
+    """How many agents, this one included, have taken up what is unanswered now: for the checkpoint.
+
+    Args:
+        begins: What this agent began with.
+        messages: Of its context now.
+        pending: The caller's final words that aren't among them.
+    """
+    if _last_said(messages).get("role") not in ("user", "tool") and not pending.strip():
+        return 0
+    same = not pending.strip() and _count(messages) == _count(begins.messages)
+    return begins.tried + 1 if begins.unanswered and same else 1
+
+
+def _count(messages: Sequence[Message]) -> int:
+    return sum(message["role"] == "user" for message in messages)
 
 
 def _last_said(messages: Sequence[Message]) -> Message:

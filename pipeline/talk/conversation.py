@@ -40,7 +40,7 @@ from pipeline.agents.tools import Call, register_tools, tools_schema
 from pipeline.providers import make_llm, make_stt, make_tts
 from pipeline.resume.checkpoint import Checkpoint
 from pipeline.resume.journal import Journal
-from pipeline.resume.restore import Restored, settled
+from pipeline.resume.restore import Restored, settled, tries
 from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import ASIDE, OUT_RATE, AudioInput, AudioOutput, Sink
 from pipeline.talk.before_llm import BeforeLLM
@@ -126,7 +126,7 @@ class Conversation:
         self._listener = listener
         self._sink = sink
         begins = restored or Restored()
-        self._leaving = begins.leaving
+        self._begins_with, self._leaving = begins, begins.leaving
         self._keep = keep
         self._failures = Failures()
         self._runner: WorkerRunner | None = None
@@ -200,9 +200,11 @@ class Conversation:
         self._journal.settle(settled(messages))
         aggregators = self._built.aggregators
         spoken = (aggregators.assistant().aggregation_string(), self.speaker.words_heard())
+        pending = aggregators.user().aggregation_string()
         return Checkpoint(
             messages=messages,
-            pending=aggregators.user().aggregation_string(),
+            pending=pending,
+            tried=tries(self._begins_with, messages, pending),
             speaking=" ".join(filter(None, spoken)),
             journal=self._journal.open(),
             leaving=self._leaving,

@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from livekit import api
@@ -61,6 +62,27 @@ async def test_agent_killed_while_a_question_is_unanswered(http, talk, timed):
     await talk.settled()
     said = [(each["speaker"], each["text"]) for each in await talk.written(http)]
     assert said.count(("user", "What is twelve plus thirty?")) == 1
+
+
+async def test_words_over_which_two_agents_died_are_not_given_to_a_third(http, talk):
+    await talk.begin(agent="pensive")
+    await talk.caller.speak(talk.speech("What is twelve plus thirty?"))
+    await talk.caller.wait_for_text("user", "twelve", timeout=20)
+    talk.job.kill()
+    await talk.agent_back(time.monotonic(), 2)
+    await talk.caller.wait_for_text("agent", SORRY, timeout=10)
+    talk.newest_job().kill()  # the question is with its LLM, which takes 2 s
+    await talk.agent_back(time.monotonic(), 3)
+    path = f"/api/session/{talk.session}/logs"
+    await until_answer(http, path, lambda each: _events(each).count("words_left_out") == 1, 10)
+    await talk.settled()
+    assert "42" not in talk.caller.transcript.said("agent")
+    await talk.caller.write("What is one plus one?")
+    await talk.caller.wait_for_text("agent", "is 2", timeout=20)
+
+
+def _events(logs: dict[str, Any]) -> list[str]:
+    return [line["event"] for line in logs["logs"]]
 
 
 async def test_agent_stopped(talk, timed):

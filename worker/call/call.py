@@ -26,7 +26,7 @@ from session.timing import CALL_END_SECONDS, PIPELINE_STOP_SECONDS
 from worker.call.audio import AgentTrack, CallerTrack
 from worker.call.call_record import CallRecord, Outcome
 from worker.call.caller_patience import CallerPatience, Patience
-from worker.call.checkpoints import Checkpoints, unwritten
+from worker.call.checkpoints import Checkpoints, handed_over, unwritten
 from worker.call.connection import ConnectionWatch
 from worker.call.front_end import FrontEnd
 from worker.call.listener import CallListener
@@ -132,7 +132,7 @@ class RoomCall:
         self._track.close()
         outcome = self._outcome or await self._room_events.room_closed()
         if outcome is None and self._conversation is not None and not self._superseded:
-            last = self._conversation.checkpoint()
+            last = handed_over(self._conversation.checkpoint())
             self._record.after(lambda: self._checkpoints.keep(last))
         self._room_events.close()
         await self._last_words()
@@ -280,6 +280,8 @@ class RoomCall:
             for utterance in unwritten(before, await self._record.transcript(), time.time()):
                 self._record.utter(utterance)
         self._record.log("resumed", remembered=self._before is not None, unanswered=before.unanswered)
+        if before.left_out:
+            self._record.log("words_left_out", level="warning")
         await conversation.resume(self._dropped_out, unanswered=before.unanswered)
 
     async def _bid_farewell(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pipeline.errors import UnreadableCheckpoint
@@ -129,6 +130,11 @@ async def recall(store: WatchStore, session: Session, repeatable: Collection[str
         with suppress(StoreUnavailable):
             await store.set_aside(session.id)
         return None
+
+
+def handed_over(checkpoint: Checkpoint) -> Checkpoint:
+    """The last one of an agent that was stopped on purpose: no words are to blame for that."""
+    return replace(checkpoint, tried=max(0, checkpoint.tried - 1))
 
 
 def unwritten(before: Restored, transcript: Sequence[Utterance], at: float) -> list[Utterance]:

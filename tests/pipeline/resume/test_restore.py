@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.resume.checkpoint import Checkpoint, Entry
-from pipeline.resume.restore import UNKNOWN, Restored, restored, settled
+from pipeline.resume.restore import TRIES, UNKNOWN, Restored, restored, settled, tries
 
 REPEATABLE = {"look"}
 LOST = json.dumps(UNKNOWN)
@@ -247,3 +247,40 @@ def test_whatever_was_cut_off_comes_back_sound(seed: int) -> None:
         assert made.unanswered
     again = restored(Checkpoint(messages=messages), REPEATABLE)
     assert again.messages == messages, "what is sound is left alone"
+
+
+FATAL = user("a. a. a.")
+
+
+@pytest.mark.parametrize(("tried", "given"), [(0, True), (1, True), (TRIES, False), (TRIES + 1, False)])
+def test_words_over_which_two_agents_were_lost_are_not_given_to_a_third(tried: int, given: bool) -> None:
+    begins = after(HELLO, ASK, ANSWER, FATAL, tried=tried)
+    assert begins.unanswered is given
+    assert begins.left_out is not given
+    assert begins.messages == ((HELLO, ASK, ANSWER, FATAL) if given else (HELLO, ASK, ANSWER))
+    assert begins.asked == "a. a. a."  # the transcript has them all the same
+
+
+def test_all_that_was_unanswered_is_left_out_with_what_it_led_to() -> None:
+    assert after(HELLO, ASK, FATAL, tried=TRIES).messages == (HELLO,)
+    assert after(HELLO, FATAL, ask("look"), told("1"), tried=TRIES).messages == (HELLO,)
+    assert after(HELLO, pending="a. a.", tried=TRIES).messages == (HELLO,)
+
+
+def test_an_answer_of_which_something_was_heard_is_said_again() -> None:
+    assert after(HELLO, FATAL, speaking="I heard", tried=TRIES).unanswered
+
+
+def test_each_agent_that_takes_up_the_same_words_counts_itself() -> None:
+    first = tries(Restored(), (HELLO, FATAL), "")
+    second = tries(after(HELLO, FATAL, tried=first), (HELLO, FATAL), "")
+    assert (first, second) == (1, 2)
+    assert after(HELLO, FATAL, tried=first).unanswered
+    assert not after(HELLO, FATAL, tried=second).unanswered
+
+
+def test_new_words_and_an_answer_begin_to_count_anew() -> None:
+    begins = after(HELLO, FATAL, tried=1)
+    assert tries(begins, (HELLO, FATAL, ANSWER), "") == 0
+    assert tries(begins, (HELLO, FATAL, ANSWER, ASK), "") == 1
+    assert tries(begins, (HELLO, FATAL), "And") == 1

@@ -19,7 +19,7 @@ from session.store.ports import Utterance, update
 from tests.pipeline.stage import until
 from tests.session.making import NOON, a_session
 from tests.session.memory_store import MemoryStore
-from worker.call.checkpoints import BEFORE_LLM_SECONDS, SHOWN_SECONDS, Checkpoints, recall, unwritten
+from worker.call.checkpoints import BEFORE_LLM_SECONDS, SHOWN_SECONDS, Checkpoints, handed_over, recall, unwritten
 
 pytestmark = pytest.mark.anyio
 
@@ -249,3 +249,8 @@ def test_what_was_said_and_not_written_down_is_written_down_once(
     found = unwritten(Restored(asked=asked, heard=heard), transcript, NOON)
     assert [(each.speaker, each.text) for each in found] == missing
     assert all(each.interrupted is (each.speaker == "agent") for each in found)
+
+
+@pytest.mark.parametrize(("tried", "kept"), [(0, 0), (1, 0), (2, 1)])
+def test_an_agent_that_is_stopped_on_purpose_does_not_count_against_the_words(tried: int, kept: int) -> None:
+    assert handed_over(Checkpoint(tried=tried)).tried == kept
