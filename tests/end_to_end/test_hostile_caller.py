@@ -13,7 +13,7 @@ from client.caller import Caller
 from tests.support.asking import until_answer
 from worker.call.pre_connect import TOPIC
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 MB = 1024 * 1024
 MOST_GROWTH = 60 * MB  # of all job processes together; a stream of 200 MB grew one by 342 MB once

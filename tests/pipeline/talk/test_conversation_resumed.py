@@ -240,7 +240,7 @@ async def test_words_of_a_turn_that_had_not_ended_are_answered(analyzers: Analyz
         await until(lambda: talk.notes.changes, "words are a change")
         checkpoint = talk.conversation.checkpoint()
         lost = stored(checkpoint)
-    assert checkpoint == Checkpoint(pending="My name is Ada.")
+    assert checkpoint == Checkpoint(pending="My name is Ada.", tried=1)
     async with talking(analyzers, restored=lost) as talk:
         await talk.conversation.resume("", unanswered=lost.unanswered)
         await until(lambda: talk.said, "the answer is told", seconds=20)

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 
 LOOK = """
-import asyncio, logging, sys
+import asyncio, logging, os, sys
 
 from livekit import rtc
 from worker.process import native
@@ -32,6 +32,8 @@ async def fail_to_connect():
 if sys.argv[1:] == ["start"]:
     native.start()
 asyncio.run(fail_to_connect())
+sys.stdout.flush()
+os._exit(0)  # the library may abort while Python is being taken down, if it logs then: that is not looked at here
 """
 
 
