@@ -125,8 +125,10 @@ async def test_a_key_opens_within_a_second_and_is_closed_under_load_within_a_sec
     assert late
     assert late <= {401, 429}
     log = running.log.read_text()
+    metrics = await anyio.to_thread.run_sync(lambda: httpx.get(running.url + "/metrics", trust_env=False).text)
     for secret in (key, SECRET):
         assert secret not in log
+        assert secret not in metrics
     assert "event=access_refused" in log
 
 
