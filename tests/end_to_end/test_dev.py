@@ -11,7 +11,7 @@ import pytest
 from bench.harness.system import ROOT, System, until
 from client.caller import Caller
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 RELOAD_SECONDS = 5.0  # within which a new call gets what was saved
 

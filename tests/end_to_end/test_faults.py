@@ -13,7 +13,7 @@ from client.caller import Caller
 from tests.support.asking import until_answer
 from tests.support.jobs import job_in_a_call
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 
 async def test_an_agent_that_is_killed_is_replaced_and_the_pool_refills(system, http):
