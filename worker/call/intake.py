@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 MAX_STREAM_BYTES = 4 * 1024 * 1024  # of any one stream once it is unpacked: LiveKit's SDK ends a larger one
 MAX_TEXT_BYTES = 16 * 1024  # of one typed message; 4,000 characters of any script fit
-READ_SECONDS = 10.0  # for one message to arrive whole
+READ_SECONDS = 10.0  # for one message, or the sound from before the agent came, to arrive whole
 PER_SECOND = 5.0  # messages that one caller may type
 BURST = 10  # messages at once after a pause
 PENDING = 20  # messages of one caller being read or handed over

@@ -18,7 +18,7 @@ from session.fence import caller_identity
 from session.record import EndReason, Session
 from session.timing import ROOM_NEWS_SECONDS
 from worker.call.audio import CallerTrack
-from worker.call.intake import MAX_TEXT_BYTES, Intake, limit_streams, read_text, too_long
+from worker.call.intake import MAX_TEXT_BYTES, READ_SECONDS, Intake, limit_streams, read_text, too_long
 from worker.call.pre_connect import MAX_BYTES, TOPIC, WAIT_SECONDS, decode
 
 logger = logging.getLogger(__name__)
@@ -210,6 +210,9 @@ class RoomEvents:
         self._tasks.start(self._read_early(reader), "pre-connect audio")
 
     async def _read_early(self, reader: rtc.ByteStreamReader) -> None:
-        pcm = await decode(reader, IN_RATE)
+        pcm = b""
+        with contextlib.suppress(TimeoutError, rtc.StreamError):  # a caller may break off, or never end
+            async with asyncio.timeout(READ_SECONDS):
+                pcm = await decode(reader, IN_RATE)
         if not self._early.done():
             self._early.set_result(pcm)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pipeline.local.rule_brain import words
 
 MAX_KEPT = 200  # notes, facts, list items each: a caller who types without end must not slow its own agent
-LEARNT_TEXTS = 512  # whose facts are kept worked out: more messages than a checkpoint holds
+LEARNT_TEXTS = 512  # the caller's newest messages, whose facts are known and kept worked out; older ones are forgotten
 
 CODES = re.compile(r"\b(number|code|pin|id|phone|zip|postcode|account|reference|digits|password|extension)\b")
 _NAME = re.compile(r"\b(?:my (?:first |full )?name is|my names|call me|you can call me|this is)\s+(.+)")
@@ -73,10 +73,13 @@ class Learnt:
     items: tuple[str, ...] = ()
 
 
-def recalled(texts: Iterable[str]) -> CallerFacts:
-    """All that is known after the caller said these things, in this order."""
+def recalled(texts: Sequence[str]) -> CallerFacts:
+    """All that is known after the caller said these things, in this order; of the last LEARNT_TEXTS of them.
+
+    One more than the cache holds would have every turn work out all of them again.
+    """
     memory = CallerFacts()
-    for text in texts:
+    for text in texts[-LEARNT_TEXTS:]:
         for learnt in _learnt_from(text):
             keep(memory, learnt)
     return memory

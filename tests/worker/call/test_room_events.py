@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -240,6 +241,28 @@ async def test_early_words_that_say_themselves_that_they_are_too_long_are_not_re
     stream = Bytes(b"\1\0", "audio/pcm", declared=MAX_BYTES + 1, sampleRate="16000")
     scene.room.streams[TOPIC](stream, CALLER)
     assert (stream.closed, stream.taken) == (True, 0)
+
+
+class BrokenOff(Bytes):
+    """A byte stream whose sender aborts it."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.data
+        raise rtc.StreamError("aborted")
+
+
+async def test_early_words_that_break_off_are_none_and_no_failure(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.arrive()
+    caller = Participant(CALLER)
+    scene.room.join(caller)
+    scene.speaks(caller, Publication(features=BUFFERED))
+    before = time.monotonic()
+    scene.room.streams[TOPIC](BrokenOff(b"\1\0", "audio/pcm", sampleRate="16000"), CALLER)
+    assert await scene.room_events.early_words() == b""
+    assert time.monotonic() - before < WAIT_SECONDS / 2
+    assert "task_failed" not in caplog.text
 
 
 def a_buffer(level: bytes = b"\1\0") -> Bytes:

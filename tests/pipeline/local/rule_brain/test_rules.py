@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pipeline.local.rule_brain.facts import LEARNT_TEXTS
 from pipeline.local.rule_brain.rules import GREETING, Reply, reply
 from pipeline.local.rule_brain.tool_use import ToolRequest, ToolSpec
 
@@ -246,3 +247,9 @@ def test_the_time_of_an_answer_grows_with_the_messages_and_not_with_their_square
 @pytest.mark.parametrize("words", ["minus ", "1+", "add to ", "what ", "what my is ", "take ", "remember that "])
 def test_no_message_of_4000_characters_holds_up_the_loop(words: str) -> None:
     assert seconds_for([{"role": "user", "content": words * (4000 // len(words))}]) < 0.2
+
+
+def test_a_caller_who_types_without_end_has_no_turn_work_out_all_its_messages_again() -> None:
+    told = [{"role": "user", "content": f"We go to room {n} of it. " * 100} for n in range(LEARNT_TEXTS + 100)]
+    first = seconds_for(told)
+    assert seconds_for([*told, {"role": "user", "content": "Hello."}]) < first / 3
