@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field, JsonValue, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from runtime.settings_source import SecretFiles
+from runtime.settings_source import SecretSettings
 
 
-class PipelineSettings(BaseSettings):
+class PipelineSettings(SecretSettings):
     """What the deployment gives to every agent that does not choose for itself. Frozen; never prints a secret."""
 
     model_config = SettingsConfigDict(
@@ -83,18 +83,6 @@ class PipelineSettings(BaseSettings):
     """Key for inworld. Unset: none."""
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     """Key for openai. Unset: none."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Secrets may come by files (NAME_FILE), too."""
-        return init_settings, SecretFiles(settings_cls), env_settings, dotenv_settings
 
 
 def variable(field: str) -> str:

@@ -26,6 +26,22 @@ class SecretFiles(PydanticBaseSettingsSource):
         return from_files(secret_names(self.settings_cls), written | dict(os.environ))
 
 
+class SecretSettings(BaseSettings):
+    """Base of settings whose secrets may come by files (NAME_FILE), too."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Secrets may come by files (NAME_FILE), too."""
+        return init_settings, SecretFiles(settings_cls), env_settings, dotenv_settings
+
+
 def secret_names(settings: type[BaseSettings]) -> list[str]:
     """The names in the environment of every secret of these settings."""
     return [

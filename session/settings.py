@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime.settings_source import SecretFiles
+from runtime.settings_source import SecretSettings
 
 
-class StoreSettings(BaseSettings):
+class StoreSettings(SecretSettings):
     """Where the store is. Frozen; never prints a secret."""
 
     model_config = SettingsConfigDict(
@@ -19,18 +19,6 @@ class StoreSettings(BaseSettings):
     """Address of Valkey or Redis (redis:// or rediss://); may carry a password."""
     namespace: str = Field("main", validation_alias="GREENROOM_NAMESPACE", pattern=r"^[A-Za-z0-9_-]{1,32}$")
     """Second part of every key in the store, so that several deployments can share one."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Secrets may come by files (NAME_FILE), too."""
-        return init_settings, SecretFiles(settings_cls), env_settings, dotenv_settings
 
 
 class Connections(StoreSettings):
