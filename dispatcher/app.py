@@ -83,8 +83,7 @@ def create_app(
         app.include_router(router)
     metrics.routes(["other"])
     app.add_middleware(BodyLimit)
-    local = settings.on_loopback and not settings.cors_origins
-    pages = Pages(settings.hosts, settings.cors_origins, local)
+    pages = Pages(settings.hosts, settings.cors_origins, settings.local_pages)
     app.add_middleware(PageGuard, pages=pages, counted=metrics.access_refused)
     _allow_origins(app, settings)
     app.add_middleware(Measured, metrics=metrics)
@@ -112,7 +111,7 @@ def make_reservations(store: Store, rooms: Rooms, settings: DispatcherSettings, 
 
 def _allow_origins(app: FastAPI, settings: DispatcherSettings) -> None:
     """Let browsers call from the configured origins; without any, from local ones while only local ones can."""
-    local = LOCAL_ORIGIN.pattern if settings.on_loopback and not settings.cors_origins else None
+    local = LOCAL_ORIGIN.pattern if settings.local_pages else None
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

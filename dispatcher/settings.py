@@ -84,6 +84,11 @@ class DispatcherSettings(Connections, CallLimits):
         return self.public_livekit_url or self.livekit_url
 
     @property
+    def local_pages(self) -> bool:
+        """Whether pages of this machine may call: where nobody else can, and no origin is named."""
+        return self.on_loopback and not self.cors_origins
+
+    @property
     def on_loopback(self) -> bool:
         """Whether nobody outside this machine can reach the API."""
         if self.host == "localhost":
