@@ -19,6 +19,7 @@ from dispatcher.access.loopback import from_loopback
 from dispatcher.access.proof import Proofs
 from dispatcher.access.refusals import Refusals
 from dispatcher.errors import KeyInvalid, KeyMissing, LoopbackOnly, NotTheirs, OperatorsOnly, ProofMissing
+from dispatcher.starts.limits import KeyLimit, read_rate
 from session.record import LOCAL, Session
 
 SECRET_HEADER = "X-Session-Secret"
@@ -48,6 +49,13 @@ class Requester:
         if self.loopback:
             return LOCAL
         return f"address:{hashlib.sha256(self.address.encode()).hexdigest()[:16]}"
+
+    @property
+    def key_limit(self) -> KeyLimit | None:
+        """How often its tenant may start, in place of the limit of its address; None: it has no key."""
+        if self.key is None:
+            return None
+        return KeyLimit(self.key.name, read_rate(self.key.starts) if self.key.starts else None)
 
     @property
     def operator(self) -> bool:

@@ -32,7 +32,6 @@ from dispatcher.errors import FAILED, AgentNotAllowed, BadRequest
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.admission import estimated_wait
 from dispatcher.starts.idempotency import KEY_PATTERN, once
-from dispatcher.starts.limits import KeyLimit, read_rate
 from dispatcher.starts.permit import Permits
 from dispatcher.starts.start import StartedSession, StartRequest, Starts
 from session.errors import SessionError, StoreUnavailable
@@ -110,13 +109,12 @@ class SessionRoutes:
         """Start with a permit; what no new session needed is given back."""
         wish = _wish(body, requester, most_sessions(requester, self.address_sessions))
         repeat = once(key, owner=wish.owner, body=body) if key is not None else None
-        by_key = None
-        if requester.key is not None:
-            by_key = KeyLimit(requester.key.name, read_rate(requester.key.starts) if requester.key.starts else None)
-            check_agent(requester, wish.agent)
-        elif not requester.loopback:
+        check_agent(requester, wish.agent)
+        if requester.key is None and not requester.loopback:
             self.addresses.saw(requester.address)
-        permit = self.permits.permit(requester.address, owner=wish.owner, user_id=wish.user_id, by_key=by_key)
+        permit = self.permits.permit(
+            requester.address, owner=wish.owner, user_id=wish.user_id, by_key=requester.key_limit
+        )
         try:
             return await self.starts.start(wish, wait_ms=wait_ms, permit=permit, once=repeat)
         except SessionError as error:

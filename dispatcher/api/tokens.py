@@ -15,7 +15,6 @@ from dispatcher.api.schemas import AskedAgent, TokenAnswer, TokenBody, TokenSour
 from dispatcher.api.sessions import check_agent, most_sessions
 from dispatcher.errors import RateLimited
 from dispatcher.livekit.port import ParticipantDetails
-from dispatcher.starts.limits import read_rate
 from dispatcher.starts.permit import Permits
 from dispatcher.starts.reservations import Reservations
 from dispatcher.starts.start import StartRequest, Starts
@@ -87,11 +86,8 @@ class TokenRoutes:
 
     async def _count(self, requester: Requester) -> None:
         """Count a token before it is made, by its API key's limit or by its address. Raises RateLimited."""
-        key = requester.key
-        if key is not None:
-            rate, who = (read_rate(key.starts) if key.starts else None), f"key/{key.name}"
-        else:
-            rate, who = self.token_limit, f"token/{requester.address}"
+        by_key = requester.key_limit
+        rate, who = (by_key.rate, by_key.who) if by_key else (self.token_limit, f"token/{requester.address}")
         if rate is None:
             return
         try:

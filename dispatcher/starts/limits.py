@@ -35,6 +35,11 @@ class KeyLimit:
     name: str
     rate: RateLimitItem | None
 
+    @property
+    def who(self) -> str:
+        """As whom its starts and tokens are counted."""
+        return f"key/{self.name}"
+
 
 LEAST_WAIT_SECONDS = 1.0  # that are said to who is refused
 SITE_BITS = 48  # of an IPv6 address: what one holder gets at most, with 65,536 networks that count alone
@@ -123,7 +128,7 @@ class RateLimits:
         counted: list[tuple[RateLimitItem, str]] = []
         if by_key is not None:
             if by_key.rate is not None:
-                counted.append((by_key.rate, f"key/{by_key.name}"))
+                counted.append((by_key.rate, by_key.who))
         elif self._by_address is not None:
             counted.append((self._by_address, f"address/{address}"))
             if site := site_of(address):
