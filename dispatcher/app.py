@@ -102,6 +102,7 @@ def make_reservations(store: Store, rooms: Rooms, settings: DispatcherSettings, 
     return Reservations(
         store,
         rooms,
+        Ending(store, rooms),
         settings.max_bots,
         claim_seconds=settings.claim_seconds,
         queue_seconds=settings.queue_seconds,

@@ -18,12 +18,14 @@ class Reservation:
     Attributes:
         at: when the token was made, Unix seconds of the store's clock.
         deployment: which workers the dispatch asks.
+        max_owned: how many live sessions its owner may have with this one; None: any number.
         agent, owner, user_name, metadata, config: as on the session's record.
     """
 
     at: float
     agent: str = "default"
     deployment: str = ""
+    max_owned: int | None = None
     owner: str = ""
     user_name: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -44,6 +46,9 @@ def read_reservation(data: Any) -> Reservation:
     if not isinstance(data, dict) or not isinstance(at := data.get("at"), int | float) or not math.isfinite(at):
         raise BadMetadata("a reservation has no time")
     texts = {name: data.get(name) or "" for name in ("agent", "deployment", "owner", "user_name")}
+    max_owned = data.get("max_owned")
+    if max_owned is not None and type(max_owned) is not int:
+        raise BadMetadata("a reservation has a limit that is no number")
     objects = {name: data.get(name) or {} for name in ("metadata", "config")}
     if not all(isinstance(each, str) for each in texts.values()):
         raise BadMetadata("a reservation has a name that is no text")
@@ -53,6 +58,7 @@ def read_reservation(data: Any) -> Reservation:
         at=float(at),
         agent=texts["agent"] or "default",
         deployment=texts["deployment"],
+        max_owned=max_owned,
         owner=texts["owner"],
         user_name=texts["user_name"] or None,
         **objects,

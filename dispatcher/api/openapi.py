@@ -1,4 +1,4 @@
-"""Completes the app's OpenAPI description by the errors that each route may answer; app.py installs it."""
+"""Completes the app's OpenAPI description by examples and the errors that each route may answer; app.py installs it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from dispatcher.api.errors import PASSES, STATUS
+from dispatcher.api.examples import EXAMPLES
 
 CODES: Mapping[str, int] = {code: status for status, code in STATUS.values()} | {
     "body_too_large": 422,
@@ -17,6 +18,13 @@ CODES: Mapping[str, int] = {code: status for status, code in STATUS.values()} | 
     "method_not_allowed": 405,
 }
 """Status of each code, those of the middleware and the framework too."""
+SENTENCES: Mapping[str, str] = {code: (kind.__doc__ or "").split("\n")[0] for kind, (_, code) in STATUS.items()} | {
+    "body_too_large": "The body is larger than 102400 bytes.",
+    "request_timeout": "The body did not arrive within 30 seconds.",
+    "internal_error": "Something went wrong here; the server's log says what.",
+    "method_not_allowed": "This address does not take this method.",
+}
+"""A sentence of each code, as an example."""
 ANYWHERE = ("bad_request", "key_in_address", "internal_error")
 BY_NAME = ("unknown_host",)  # of all but probes and webhooks, which may come by any name of ours
 POSTED = ("body_too_large", "request_timeout")
@@ -80,7 +88,7 @@ def install(app: FastAPI) -> None:
 
 
 def complete(schema: dict[str, Any]) -> dict[str, Any]:
-    """The description with the errors of every route, in our shape instead of the framework's.
+    """The description with examples, and the errors of every route in our shape instead of the framework's.
 
     Args:
         schema: FastAPI's; changed in place.
@@ -100,6 +108,8 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         kinds.pop(name, None)
     kinds["Error"] = dict(ERROR)
+    for name, example in EXAMPLES.items():
+        kinds[name]["examples"] = [example]
     return schema
 
 
@@ -111,8 +121,17 @@ def _answers(codes: Sequence[str]) -> dict[str, Any]:
     return {
         str(status): {
             "description": ", ".join(f"`{each}`" for each in sorted(found[status])),
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/Error"},
+                    "examples": {each: {"value": _error(each)} for each in sorted(found[status])},
+                }
+            },
             **({"headers": dict(RETRY)} if status in PASSES else {}),
         }
         for status in sorted(found)
     }
+
+
+def _error(code: str) -> dict[str, Any]:
+    return {"success": False, "error": SENTENCES[code], "code": code}

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from dispatcher.attempts.executor import NoTimers, Timers
+from dispatcher.ending import Ending
 from dispatcher.errors import TokenTooLarge
 from dispatcher.livekit.port import ParticipantDetails, Rooms
 from dispatcher.observe.session_log import log_event
@@ -20,7 +21,7 @@ from dispatcher.starts.admission import Admitted, admit
 from dispatcher.starts.start import StartRequest
 from session.errors import BadMetadata, NoCapacity, NoWorker, SessionError, TooManySessions
 from session.fence import Ticket, read_ticket, reserved
-from session.record import Session, State, new_session_id
+from session.record import CallerPresence, ErrorReason, Session, State, new_session_id
 from session.reservation import Reservation, taken_up
 from session.store.ports import SILENT_SECONDS, WORKER_SECONDS, Store, Worker
 
@@ -36,6 +37,7 @@ class Reservations:
     Args:
         store: sessions and workers.
         rooms: LiveKit.
+        ending: ends sessions.
         max_seats: MAX_BOTS.
         claim_seconds: how long a worker may take to accept.
         queue_seconds: how long a session may wait for a slot.
@@ -44,6 +46,7 @@ class Reservations:
 
     store: Store
     rooms: Rooms
+    ending: Ending
     max_seats: int
     claim_seconds: float = 2.0
     queue_seconds: float = 30.0
@@ -79,6 +82,7 @@ class Reservations:
             deployment=admitted.deployment,
             owner=wish.owner,
             user_name=wish.user_name,
+            max_owned=wish.max_owned,
             metadata=wish.metadata,
             config=wish.config,
         )
@@ -116,22 +120,37 @@ class Reservations:
                 reservation = None if ticket is None else reserved(ticket, room, now)
                 if reservation is not None:
                     first = taken_up(room, reservation, now, deadline=now + self.claim_seconds)
-                    return await self._begin(first, _admitted(first, workers, now), waiting=len(waiting), by=by)
+                    admitted = _admitted(first, workers, now)
+                    try:
+                        return await self._begin(
+                            first, admitted, waiting=len(waiting), max_owned=reservation.max_owned, by=by
+                        )
+                    except TooManySessions:
+                        return await self._refuse(first, by)
         return None
 
-    async def _begin(self, first: Session, admitted: Admitted | None, *, waiting: int, by: str) -> Session:
+    async def _begin(
+        self, first: Session, admitted: Admitted | None, *, waiting: int, max_owned: int | None, by: str
+    ) -> Session:
         """Record it with a seat, where a start would get one now; else with a place in the queue."""
         op = f"reserve-{first.id}"
         if admitted is not None and admitted.free and not waiting:
             with suppress(NoCapacity):
                 starting = replace(first, prewarmed=admitted.prewarmed)
-                stands = await self.store.start(starting, max_seats=min(self.max_seats, admitted.seats), op=op)
+                seats = min(self.max_seats, admitted.seats)
+                stands = await self.store.start(starting, max_seats=seats, op=op, max_owned=max_owned)
                 return await self._begun(starting, stands.session, self.claim_seconds, by)
         # The job that LiveKit offers by itself is declined: the queue makes the next attempt.
-        deadline = first.created_at + self.queue_seconds
-        queued = replace(first, state=State.QUEUED, claimable=False, tries=0, deadline=deadline)
-        stands = await self.store.start(queued, max_seats=self.max_seats, op=op)
+        queued = _queued(first, self.queue_seconds)
+        stands = await self.store.start(queued, max_seats=self.max_seats, op=op, max_owned=max_owned)
         return await self._begun(queued, stands.session, self.queue_seconds, by)
+
+    async def _refuse(self, first: Session, by: str) -> Session:
+        """Record it and end it: its caller is in the room already, and its page must learn why nobody comes."""
+        queued = replace(_queued(first, self.queue_seconds), caller=CallerPresence.PRESENT)
+        await self.store.start(queued, max_seats=self.max_seats, op=f"reserve-{first.id}")
+        await log_event(self.store, first.id, "too_many_sessions", level="warning", agent=first.agent)
+        return await self.ending.end(first.id, lambda *_: ErrorReason.NO_CAPACITY, by=by)
 
     async def _begun(self, ours: Session, stands: Session, seconds: float, by: str) -> Session:
         if stands is ours:
@@ -146,6 +165,12 @@ class Reservations:
         await self.store.start(session, max_seats=self.max_seats, op=f"reserve-{session.id}")
         await log_event(self.store, session.id, "reserved", agent=session.agent)
         return replace(ticket, reservation=None)
+
+
+def _queued(first: Session, seconds: float) -> Session:
+    """The session with a place in the queue for so many seconds."""
+    deadline = first.created_at + seconds
+    return replace(first, state=State.QUEUED, claimable=False, tries=0, deadline=deadline)
 
 
 def _all_read(workers: Sequence[Worker], now: float) -> bool:

@@ -157,7 +157,7 @@ def a_starts(store: Any, rooms: Any, **facts: Any) -> Starts:
 
 
 def a_reservations(store: Any, rooms: Any, **facts: Any) -> Reservations:
-    return Reservations(store, rooms, **{"max_seats": 9, **facts})
+    return Reservations(store, rooms, Ending(store, rooms), **{"max_seats": 9, **facts})
 
 
 async def looks(house: House, seconds: float, *, beats: Sequence[str] = (), talks: Sequence[str] = ()) -> None:

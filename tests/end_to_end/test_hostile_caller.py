@@ -74,6 +74,8 @@ async def test_a_flood_of_messages_costs_no_record_of_the_call(system, caller, h
     await _knows(caller, "red")
     lines = [line for line in system.log().splitlines() if session in line]
     assert len(lines) < 100
+    logs = (await http.get(f"/api/session/{session}/logs", params={"limit": 100})).json()["logs"]
+    assert [line["event"] for line in logs].count("typed_dropped") == 1
     await caller.stop()
     record = await until_answer(http, f"/api/session/{session}", lambda each: each["status"] == "ended", 10)
     assert record["endReason"] == "stopped"

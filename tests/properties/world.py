@@ -137,7 +137,7 @@ class World:
         self.attempts = attempts(flaky, self.rooms, metrics, circuit, ending, MAX_SEATS, chance=lambda: 0.5)
         self.others = attempts(flaky, self.rooms, metrics, circuit, ending, MAX_SEATS, chance=lambda: 0.5)
         self.dispatch = Starts(flaky, self.rooms, ending, News(flaky), MAX_SEATS)
-        self.reservations = Reservations(flaky, self.rooms, MAX_SEATS)
+        self.reservations = Reservations(flaky, self.rooms, ending, MAX_SEATS)
         self.line = StartQueue(flaky, self.attempts, MAX_SEATS)
         self.limits = CallLimits(_env_file=None)  # type: ignore[call-arg]
         self.jobs: list[Job] = []

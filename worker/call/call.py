@@ -185,6 +185,7 @@ class RoomCall:
         if not self._refused:
             self._refused = True
             self._front_end.notice(REFUSED)
+            self._record.log("typed_dropped", level="warning")
 
     def _make_conversation(self) -> tuple[Conversation | None, ErrorReason | None]:
         """The conversation, or why there can be none: an agent's own code runs here, and may do anything."""

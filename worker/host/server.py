@@ -151,6 +151,7 @@ class JobAcceptor:
         Raises:
             SessionNotFound: it is over, or its token has run out, or there is none.
             NoCapacity: others wait already, or every seat is taken: a dispatcher gives it its place in the queue.
+            TooManySessions: its owner has as many as it may have: a dispatcher tells the page.
         """
         now = await self._store.now()
         reservation = reserved(ticket, room, now)
@@ -160,7 +161,8 @@ class JobAcceptor:
             raise NoCapacity
         deadline = now + STEP_SECONDS[AttemptStep.DISPATCHED]
         session = taken_up(ticket.session_id, reservation, now, deadline=deadline)
-        await self._store.start(session, max_seats=self._settings.max_bots, op=f"reserve-{session.id}")
+        most = reservation.max_owned
+        await self._store.start(session, max_seats=self._settings.max_bots, op=f"reserve-{session.id}", max_owned=most)
         await self._store.log(session.id, str(session.state), agent=session.agent, by="worker")
 
     def job_closed(self, job: Any, exitcode: int | None) -> None:

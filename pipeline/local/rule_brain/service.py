@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -25,6 +26,12 @@ from pipecat.utils.types import is_given
 
 from pipeline.local.rule_brain.rules import Reply, reply
 from pipeline.local.rule_brain.tool_use import ToolSpec
+
+REPLY_SECONDS = 2.0  # for the rules; they take some milliseconds, and up to 0.7 s for a long first message
+TOO_LONG = Reply("Sorry, that was too much for me at once.")
+
+
+logger = logging.getLogger(__name__)
 
 
 def local_now() -> datetime:
@@ -90,7 +97,7 @@ class RuleBrain(LLMService[Any]):
 
     async def _answer(self, context: LLMContext) -> None:
         await self.start_ttfb_metrics()
-        answer = self._reply(context)
+        answer = await self._reply(context)
         await self.stop_ttfb_metrics()
         for token in re.findall(r"\s*\S+", answer.text):
             await self._push_llm_text(token)
@@ -104,7 +111,14 @@ class RuleBrain(LLMService[Any]):
             )
             await self.run_function_calls([call])
 
-    def _reply(self, context: LLMContext) -> Reply:
+    async def _reply(self, context: LLMContext) -> Reply:
+        """The rules' answer, worked out beside the loop, which carries the call's sound."""
         prompt = self._settings.system_instruction
         messages = [message for message in context.messages if isinstance(message, Mapping)]
-        return reply(messages, offered(context), self._now(), prompt if isinstance(prompt, str) else "")
+        told = prompt if isinstance(prompt, str) else ""
+        working = asyncio.to_thread(reply, messages, offered(context), self._now(), told)
+        try:
+            return await asyncio.wait_for(working, REPLY_SECONDS)
+        except TimeoutError:
+            logger.warning("event=rules_too_slow seconds=%g", REPLY_SECONDS)
+            return TOO_LONG

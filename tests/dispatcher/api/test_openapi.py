@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from dispatcher.api import health, schemas
+from dispatcher.api.examples import EXAMPLES
 from dispatcher.api.openapi import CODES, ROUTES
 from dispatcher.app import create_app
 from dispatcher.settings import DispatcherSettings
@@ -56,6 +58,26 @@ async def test_every_error_is_described_in_our_shape(described: dict[str, Any]) 
                 for status, each in errors.items()
             )
     assert "HTTPValidationError" not in str(described)
+
+
+async def test_every_request_and_answer_has_an_example_that_its_shape_takes(described: dict[str, Any]) -> None:
+    shapes = set(re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(described["paths"]))) - {"Error", "State"}
+    assert shapes == set(EXAMPLES)
+    models = {**vars(schemas), **vars(health)}
+    for name, example in EXAMPLES.items():
+        read = models[name].model_validate(example)
+        assert read.model_dump(mode="json", by_alias=name != "TokenSourceBody", exclude_unset=True) == example, name
+        assert described["components"]["schemas"][name]["examples"] == [example]
+
+
+async def test_every_error_has_an_example_of_each_of_its_codes(described: dict[str, Any]) -> None:
+    for ways in described["paths"].values():
+        for route in ways.values():
+            for each in route["responses"].values():
+                content = each.get("content", {}).get("application/json", {})
+                if content.get("schema") == ERROR:
+                    assert set(content["examples"]) == set(re.findall(r"`(\w+)`", each["description"]))
+                    assert all(example["value"]["error"].endswith(".") for example in content["examples"].values())
 
 
 async def test_every_code_is_described_with_its_status(described: dict[str, Any]) -> None:

@@ -245,6 +245,24 @@ async def test_a_caller_waits_behind_those_who_wait_already_and_for_a_seat(stage
     assert states == [State.STARTING] * MAX_BOTS + [State.QUEUED] * 2
 
 
+@pytest.mark.parametrize("now", [pytest.param({}, id="a slot is free"), pytest.param(FULL, id="all slots are taken")])
+async def test_of_tokens_got_ahead_no_more_are_used_than_their_owner_may_have_sessions(
+    stage: Stage, now: dict[str, Any]
+) -> None:
+    wish = StartRequest(owner="key:shop", max_owned=1)
+    first, second = await stage.issue(wish), await stage.issue(wish)
+    assert first.reservation is not None
+    assert first.reservation.max_owned == 1
+    await stage.worker(**now)
+    await stage.take_up(first)
+    refused = await stage.take_up(second)
+    assert refused is not None
+    assert (refused.state, refused.error) == (State.ERROR, ErrorReason.NO_CAPACITY)
+    assert stage.rooms.deleted == [second.session_id]
+    assert "too_many_sessions" in [line["event"] for line in await stage.store.logs(second.session_id, limit=9)]
+    assert await stage.store.owned("key:shop") == 1
+
+
 async def test_a_caller_waits_while_no_worker_lives_at_all(stage: Stage) -> None:
     ticket = await stage.issue()
     stage.clock.seconds += WORKER_SECONDS + 1

@@ -76,6 +76,16 @@ async def test_a_job_that_brings_its_session_along_is_left_to_a_dispatcher_where
         await store.get("session_a")
 
 
+async def test_a_job_of_an_owner_that_has_all_its_sessions_is_left_to_a_dispatcher() -> None:
+    store = await a_store(a_session("session_b", owner="key:shop"))
+    door, slots = a_door(store)
+    ticket = Ticket("session_a", 1, Reservation(at=NOON, owner="key:shop", max_owned=1))
+    asked = Asked(a_job(metadata=ticket.to_json()))
+    await door.accept(asked.request)
+    assert (asked.accepted, asked.rejected) == ([], [False])
+    assert slots.load == 0
+
+
 async def test_a_job_of_a_token_that_has_run_out_begins_nothing() -> None:
     store = await a_store()
     door, slots = a_door(store)

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -23,6 +24,8 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.workers.runner import WorkerRunner
 
+from pipeline.local.rule_brain import service
+from pipeline.local.rule_brain.rules import Reply
 from pipeline.local.rule_brain.service import RuleBrain, fresh_id, local_now, offered
 
 CLOCK = FunctionSchema("current_time", "Tell the time.", {"timezone": {"type": "string"}}, [])
@@ -48,6 +51,31 @@ async def test_an_answer_streams_token_by_token_between_start_and_end():
         LLMFullResponseStartFrame, *[LLMTextFrame] * 4, LLMFullResponseEndFrame,
     ]  # fmt: skip
     assert spoken(down) == "It is 12:00 PM."
+
+
+@pytest.mark.anyio
+async def test_rules_that_take_too_long_hold_neither_the_loop_nor_the_caller(monkeypatch):
+    over, ticks = threading.Event(), list[float]()
+
+    def slow(*_):
+        over.wait(10)
+        return Reply("Late.")
+
+    async def tick():
+        while True:
+            ticks.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(service, "reply", slow)
+    monkeypatch.setattr(service, "REPLY_SECONDS", 0.3)
+    ticking = asyncio.create_task(tick())
+    try:
+        down, _ = await run_test(RuleBrain(), frames_to_send=[LLMContextFrame(asking("Hello."))])
+    finally:
+        over.set()
+        ticking.cancel()
+    assert spoken(down) == service.TOO_LONG.text
+    assert len(ticks) > 10
 
 
 @pytest.mark.anyio
