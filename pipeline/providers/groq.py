@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.providers.openai import ChatOptions
-from pipeline.providers.spec import Options, Spec, over_http
+from pipeline.providers.spec import Options, Spec, over_http, thinks_over_http
 
 
 class GroqChatOptions(ChatOptions):
@@ -34,7 +34,7 @@ class GroqTTSOptions(Options):
 SPECS = {
     ("llm", "groq"): Spec(
         service="pipecat.services.groq.llm:GroqLLMService",
-        make=over_http,
+        make=thinks_over_http,
         options=GroqChatOptions,
         needs=("groq_api_key",),
         key="groq_api_key",

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.providers.spec import Options, Request, Spec, impatient, over_http, secret, values
+from pipeline.providers.spec import Options, Request, Spec, impatient, over_http, secret, thinks_over_http, values
 
 
 class ChatOptions(Options):
@@ -76,13 +76,13 @@ def _compatible(service: Any, request: Request, spec: Spec) -> Any:
     made = service(**arguments, settings=service.Settings(**chosen))
     # Servers other than OpenAI's seldom know the role "developer", which Pipecat gives to notes of its own.
     made.supports_developer_role = False
-    return impatient(made, request)
+    return impatient(made, request, kind="llm")
 
 
 SPECS = {
     ("llm", "openai"): Spec(
         service="pipecat.services.openai.llm:OpenAILLMService",
-        make=over_http,
+        make=thinks_over_http,
         options=OpenAIChatOptions,
         arguments=frozenset({"service_tier"}),
         needs=("openai_api_key",),

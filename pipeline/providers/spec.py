@@ -7,6 +7,7 @@ processes that never run a call, and importing a speech service costs 0.3 to 2 s
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -134,8 +135,9 @@ def hosted(service: Any, request: Request, spec: Spec) -> Any:
     return service(**arguments, settings=service.Settings(**chosen))
 
 
-# One more try, as a 429 or a 500 often passes; a second one would come too late for a caller.
-RETRIES = 1
+# Conversations ask an LLM again by themselves: an SDK would sleep for as long as a Retry-After says.
+RETRIES: Mapping[str, int] = {"stt": 1, "llm": 0, "tts": 1}
+ANSWER_SHARE = 0.8  # of GREENROOM_ANSWER_SECONDS; the rest is for saying that there is no answer
 
 
 def over_http(service: Any, request: Request, spec: Spec) -> Any:
@@ -143,11 +145,20 @@ def over_http(service: Any, request: Request, spec: Spec) -> Any:
     return impatient(hosted(service, request, spec), request)
 
 
-def impatient(made: Any, request: Request) -> Any:
+def thinks_over_http(service: Any, request: Request, spec: Spec) -> Any:
+    """Make an LLM that asks over plain HTTP, and let it give up while the caller still waits."""
+    return impatient(hosted(service, request, spec), request, kind="llm")
+
+
+def impatient(made: Any, request: Request, kind: Kind = "stt") -> Any:
     """Let a service made over an SDK of OpenAI's kind give up after `provider_timeout` seconds without a byte.
+
+    An LLM gives up before the caller's patience ends.
 
     The SDKs beneath would wait 600 s (openai) or 60 s (groq) and try three times, which in a call is a hang. Pipecat
     1.14 passes no timeout on, so its client is replaced here, the one place that names it.
     """
-    made._client = made._client.with_options(timeout=request.settings.provider_timeout, max_retries=RETRIES)
+    settings = request.settings
+    timeout = min(settings.provider_timeout, settings.answer_seconds * ANSWER_SHARE if kind == "llm" else math.inf)
+    made._client = made._client.with_options(timeout=timeout, max_retries=RETRIES[kind])
     return made

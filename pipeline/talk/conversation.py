@@ -45,8 +45,9 @@ from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import ASIDE, OUT_RATE, AudioInput, AudioOutput, Sink
 from pipeline.talk.before_llm import BeforeLLM
 from pipeline.talk.build import Analyzers, Parts, build
+from pipeline.talk.retries import Retries
 from pipeline.talk.turn_observer import Listener, TurnObserver
-from runtime.background import report
+from runtime.background import Background, report
 
 REPEATED_SECONDS = 30.0  # two errors of a provider within this time are a failure, one alone is a hiccup
 APOLOGY_CHUNK = OUT_RATE * 2 // 25  # bytes of 40 ms
@@ -128,7 +129,8 @@ class Conversation:
         begins = restored or Restored()
         self._begins_with, self._leaving = begins, begins.leaving
         self._keep = keep
-        self._failures = Failures()
+        self._failures, self._retries = Failures(), Retries(settings.answer_seconds)
+        self._tasks = Background(session_id)
         self._runner: WorkerRunner | None = None
         self._started = asyncio.Event()
         self.microphone = AudioInput()
@@ -238,6 +240,7 @@ class Conversation:
 
     async def stop(self) -> None:
         """Stop the pipeline at once."""
+        self._tasks.cancel()
         if self._runner is not None:
             await self._runner.cancel("the call is over")
 
@@ -249,10 +252,12 @@ class Conversation:
             await self._keep(self.checkpoint(), for_tool=True)
 
     async def _before_llm(self) -> None:
+        self._retries.ask(time.monotonic(), messages=len(self._built.context.messages))
         if self._keep is not None:
             await self._keep(self.checkpoint(), for_tool=False)
 
     def _begins(self, sentence: str) -> None:
+        self._retries.over()
         self._listener.agent_sentence(sentence)
         self._listener.conversation_changed()
 
@@ -312,13 +317,27 @@ class Conversation:
         name = type(source).__name__ if source is not None else "pipeline"
         own = source in self._own_processors
         error = report(self._owner, name, frame.exception) if own and frame.exception is not None else None
-        if self._failures.give_up(permanent=permanent, now=time.monotonic()):
+        if source is self._llm and not permanent:
+            self._ask_again(name)
+        elif self._failures.give_up(permanent=permanent, now=time.monotonic()):
             if own:
                 self._listener.agent_failed(error.where if error is not None else name)
             else:
                 self._listener.provider_failed(name, permanent=permanent)
-        elif source is self._llm:
-            await self._built.worker.queue_frame(LLMRunFrame())
+
+    def _ask_again(self, name: str) -> None:
+        """Ask the LLM again after a pause, unless somebody else does before; or give it up."""
+        pause, asked = self._retries.pause(time.monotonic()), self._retries.asked
+        if pause is None:
+            self._listener.provider_failed(name, permanent=False)
+            return
+
+        async def ask() -> None:
+            await asyncio.sleep(pause)
+            if self._retries.asked == asked:
+                await self._built.worker.queue_frame(LLMRunFrame())
+
+        self._tasks.start(ask(), "ask the LLM again")
 
 
 async def play(sink: Sink, pcm: bytes) -> None:

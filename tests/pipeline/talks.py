@@ -76,11 +76,15 @@ async def talking(
 
 
 @asynccontextmanager
-async def asking(analyzers: Analyzers, *answers: Any, **more: Any) -> AsyncIterator[Talk]:
-    """A conversation whose brain is a server that gives these answers."""
+async def asking(analyzers: Analyzers, *answers: Any, patience: float = 8.0, **more: Any) -> AsyncIterator[Talk]:
+    """A conversation whose brain is a server that gives these answers; `patience`: the caller's, in seconds."""
     async with OpenAIServer(*answers).serving() as server:
         settings = PipelineSettings(
-            _env_file=None, turn="silence", openai_base_url=server.url, openai_server_key=SecretStr("key")
+            _env_file=None,
+            turn="silence",
+            answer_seconds=patience,
+            openai_base_url=server.url,
+            openai_server_key=SecretStr("key"),
         )
         llm = Provider("openai-compatible", {"model": "tiny"})
         async with talking(analyzers, settings, llm=llm, **more) as talk:

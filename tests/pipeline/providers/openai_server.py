@@ -55,7 +55,8 @@ class OpenAIServer:
         self.keys.append(request.headers.get("authorization", ""))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, int):
-            return JSONResponse({"error": {"message": "no", "type": "test", "code": None}}, status_code=answer)
+            said = {"error": {"message": "no", "type": "test", "code": None}}
+            return JSONResponse(said, status_code=answer, headers={"Retry-After": "30"} if answer == 429 else None)
         if answer == "hang":
             await self.released.wait()
             return JSONResponse({}, status_code=503)

@@ -185,12 +185,6 @@ async def test_a_refusal_is_an_error_and_the_answer_ends(status: int) -> None:
     assert str(status) in talking.errors[0].error
 
 
-async def test_one_failure_of_the_server_is_tried_again() -> None:
-    talking, server = await talk(500, text_answer("Hi."), until=lambda talking: talking.collector.text == "Hi.")
-    assert len(server.requests) == 2
-    assert talking.errors == []
-
-
 @pytest.mark.parametrize("answer", ["hang", [chunk({"content": "Well"}), {"hang": True}]], ids=["silent", "stalled"])
 async def test_a_server_that_falls_silent_is_an_error_and_no_hang(answer: Any) -> None:
     talking, _ = await talk(

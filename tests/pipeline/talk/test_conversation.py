@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 
 import pytest
 from pipecat.frames.frames import (
@@ -19,6 +21,7 @@ from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import OUT_RATE
 from pipeline.talk.build import Analyzers
 from pipeline.talk.conversation import APOLOGY_CHUNK, REPEATED_SECONDS, Conversation, Failures
+from pipeline.talk.retries import PAUSES
 from tests.pipeline.providers.openai_server import text_answer
 from tests.pipeline.stage import FakeSink, Notes, until
 from tests.pipeline.talks import GREETING, asking, talking, warm
@@ -176,10 +179,38 @@ async def test_a_brain_that_stumbles_once_is_asked_again(analyzers: Analyzers) -
 
 
 async def test_a_brain_that_stumbles_again_is_a_failure(analyzers: Analyzers) -> None:
-    async with asking(analyzers, 500) as talk:
+    async with asking(analyzers, 500, patience=1.0) as talk:
         await talk.conversation.answer("Are you there?")
         await until(lambda: talk.notes.failures, "the failure is told", seconds=20)
         assert [permanent for _, permanent in talk.notes.failures] == [False]
+        assert len(talk.requests) == 3  # 0.2 and 0.5 s apart
+
+
+async def test_a_brain_that_says_when_to_come_back_is_not_waited_for_so_long(analyzers: Analyzers) -> None:
+    async with asking(analyzers, 429, 429, 429, text_answer("Here", " I am.")) as talk:
+        began = time.monotonic()
+        await talk.conversation.answer("Are you there?")
+        await until(lambda: "Here I am." in talk.said, "the answer is told", seconds=20)
+        assert time.monotonic() - began < 8
+        assert talk.notes.failures == []
+
+
+async def test_a_brain_that_hangs_is_a_failure_while_the_caller_still_waits(analyzers: Analyzers) -> None:
+    async with asking(analyzers, "hang", patience=1.0) as talk:
+        began = time.monotonic()
+        await talk.conversation.answer("Are you there?")
+        await until(lambda: talk.notes.failures, "the failure is told", seconds=20)
+        assert time.monotonic() - began < 3
+
+
+async def test_words_said_while_a_brain_is_about_to_be_asked_again_are_answered_once(analyzers: Analyzers) -> None:
+    async with asking(analyzers, 500, text_answer("Here", " I am.")) as talk:
+        await talk.conversation.answer("Are you there?")
+        await until(lambda: talk.requests, "the brain is asked", seconds=20)
+        await talk.conversation.answer("Hello?")
+        await until(lambda: "Here I am." in talk.said, "the answer is told", seconds=20)
+        await asyncio.sleep(2 * PAUSES[0])  # after which a second answer would have been asked for
+        assert len(talk.requests) == 2
 
 
 class Faulty(FrameProcessor):
