@@ -17,10 +17,14 @@ LONG_OPENING = 100  # characters; a longer first sentence is synthesised up to i
 SHORT_OPENING = 12  # characters; a pause before this many isn't worth a break
 
 _URL = re.compile(r"(?:https?://|www\.)([^\s/?#:]+?)(?:[/?#:]\S*?)?([.,;!?]?)(?=\s|$)", re.IGNORECASE)
-_TIME = re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)(?!\s*[ap]\.?m\b)(?![\d:])", re.IGNORECASE)
+_TIME = re.compile(r"(?<![\d:])([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?![\d:])(\s*[ap]\.?m\b\.?)?", re.IGNORECASE)
+_BETWEEN_NUMBERS = re.compile(r"(?<=\d)(?:\s+(\^|\*\*?|[<>])\s+|(\^|\*\*?))(?=-?\d)")
+_SIGNS = {"^": "to the power of", "**": "to the power of", "*": "times", "<": "is less than", ">": "is greater than"}
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3}){5,}")
+_HUGE = re.compile(r"\d{16,}")  # more than a voice can read as a number
 _SPELLED = re.compile(r"\b\d(?:[ -]\d){2,}\b")
 _LONG_NUMBER = re.compile(r"(?<![\d.,$€£])\d{4,}(?![\d.,]*\d|\s*%)")
-_MARKUP = re.compile(r"<[^<>]{1,100}>|[*_`#~|\\^\[\]{}<>]+|[\x00-\x09\x0b-\x1f\x7f]")
+_MARKUP = re.compile(r"</?[a-z][^<>]{0,100}>|[*_`#~|\\^\[\]{}<>]+|[\x00-\x09\x0b-\x1f\x7f]", re.IGNORECASE)
 _WORDY = re.compile(r"[^\W_]")
 _PAUSE = re.compile(r"(?<=[,;:—])\s+")
 
@@ -37,21 +41,31 @@ def speakable(text: str) -> str:
     """
     text = _URL.sub(lambda m: m[1].removeprefix("www.").replace(".", " dot ") + m[2], text)
     text = _TIME.sub(_clock, text)
+    text = _BETWEEN_NUMBERS.sub(lambda m: f" {_SIGNS[m[1] or m[2]]} ", text)
+    text = _GROUPED.sub(lambda m: m[0].replace(",", ""), text)
     text = _SPELLED.sub(lambda m: ", ".join(re.findall(r"\d", m[0])), text)
-    text = _LONG_NUMBER.sub(_number, text)
+    text = _HUGE.sub(lambda m: ", ".join(m[0]), _LONG_NUMBER.sub(_number, text))
     text = re.sub(r"[ \t]+", " ", _MARKUP.sub(" ", text)).strip()
     return text if _WORDY.search(text) else ""
 
 
 def _clock(found: re.Match[str]) -> str:
     hour, minute = int(found[1]), int(found[2])
+    seconds = f" and {int(found[3])} seconds" if found[3] else ""
+    if found[4] is not None:
+        return f"{found[1]}:{found[2]}{found[4]}{seconds}"
     twelve, half = (hour % 12 or 12), ("PM" if hour >= 12 else "AM")
-    return f"{twelve} {half}" if minute == 0 else f"{twelve}:{minute:02} {half}"
+    return f"{twelve} {half}{seconds}" if minute == 0 else f"{twelve}:{minute:02} {half}{seconds}"
 
 
 def _number(found: re.Match[str]) -> str:
     """A year and a round number as they are, any other long number as the digits of a code."""
     return found[0] if re.fullmatch(r"(19|20)\d\d|[1-9]\d*000", found[0]) else ", ".join(found[0])
+
+
+def digit_by_digit(text: str) -> str:
+    """The same words with every digit by itself: for a voice that stumbles over a number."""
+    return re.sub(r"[^\w\s.,;:!?'-]|_", " ", re.sub(r"\d[\d.,]*", lambda m: ", ".join(re.findall(r"\d", m[0])), text))
 
 
 def parts(text: str) -> list[str]:

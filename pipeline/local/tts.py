@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import logging
 import wave
 from collections.abc import AsyncGenerator, Iterable
 from typing import Any, cast
@@ -23,10 +24,12 @@ from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 
 from pipeline.local import lane
-from pipeline.local.spoken import parts, speakable, trimmed
+from pipeline.local.spoken import digit_by_digit, parts, speakable, trimmed
 from pipeline.providers.local import ACCENTS
 
 Pcm = npt.NDArray[np.int16]
+
+logger = logging.getLogger(__name__)
 
 SEED = 0  # the same words always sound the same
 FRAME_SECONDS = 0.2  # an interruption drops whole frames; smaller ones cost more than they save
@@ -71,7 +74,15 @@ def engine(voice: str = DEFAULT) -> Hibari:
 
 
 def _sound(text: str, voice: str) -> Pcm:
-    samples = trimmed(engine(voice)(text, seed=SEED), RATE)
+    samples = np.zeros(0, np.float32)
+    for said in (text, digit_by_digit(text)):
+        try:
+            samples = trimmed(engine(voice)(said, seed=SEED), RATE)
+            break
+        except Exception as error:  # noqa: BLE001 - a text over which the library stumbles must not cost the others
+            logger.warning("event=voice_stumbled characters=%d why=%s", len(said), type(error).__name__)
+    if not samples.size:
+        logger.warning("event=unsayable characters=%d", len(text))
     return np.asarray(np.clip(samples, -1, 1) * 32767, dtype=np.int16)
 
 

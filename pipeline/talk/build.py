@@ -35,6 +35,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipeline.local import lane
 from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import IN_RATE, OUT_RATE, AudioInput, AudioOutput
+from pipeline.talk.unspoken import Unspoken
 
 NO_TRANSCRIPT_SECONDS = 1.5  # after the turn's own timeout: how long words may still come before a turn counts as empty
 
@@ -137,6 +138,7 @@ def build(
             end_of_sound(),
             parts.before_llm,
             parts.llm,
+            Unspoken(),
             *parts.tts_inputs,
             parts.tts,
             parts.speaker,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.local.spoken import parts, speakable, trimmed
+from pipeline.local.spoken import digit_by_digit, parts, speakable, trimmed
 
 RATE = 24_000
 
@@ -21,6 +21,15 @@ RATE = 24_000
         ("**Bold** and `code`", "Bold and code"),
         ("<b>Hi</b> there", "Hi there"),
         ("Bell\x07 rings", "Bell rings"),
+        ("It is 10:05:30 now.", "It is 10:05 AM and 30 seconds now."),
+        ("At 12:30:45 PM", "At 12:30 PM and 45 seconds"),
+        ("10^6", "10 to the power of 6"),
+        ("2 * 3 = 6", "2 times 3 = 6"),
+        ("2**8 and 2 < 3, 5 > -4.", "2 to the power of 8 and 2 is less than 3, 5 is greater than -4."),
+        ("**5** 6", "5 6"),
+        ("a < b and c > d", "a b and c d"),
+        ("$1234567890123456.", "$1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6."),
+        ("1,234,567,890,123,456", "1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6"),
     ],
 )
 def test_what_a_voice_would_read_badly_is_written_out(text, said):
@@ -30,6 +39,10 @@ def test_what_a_voice_would_read_badly_is_written_out(text, said):
 @pytest.mark.parametrize("text", ["", "   ", "...", "?!", "😀", "***", "—", "\x00"])
 def test_what_has_no_words_is_not_spoken(text):
     assert speakable(text) == ""
+
+
+def test_digits_by_themselves_keep_every_word_and_digit():
+    assert digit_by_digit("Pay $1,234.5 to me_2!") == "Pay  1, 2, 3, 4, 5 to me 2!"
 
 
 def test_a_long_sentence_begins_with_its_first_clause():

@@ -145,3 +145,29 @@ async def first_sound_seconds(text: str) -> float:
         assert isinstance(frame, TTSAudioRawFrame)
         return time.perf_counter() - start
     raise AssertionError("no sound")
+
+
+ODD = [
+    "10:05:30",
+    "10^6",
+    "2 * 3 = 6",
+    "9" * 37,
+    f"${'9' * 38}",
+    f"{'1' * 40}th",
+    "0" * 60,
+    f"{'1,234' * 20}",
+    "a" * 2000,
+]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_no_text_makes_the_voice_fail_or_silent(text: str) -> None:
+    sound, _ = synthesise(text)
+    assert sound.size > 0
+
+
+def test_a_text_that_the_voice_cannot_say_is_logged_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    text = "\u4f60\u597d\uff0c\u4eca\u5929"
+    synthesise(text)
+    assert "event=unsayable" in caplog.text
+    assert text not in caplog.text
