@@ -16,8 +16,14 @@ MICROPHONE = rtc.TrackKind.KIND_AUDIO
 class Publication:
     """Somebody's track, as it is announced."""
 
-    def __init__(self, sid: str = "TR_1", kind: int = MICROPHONE, features: tuple[int, ...] = ()) -> None:
-        self.sid, self.kind, self.audio_features = sid, kind, features
+    def __init__(
+        self,
+        sid: str = "TR_1",
+        kind: int = MICROPHONE,
+        features: tuple[int, ...] = (),
+        source: int = rtc.TrackSource.SOURCE_MICROPHONE,
+    ) -> None:
+        self.sid, self.kind, self.audio_features, self.source = sid, kind, features, source
         self.subscribed = self.muted = False
         self.asked = 0
         self.track: object | None = None
@@ -45,6 +51,7 @@ class Text:
     topic: str
     attributes: dict[str, str]
     sender: str
+    stream_id: str
     text: str = ""
     closed: bool = False
 
@@ -91,8 +98,10 @@ class LocalParticipant:
         await self.confirmed.wait()
         self.states.extend(attributes.values())
 
-    async def stream_text(self, *, topic: str, attributes: dict[str, str], sender_identity: str) -> Text:
-        text = Text(topic, attributes, sender_identity)
+    async def stream_text(
+        self, *, topic: str, attributes: dict[str, str], stream_id: str, sender_identity: str
+    ) -> Text:
+        text = Text(topic, attributes, sender_identity, stream_id)
         self.texts.append(text)
         return text
 

@@ -24,6 +24,9 @@ from session.timing import LAST_WORDS_SECONDS
 logger = logging.getLogger(__name__)
 
 
+NOTHING = " "  # pages take a stream without a character for none, and would go on showing what nobody heard
+
+
 class FrontEnd:
     """Sends, in order and without ever holding up the call, what stock LiveKit front ends show.
 
@@ -105,9 +108,9 @@ class FrontEnd:
             ATTRIBUTE_TRANSCRIPTION_TRACK_ID: track,
         }
         writer = await self._room.local_participant.stream_text(
-            topic=TOPIC_TRANSCRIPTION, attributes=attributes, sender_identity=identity
+            topic=TOPIC_TRANSCRIPTION, attributes=attributes, stream_id=segment, sender_identity=identity
         )
-        await writer.write(text)
+        await writer.write(text or NOTHING)
         await writer.aclose()
 
 

@@ -18,6 +18,7 @@ from session.fence import caller_identity
 from session.record import EndReason, Session
 from session.timing import ROOM_NEWS_SECONDS
 from worker.call.audio import CallerTrack
+from worker.call.heard_track import heard
 from worker.call.intake import MAX_TEXT_BYTES, READ_SECONDS, Intake, limit_streams, read_text, too_long
 from worker.call.pre_connect import MAX_BYTES, TOPIC, WAIT_SECONDS, decode
 
@@ -68,6 +69,7 @@ class RoomEvents:
         self._caller_track: CallerTrack | None = None
         self._typed: Typed | None = None
         self._track: rtc.Track | None = None
+        self._asked_for: set[str] = set()
         self._sid: str | None = None
         self._disconnected: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._early: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -79,7 +81,8 @@ class RoomEvents:
         room.on("participant_connected", self._joined)
         room.on("participant_disconnected", self._left)
         room.on("track_published", self._published)
-        room.on("track_subscribed", self._subscribed)
+        for event in ("track_unpublished", "track_muted", "track_unmuted", "track_subscribed"):
+            room.on(event, lambda *_: self._choose_track())
         room.on("reconnected", self._reconnected)
         room.on("disconnected", self._closed)
         room.register_text_stream_handler(TOPIC_CHAT, self._chat)
@@ -151,9 +154,33 @@ class RoomEvents:
             self._events.caller_went(self._sid, by_itself=False)
 
     def _published(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
-        if self._is_caller(participant) and publication.kind == rtc.TrackKind.KIND_AUDIO:
+        if self._is_caller(participant):
+            self._choose_track()
+
+    def _choose_track(self) -> None:
+        """The caller's tracks have changed, or one was muted, or has come: hear the right one."""
+        caller = self._room.remote_participants.get(self._identity or "")
+        publication = heard(caller.track_publications.values()) if caller is not None else None
+        if caller is None or publication is None:
+            self._hear(None)
+        elif publication.track is not None:
+            if publication.track is not self._track:
+                self._events.caller_speaks_on(caller.identity, publication.sid)
+            self._hear(publication.track)
+        elif publication.sid not in self._asked_for:
+            self._asked_for.add(publication.sid)
             publication.set_subscribed(True)
-            self._tasks.start(self._ask_again_for_track(publication, participant), "ask for the track")
+            self._tasks.start(self._ask_again_for_track(publication, caller), "ask for the track")
+
+    def _hear(self, track: rtc.Track | None) -> None:
+        if track is self._track:
+            return
+        self._track = track
+        if self._caller_track is not None:
+            if track is None:
+                self._caller_track.stop()
+            else:
+                self._caller_track.listen(track)
 
     async def _ask_again_for_track(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
@@ -163,19 +190,11 @@ class RoomEvents:
         while publication.track is None and self._stands(publication, participant):
             publication.set_subscribed(True)
             await asyncio.sleep(ASK_AGAIN_SECONDS)
+        self._asked_for.discard(publication.sid)
 
     def _stands(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> bool:
         here = self._room.remote_participants.get(participant.identity) is participant
         return here and participant.track_publications.get(publication.sid) is publication
-
-    def _subscribed(
-        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
-    ) -> None:
-        if participant.identity == self._identity and publication.kind == rtc.TrackKind.KIND_AUDIO:
-            self._track = track
-            self._events.caller_speaks_on(participant.identity, publication.sid)
-            if self._caller_track is not None:
-                self._caller_track.listen(track)
 
     def _closed(self, reason: int) -> None:
         if not self._disconnected.done():

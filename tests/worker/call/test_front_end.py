@@ -75,6 +75,7 @@ async def test_the_sentences_of_a_turn_grow_in_one_segment_until_its_end(room: F
     assert [is_final(text) for text in texts] == [False, False, True, False]
     assert len({segment(text) for text in texts[:3]}) == 1
     assert segment(texts[3]) != segment(texts[0])
+    assert [text.stream_id for text in texts] == [segment(text) for text in texts]  # pages name lines by it
     for text in texts:
         assert (text.topic, text.sender) == (TOPIC_TRANSCRIPTION, "agent-session_a-1")
         assert text.attributes[ATTRIBUTE_TRANSCRIPTION_TRACK_ID] == "TR_agent"
@@ -85,7 +86,7 @@ async def test_a_turn_of_which_nothing_was_heard_is_closed_empty(room: FakeRoom,
     page.agent_said("")
     page.agent_sentence("Yes?")
     texts = await shown(room, 3)
-    assert [(text.text, is_final(text)) for text in texts] == [("Hello.", False), ("", True), ("Yes?", False)]
+    assert [(text.text, is_final(text)) for text in texts] == [("Hello.", False), (" ", True), ("Yes?", False)]
     assert segment(texts[2]) != segment(texts[0])
 
 
