@@ -18,12 +18,14 @@ import docstring_parser
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from pipeline.agents.tool_step import ToolStep
 from pipeline.errors import ToolFault
 from pipeline.resume.journal import Journal
 from runtime.background import report
 
 if TYPE_CHECKING:
     from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
+    from pipecat.frames.frames import FunctionCallFromLLM
     from pipecat.services.llm_service import FunctionCallParams, LLMService
 
 logger = logging.getLogger(__name__)
@@ -278,21 +280,32 @@ def register_tools(llm: LLMService, tools: Sequence[Tool], call: Call, journal: 
         journal: Where each tool call is written down.
         timeout: Seconds each may take.
     """
+    step, names = ToolStep(), {tool.name for tool in tools}
+
+    async def begun(_: LLMService, calls: Sequence[FunctionCallFromLLM]) -> None:
+        step.begin(each.tool_call_id for each in calls if each.function_name in names)
+
+    # Pipecat starts this before the tools, and it waits for nothing: each of them finds its step begun.
+    llm.add_event_handler("on_function_calls_started", begun)
     for tool in tools:
-        llm.register_function(tool.name, _handler(tool, call, journal, timeout))
+        llm.register_function(tool.name, _handler(tool, call, journal, step, timeout))
 
 
 def _handler(
-    tool: Tool, call: Call, journal: Journal, timeout: float
+    tool: Tool, call: Call, journal: Journal, step: ToolStep, timeout: float
 ) -> Callable[[FunctionCallParams], Awaitable[None]]:
+    from pipecat.frames.frames import FunctionCallResultProperties
+
     async def handle(params: FunctionCallParams) -> None:
         try:
             await journal.begin(params.tool_call_id, tool.name, params.arguments, repeatable=tool.repeatable)
             result = await run(tool, params.arguments, call, timeout)
         except asyncio.CancelledError:
             journal.cancelled(params.tool_call_id)
+            step.cancelled(params.tool_call_id)
             raise
         journal.end(params.tool_call_id, result)
-        await params.result_callback(result)
+        told, ask = step.end(params.tool_call_id, result)
+        await params.result_callback(told, properties=FunctionCallResultProperties(run_llm=ask))
 
     return handle

@@ -29,6 +29,15 @@ def text_answer(*pieces: str) -> list[dict[str, Any]]:
     ]
 
 
+def tools_answer(*names: str) -> list[dict[str, Any]]:
+    """Several tools at once, without arguments."""
+    calls = [
+        {"index": at, "id": f"call_{at}", "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for at, name in enumerate(names)
+    ]
+    return [*[chunk({"role": "assistant", "tool_calls": [call]}) for call in calls], chunk({}, "tool_calls")]
+
+
 def tool_answer(name: str, *pieces: str) -> list[dict[str, Any]]:
     first = {"index": 0, "id": "call_1", "type": "function", "function": {"name": name, "arguments": ""}}
     return [

@@ -17,12 +17,13 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipeline.agents.definition import Agent, Extra
+from pipeline.agents.tools import repeatable
 from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import OUT_RATE
 from pipeline.talk.build import Analyzers
 from pipeline.talk.conversation import APOLOGY_CHUNK, REPEATED_SECONDS, Conversation, Failures
 from pipeline.talk.retries import PAUSES
-from tests.pipeline.providers.openai_server import text_answer
+from tests.pipeline.providers.openai_server import text_answer, tools_answer
 from tests.pipeline.stage import FakeSink, Notes, until
 from tests.pipeline.talks import GREETING, asking, talking, warm
 
@@ -211,6 +212,39 @@ async def test_words_said_while_a_brain_is_about_to_be_asked_again_are_answered_
         await until(lambda: "Here I am." in talk.said, "the answer is told", seconds=20)
         await asyncio.sleep(2 * PAUSES[0])  # after which a second answer would have been asked for
         assert len(talk.requests) == 2
+
+
+@pytest.mark.parametrize("order", [("quick", "slow"), ("slow", "quick"), ("quick", "mute"), ("slow", "mute")])
+async def test_the_tools_of_one_answer_are_one_step(analyzers: Analyzers, order: tuple[str, ...]) -> None:
+    over = asyncio.Event()
+
+    async def quick() -> str:
+        """Ends at once."""
+        return "a"
+
+    async def slow() -> str:
+        """Ends when it is told."""
+        await over.wait()
+        return "b"
+
+    async def mute() -> None:
+        """Ends when it is told, and says nothing."""
+        await over.wait()
+
+    for function in (quick, slow, mute):
+        repeatable(function)
+    tools = [quick, slow, mute]
+    async with asking(analyzers, tools_answer(*order), text_answer("Both", " done."), tools=tools) as talk:
+        await talk.conversation.answer("Do both.")
+        await until(lambda: talk.requests, "the brain is asked", seconds=20)
+        await asyncio.sleep(0.3)  # in which it would be asked again, with one of the tools still running
+        assert len(talk.requests) == 1
+        over.set()
+        await until(lambda: "Both done." in talk.said, "the answer is told", seconds=20)
+        assert len(talk.requests) == 2
+        results = [each["content"] for each in talk.requests[1]["messages"] if each["role"] == "tool"]
+        assert len(results) == 2
+        assert not any("IN_PROGRESS" in each for each in results)
 
 
 class Faulty(FrameProcessor):
