@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PAUSES = (0.2, 0.5, 1.0, 1.5, 2.0, 2.5)  # seconds before each further try
+LAST_TRY = 0.75  # of the patience: after an error that came later, such as a timeout, another try would end too late
 
 
 @dataclass(slots=True)
@@ -40,4 +41,5 @@ class Retries:
         pause = PAUSES[self._failed]
         self._failed += 1
         began = now if self._began is None else self._began
-        return pause if now + pause < began + self.patience else None
+        late = now - began >= self.patience * LAST_TRY or now + pause >= began + self.patience
+        return None if late else pause
