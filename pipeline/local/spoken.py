@@ -65,7 +65,8 @@ def _number(found: re.Match[str]) -> str:
 
 def digit_by_digit(text: str) -> str:
     """The same words with every digit by itself: for a voice that stumbles over a number."""
-    return re.sub(r"[^\w\s.,;:!?'-]|_", " ", re.sub(r"\d[\d.,]*", lambda m: ", ".join(re.findall(r"\d", m[0])), text))
+    text = re.sub(r"\d+(?:[.,]\d+)*", lambda m: ", ".join(m[0].replace(",", "")).replace(".", "point"), text)
+    return re.sub(r"[^\w\s.,;:!?'-]|_", " ", text)
 
 
 def parts(text: str) -> list[str]:

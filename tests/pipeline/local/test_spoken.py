@@ -42,7 +42,7 @@ def test_what_has_no_words_is_not_spoken(text):
 
 
 def test_digits_by_themselves_keep_every_word_and_digit():
-    assert digit_by_digit("Pay $1,234.5 to me_2!") == "Pay  1, 2, 3, 4, 5 to me 2!"
+    assert digit_by_digit("Pay $1,234.5 to me_2, at 7.") == "Pay  1, 2, 3, 4, point, 5 to me 2, at 7."
 
 
 def test_a_long_sentence_begins_with_its_first_clause():
