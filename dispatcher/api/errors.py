@@ -66,10 +66,11 @@ RETRY_AFTER_SECONDS: Mapping[str, int] = {
 }  # a call ends, a worker comes back
 DEFAULT_RETRY_SECONDS = 2  # of what else passes: a restart of the store or of LiveKit takes about that
 PASSES = (429, 503)  # these say when to come back
-_BY_STATUS: Mapping[int, tuple[str, str]] = {
+BY_STATUS: Mapping[int, tuple[str, str]] = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take this method."),
 }
+INTERNAL = "Something went wrong here; the server's log says what."
 NUMBERS = frozenset(
     {"int_parsing", "int_type", "int_from_float", "int_parsing_size", "greater_than_equal", "less_than_equal"}
 )
@@ -126,14 +127,14 @@ def _framework(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 400:  # how the framework says that it could not read a body
         return answer(422, "bad_request", "The body is not valid JSON.")
-    code, text = _BY_STATUS.get(error.status_code, ("http_error", str(error.detail)))
+    code, text = BY_STATUS.get(error.status_code, ("http_error", str(error.detail)))
     response = answer(error.status_code, code, text)
     response.headers.update(error.headers or {})
     return response
 
 
 def _unexpected(_: Request, error: Exception) -> JSONResponse:
-    return answer(500, "internal_error", "Something went wrong here; the server's log says what.")
+    return answer(500, "internal_error", INTERNAL)
 
 
 def _bounds(request: Request, name: str) -> str:

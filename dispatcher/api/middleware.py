@@ -20,6 +20,16 @@ DISCARD_BYTES = 1024 * 1024  # of a body that is too large, read for its sender'
 DISCARD_SECONDS = 1.0
 
 
+def too_large(most: int) -> str:
+    """What is said of a body of more than `most` bytes."""
+    return f"The body is larger than {most} bytes."
+
+
+def too_slow(seconds: float) -> str:
+    """What is said of a body that was not there after so many seconds."""
+    return f"The body did not arrive within {seconds:g} seconds."
+
+
 class BodyLimit:
     """Refuses a body that is too large, whatever length was announced, or too slow; reads it before the app does.
 
@@ -42,13 +52,12 @@ class BodyLimit:
             async with asyncio.timeout(self._seconds):
                 body = await _read(scope, receive, most)
         except TimeoutError:
-            text = f"The body did not arrive within {self._seconds:g} seconds."
-            await _refuse(answer(408, "request_timeout", text), scope, receive, send)
+            await _refuse(answer(408, "request_timeout", too_slow(self._seconds)), scope, receive, send)
             return
         except _TooLarge as error:
             if error.more:
                 await _discard(receive)
-            await _refuse(answer(422, "body_too_large", f"The body is larger than {most} bytes."), scope, receive, send)
+            await _refuse(answer(422, "body_too_large", too_large(most)), scope, receive, send)
             return
         if body is None:
             return

@@ -8,8 +8,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from dispatcher.api.errors import PASSES, STATUS
+from dispatcher.api.errors import BY_STATUS, INTERNAL, PASSES, STATUS
 from dispatcher.api.examples import EXAMPLES
+from dispatcher.api.middleware import BODY_SECONDS, MAX_BODY_BYTES, too_large, too_slow
 
 CODES: Mapping[str, int] = {code: status for status, code in STATUS.values()} | {
     "body_too_large": 422,
@@ -19,10 +20,10 @@ CODES: Mapping[str, int] = {code: status for status, code in STATUS.values()} | 
 }
 """Status of each code, those of the middleware and the framework too."""
 SENTENCES: Mapping[str, str] = {code: (kind.__doc__ or "").split("\n")[0] for kind, (_, code) in STATUS.items()} | {
-    "body_too_large": "The body is larger than 102400 bytes.",
-    "request_timeout": "The body did not arrive within 30 seconds.",
-    "internal_error": "Something went wrong here; the server's log says what.",
-    "method_not_allowed": "This address does not take this method.",
+    "body_too_large": too_large(MAX_BODY_BYTES),
+    "request_timeout": too_slow(BODY_SECONDS),
+    "internal_error": INTERNAL,
+    **dict(BY_STATUS.values()),
 }
 """A sentence of each code, as an example."""
 ANYWHERE = ("bad_request", "key_in_address", "internal_error")

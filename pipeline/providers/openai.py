@@ -6,7 +6,16 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.providers.spec import Options, Request, Spec, impatient, over_http, secret, thinks_over_http, values
+from pipeline.providers.spec import (
+    Options,
+    Request,
+    Spec,
+    in_time_for_an_answer,
+    over_http,
+    secret,
+    thinks_over_http,
+    values,
+)
 
 
 class ChatOptions(Options):
@@ -76,7 +85,7 @@ def _compatible(service: Any, request: Request, spec: Spec) -> Any:
     made = service(**arguments, settings=service.Settings(**chosen))
     # Servers other than OpenAI's seldom know the role "developer", which Pipecat gives to notes of its own.
     made.supports_developer_role = False
-    return impatient(made, request, kind="llm")
+    return in_time_for_an_answer(made, request)
 
 
 SPECS = {

@@ -7,7 +7,6 @@ processes that never run a call, and importing a speech service costs 0.3 to 2 s
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -135,30 +134,35 @@ def hosted(service: Any, request: Request, spec: Spec) -> Any:
     return service(**arguments, settings=service.Settings(**chosen))
 
 
-# Conversations ask an LLM again by themselves: an SDK would sleep for as long as a Retry-After says.
-RETRIES: Mapping[str, int] = {"stt": 1, "llm": 0, "tts": 1}
+# One more try of speech, as a 429 or a 500 often passes; a second one would come too late for a caller.
+SPEECH_RETRIES = 1
 ANSWER_SHARE = 0.8  # of GREENROOM_ANSWER_SECONDS; the rest is for saying that there is no answer
 
 
 def over_http(service: Any, request: Request, spec: Spec) -> Any:
-    """Make a service that asks over plain HTTP, and let it give up in time."""
-    return impatient(hosted(service, request, spec), request)
+    """Make a speech service that asks over plain HTTP, and let it give up in time."""
+    return _impatient(hosted(service, request, spec), request.settings.provider_timeout, SPEECH_RETRIES)
 
 
 def thinks_over_http(service: Any, request: Request, spec: Spec) -> Any:
     """Make an LLM that asks over plain HTTP, and let it give up while the caller still waits."""
-    return impatient(hosted(service, request, spec), request, kind="llm")
+    return in_time_for_an_answer(hosted(service, request, spec), request)
 
 
-def impatient(made: Any, request: Request, kind: Kind = "stt") -> Any:
-    """Let a service made over an SDK of OpenAI's kind give up after `provider_timeout` seconds without a byte.
+def in_time_for_an_answer(made: Any, request: Request) -> Any:
+    """Let an LLM give up while the caller still waits, and be asked again by its conversation alone.
 
-    An LLM gives up before the caller's patience ends.
+    Its SDK would sleep for as long as a Retry-After says.
+    """
+    settings = request.settings
+    return _impatient(made, min(settings.provider_timeout, settings.answer_seconds * ANSWER_SHARE), 0)
+
+
+def _impatient(made: Any, timeout: float, retries: int) -> Any:
+    """Let a service made over an SDK of OpenAI's kind give up after `timeout` seconds without a byte.
 
     The SDKs beneath would wait 600 s (openai) or 60 s (groq) and try three times, which in a call is a hang. Pipecat
     1.14 passes no timeout on, so its client is replaced here, the one place that names it.
     """
-    settings = request.settings
-    timeout = min(settings.provider_timeout, settings.answer_seconds * ANSWER_SHARE if kind == "llm" else math.inf)
-    made._client = made._client.with_options(timeout=timeout, max_retries=RETRIES[kind])
+    made._client = made._client.with_options(timeout=timeout, max_retries=retries)
     return made

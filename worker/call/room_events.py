@@ -162,25 +162,22 @@ class RoomEvents:
         caller = self._room.remote_participants.get(self._identity or "")
         publication = heard(caller.track_publications.values()) if caller is not None else None
         if caller is None or publication is None:
-            self._hear(None)
-        elif publication.track is not None:
-            if publication.track is not self._track:
-                self._events.caller_speaks_on(caller.identity, publication.sid)
-            self._hear(publication.track)
-        elif publication.sid not in self._asked_for:
+            self._track = None
+            if self._caller_track is not None:
+                self._caller_track.stop()
+        elif publication.track is None:
+            self._ask_for_track(publication, caller)
+        elif publication.track is not self._track:
+            self._track = publication.track
+            self._events.caller_speaks_on(caller.identity, publication.sid)
+            if self._caller_track is not None:
+                self._caller_track.listen(publication.track)
+
+    def _ask_for_track(self, publication: rtc.RemoteTrackPublication, caller: rtc.RemoteParticipant) -> None:
+        if publication.sid not in self._asked_for:
             self._asked_for.add(publication.sid)
             publication.set_subscribed(True)
             self._tasks.start(self._ask_again_for_track(publication, caller), "ask for the track")
-
-    def _hear(self, track: rtc.Track | None) -> None:
-        if track is self._track:
-            return
-        self._track = track
-        if self._caller_track is not None:
-            if track is None:
-                self._caller_track.stop()
-            else:
-                self._caller_track.listen(track)
 
     async def _ask_again_for_track(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
