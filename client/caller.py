@@ -91,6 +91,7 @@ class Caller:
         self.microphone = Microphone()  # before the start: a front end asks for the microphone first, too
         self.ear = RoomRecording()
         self.transcript = Transcript()
+        self._written = 0  # messages
         self.states: list[tuple[str, float]] = []
         self.asked_at = self.answered_at = self.joined_at = 0.0
         self.agent_at: float | None = None
@@ -156,7 +157,9 @@ class Caller:
         return await self.microphone.speak(sound)
 
     async def write(self, text: str) -> None:
-        """Send `text` as a chat message to the agent."""
+        """Send `text` as a chat message to the agent, and show it: the agent does not send it back."""
+        self._written += 1
+        self._show("user", f"written-{self._written}", text, final=True, at=time.monotonic())
         await self.room.local_participant.send_text(text, topic=TOPIC_CHAT)
 
     @property
@@ -295,7 +298,9 @@ class Caller:
         attributes = reader.info.attributes or {}
         speaker = self._speaker(sender, attributes.get(ATTRIBUTE_TRACK))
         segment = attributes.get(ATTRIBUTE_SEGMENT) or reader.info.stream_id
-        final = attributes.get(ATTRIBUTE_FINAL) == "true"
+        self._show(speaker, segment, text, final=attributes.get(ATTRIBUTE_FINAL) == "true", at=at)
+
+    def _show(self, speaker: Speaker, segment: str, text: str, *, final: bool, at: float) -> None:
         line = self.transcript.update(speaker, segment, text, final=final, at=at)
         if self._on_line is not None:
             self._on_line(line)

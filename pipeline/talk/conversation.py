@@ -66,13 +66,6 @@ AGENT_FRAMES = (
 )
 
 
-@dataclass
-class TypedFrame(LLMMessagesAppendFrame):
-    """Words that the caller typed: an agent's own processors may append messages as well, which are nobody's words."""
-
-    text: str = ""
-
-
 @dataclass(slots=True)
 class Failures:
     """Decides when a provider's errors have become its failure; time in seconds comes with each error."""
@@ -221,7 +214,7 @@ class Conversation:
         self._listener.user_said(text)
         message: LLMContextMessage = {"role": "user", "content": text}
         await self._built.worker.queue_frames(
-            [InterruptionFrame(), TypedFrame(messages=[message], run_llm=True, text=text)]
+            [InterruptionFrame(), LLMMessagesAppendFrame(messages=[message], run_llm=True)]
         )
 
     async def hush(self) -> None:
@@ -296,7 +289,7 @@ class Conversation:
                 self._journal.caller_spoke()
             if isinstance(frame, CALLER_FRAMES):
                 listener.conversation_changed()
-            if isinstance(frame, TranscriptionFrame | TypedFrame | InterimTranscriptionFrame):
+            if isinstance(frame, TranscriptionFrame | InterimTranscriptionFrame):  # its page has what it typed already
                 listener.user_words(frame.text, final=not isinstance(frame, InterimTranscriptionFrame))
 
         async def agent(_: FrameProcessor, frame: Frame) -> None:

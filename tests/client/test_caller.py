@@ -62,6 +62,9 @@ async def test_what_is_written_reaches_the_agent(standin):
         await caller.wait_for_agent(10)
         await caller.write("hello")
         assert await caller.wait_for_text("agent", "You wrote hello", timeout=5)
+        shown = [(line.speaker, line.text) for line in caller.transcript.lines]
+        assert shown.count(("user", "hello")) == 1
+        assert shown.index(("user", "hello")) < shown.index(("agent", "You wrote hello"))
     assert standin.agents[0].read == ["hello"]
 
 

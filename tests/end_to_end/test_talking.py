@@ -95,6 +95,7 @@ async def test_typed_words_are_answered(caller):
     await _greeted(caller)
     await caller.write("What is two plus two?")
     await caller.wait_for_text("agent", "4", timeout=10)
+    assert caller.transcript.said("user") == "What is two plus two?"  # once: its page shows it, the agent does not
 
 
 async def test_silence_and_noise_put_no_words_into_the_callers_mouth(caller):

@@ -64,11 +64,11 @@ async def test_the_greeting_is_spoken_and_told(analyzers: Analyzers) -> None:
         assert any(any(chunk) for chunk in talk.sink.chunks), "it is silent"
 
 
-async def test_typed_words_are_told_and_answered(analyzers: Analyzers) -> None:
+async def test_typed_words_are_answered_and_not_sent_back_to_the_page_that_shows_them(analyzers: Analyzers) -> None:
     async with talking(analyzers) as talk:
         await talk.conversation.answer("My name is Ada.")
         await until(lambda: talk.notes.agent, "the answer is told", seconds=20)
-        assert talk.notes.words == [("My name is Ada.", True)]
+        assert talk.notes.words == []
         assert talk.notes.user == ["My name is Ada."]
         assert "Ada" in talk.said
 
@@ -92,20 +92,16 @@ async def test_messages_that_an_agents_own_processors_append_are_nobodys_words(a
         assert talk.notes.words == [("My name is Ada.", True)]
 
 
-@pytest.mark.parametrize("typed", [False, True])
 async def test_final_words_are_in_the_checkpoint_when_they_are_told(
-    analyzers: Analyzers, monkeypatch: pytest.MonkeyPatch, typed: bool
+    analyzers: Analyzers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with talking(analyzers) as talk:
         kept = list[str]()
         monkeypatch.setattr(
             talk.notes, "user_words", lambda _, *, final: kept.append(talk.conversation.checkpoint().to_json())
         )
-        if typed:
-            await talk.conversation.answer("My name is Ada.")
-        else:
-            ears = talk.conversation._built.aggregators.user()
-            await ears.queue_frame(TranscriptionFrame("My name is Ada.", "caller", "now"))
+        ears = talk.conversation._built.aggregators.user()
+        await ears.queue_frame(TranscriptionFrame("My name is Ada.", "caller", "now"))
         await until(lambda: kept, "they are told")
         assert "My name is Ada." in kept[0]
 
