@@ -13,6 +13,9 @@ from session.reservation import Reservation, read_reservation
 from session.store.ports import RESERVED_SECONDS
 
 ALIVE_METHOD = "greenroom.alive"  # a remote procedure of every agent in its room: the answer proves that it is there
+# What `lk.publish_on_behalf` says of an agent that another one follows: LiveKit's pages then don't take it for the
+# agent any more, nor its leaving for the end of the call. A word, nobody's identity: an avatar names its agent there.
+SUCCESSOR = "successor"
 MAX_METADATA_BYTES = 4096  # ours is under 100, with a reservation at most 3072; more is not ours
 
 

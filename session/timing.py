@@ -22,6 +22,8 @@ STORE_CALL_SECONDS = 0.9  # of one call, the wait for a free connection included
 # A call's end, in order.
 CANCEL_SECONDS = 0.2  # for the call's task to end once it is cancelled; it takes a millisecond
 ROOM_NEWS_SECONDS = 0.15  # LiveKit ends a job and says why the room is gone in either order, a millisecond apart
+SUCCESSOR_SHOWN_SECONDS = 0.1  # for a page to learn that another agent follows, before this one leaves
+GIVE_WAY_SECONDS = 0.3  # for LiveKit to take that, and for pages to learn it; beside PIPELINE_STOP_SECONDS
 PIPELINE_STOP_SECONDS = 0.4  # for the pipeline to come to rest; it takes some 10 ms
 LAST_WORDS_SECONDS = 0.5  # for words that are on their way to the page, SHOWN_SECONDS of checkpoints.py included
 LAST_WRITES_SECONDS = 2.2  # with LAST_WORDS_SECONDS, in which writes go on, enough for LAST_STORE_CALLS

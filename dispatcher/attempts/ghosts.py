@@ -16,8 +16,8 @@ from dispatcher.livekit.port import Participant, Rooms
 from dispatcher.observe.metrics import Metrics
 from runtime.background import Background, Finished, keep_going
 from session.record import Session
+from session.timing import SUCCESSOR_SHOWN_SECONDS
 
-MARKED_SECONDS = 0.1  # for a page to learn that it is no longer the agent, before it leaves
 PAUSE_SECONDS = 0.05  # between two looks whether it is gone
 GIVE_UP_SECONDS = 10.0  # for all of it; the slow loop begins anew where a ghost is still seen
 
@@ -72,7 +72,7 @@ class Ghosts:
                 self._rooms.mark_ghost(room, ghost.identity),
                 *(self._rooms.mute(room, ghost.identity, track) for track in ghost.unmuted),
             )
-            await asyncio.sleep(MARKED_SECONDS)
+            await asyncio.sleep(SUCCESSOR_SHOWN_SECONDS)
         with suppress(LiveKitUnavailable):
             await self._rooms.remove(room, ghost.identity)
             self._metrics.ghost_removed()

@@ -25,7 +25,7 @@ from dispatcher.livekit.port import (
     RoomWebhook,
     WebhookKind,
 )
-from session.fence import ALIVE_METHOD, Ticket, caller_identity
+from session.fence import ALIVE_METHOD, SUCCESSOR, Ticket, caller_identity
 from session.record import Session
 from session.settings import CallLimits, Connections
 
@@ -135,7 +135,7 @@ class LiveKitRooms:
 
     async def mark_ghost(self, room: str, identity: str) -> None:
         """Let LiveKit's front ends no longer take it for the agent. Raises LiveKitUnavailable."""
-        told = api.UpdateParticipantRequest(room=room, identity=identity, attributes={ON_BEHALF_ATTRIBUTE: identity})
+        told = api.UpdateParticipantRequest(room=room, identity=identity, attributes={ON_BEHALF_ATTRIBUTE: SUCCESSOR})
         with _translated(), _gone_is_fine():
             await self._rooms.update_participant(told)
 

@@ -135,7 +135,8 @@ class RoomCall:
             last = handed_over(self._conversation.checkpoint())
             self._record.after(lambda: self._checkpoints.keep(last))
         self._room_events.close()
-        await self._last_words()
+        leaving = (self._last_words(), self._front_end.give_way()) if outcome is None else (self._last_words(),)
+        await asyncio.gather(*leaving)
         if not self._superseded:
             self._record.end(outcome)
         self._tasks.cancel()
@@ -148,8 +149,11 @@ class RoomCall:
     async def abandon(self) -> None:
         """The worker has died, and this process dies with it: say so, and leave the room to another agent."""
         self._track.close()
+        showing = self._tasks.start(self._front_end.give_way(), "give way") if self._outcome is None else None
         with contextlib.suppress(SessionError):
             await self._record.abandon(self._outcome)
+        if showing is not None:
+            await showing
         await self._ctx.room.disconnect()
 
     def end(self, outcome: Outcome) -> None:

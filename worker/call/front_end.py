@@ -12,6 +12,7 @@ from typing import Any
 from livekit import rtc
 from livekit.agents.types import (
     ATTRIBUTE_AGENT_STATE,
+    ATTRIBUTE_PUBLISH_ON_BEHALF,
     ATTRIBUTE_TRANSCRIPTION_FINAL,
     ATTRIBUTE_TRANSCRIPTION_SEGMENT_ID,
     ATTRIBUTE_TRANSCRIPTION_TRACK_ID,
@@ -19,7 +20,8 @@ from livekit.agents.types import (
 )
 
 from runtime.background import Background, describe
-from session.timing import LAST_WORDS_SECONDS
+from session.fence import SUCCESSOR
+from session.timing import GIVE_WAY_SECONDS, LAST_WORDS_SECONDS, SUCCESSOR_SHOWN_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -96,10 +98,25 @@ class FrontEnd:
         identity = self._room.local_participant.identity
         self._words.send(self._text(text, _segment(), identity, self._agent_track, final=True))
 
+    async def give_way(self) -> None:
+        """Show that another agent will follow, before this one leaves; returns after GIVE_WAY_SECONDS at the latest."""
+        if self._room.connection_state != rtc.ConnectionState.CONN_CONNECTED:
+            return
+        seen = asyncio.Event()
+        self._states.send(self._show_successor(seen))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_WAY_SECONDS):
+                await seen.wait()
+
     async def close(self) -> None:
         """Send what was said, but no state any more."""
         await self._states.close(0.0)
         await self._words.close(LAST_WORDS_SECONDS)
+
+    async def _show_successor(self, seen: asyncio.Event) -> None:
+        await self._room.local_participant.set_attributes({ATTRIBUTE_PUBLISH_ON_BEHALF: SUCCESSOR})
+        await asyncio.sleep(SUCCESSOR_SHOWN_SECONDS)
+        seen.set()
 
     async def _text(self, text: str, segment: str, identity: str, track: str, *, final: bool) -> None:
         attributes = {

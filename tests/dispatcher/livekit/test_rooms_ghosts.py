@@ -61,7 +61,7 @@ async def test_a_ghost_is_no_longer_taken_for_the_agent_and_heard_by_nobody(
         async def told_to_the_page() -> bool:
             seen = callers.remote_participants.get(ghost)
             muted = seen is not None and [each.muted for each in seen.track_publications.values()] == [True]
-            return muted and seen is not None and seen.attributes.get(ON_BEHALF_ATTRIBUTE) == ghost
+            return muted and seen is not None and seen.attributes.get(ON_BEHALF_ATTRIBUTE) == "successor"
 
         await eventually(told_to_the_page)
         assert [each.unmuted for each in await rooms.participants(session.room) if each.identity == ghost] == [()]

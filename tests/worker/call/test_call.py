@@ -9,6 +9,7 @@ from livekit import rtc
 from livekit.agents.types import TOPIC_CHAT
 from livekit.rtc.participant import PublishTrackError
 
+from session.fence import SUCCESSOR
 from session.record import CallerPresence, EndReason, ErrorReason, State, ended
 from session.store.ports import update
 from session.timing import CALL_END_SECONDS, STORE_SOCKET_SECONDS
@@ -163,6 +164,7 @@ async def test_the_first_reason_for_an_end_counts() -> None:
         await scene.close()
         assert (await scene.session()).end_reason is EndReason.FINISHED
         assert scene.context.shutdowns == ["finished"]
+        assert SUCCESSOR not in scene.states
 
 
 @pytest.mark.parametrize("outcome", [EndReason.FINISHED, None], ids=["it ends", "it is handed over"])

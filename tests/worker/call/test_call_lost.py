@@ -8,6 +8,7 @@ import time
 import pytest
 from livekit import rtc
 
+from session.fence import SUCCESSOR
 from session.record import CallerPresence, EndReason, Session, State, dispatched
 from session.store.ports import SILENT_SECONDS, update
 from tests.pipeline.stage import until
@@ -64,6 +65,7 @@ async def test_a_call_that_is_closed_before_its_end_is_handed_over_while_its_age
         await scene.close()
         session = await scene.session()
         assert not scene.room.left
+        assert SUCCESSOR in scene.states
     assert (session.state, session.job, session.worker) == (State.RECOVERING, None, None)
     assert (session.deadline, session.recoveries) == (NOON, 1)
     assert session.caller is CallerPresence.PRESENT
@@ -104,6 +106,7 @@ async def test_an_agent_whose_worker_died_says_so_and_leaves() -> None:
         await scene.until_ready()
         await scene.call.abandon()
         session = await scene.session()
+        assert SUCCESSOR in scene.states
         assert (session.state, session.job, session.deadline) == (State.RECOVERING, None, NOON)
         assert await scene.store.workers(seen_within=SILENT_SECONDS - 0.1) == []
         assert scene.room.left
@@ -115,6 +118,7 @@ async def test_a_call_whose_worker_died_while_it_ended_is_not_begun_again() -> N
         scene.call.end(EndReason.FINISHED)
         await scene.call.abandon()
         assert (await scene.session()).end_reason is EndReason.FINISHED
+        assert SUCCESSOR not in scene.states
 
 
 async def test_an_agent_whose_worker_died_leaves_within_a_second_though_the_store_is_away() -> None:

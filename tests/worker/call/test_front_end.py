@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from livekit import rtc
 from livekit.agents.types import (
     ATTRIBUTE_TRANSCRIPTION_FINAL,
     ATTRIBUTE_TRANSCRIPTION_SEGMENT_ID,
@@ -16,6 +18,7 @@ from livekit.agents.types import (
     TOPIC_TRANSCRIPTION,
 )
 
+from session.timing import GIVE_WAY_SECONDS
 from tests.pipeline.stage import until
 from tests.worker.rooms import FakeRoom, Text
 from worker.call.front_end import FrontEnd
@@ -139,6 +142,17 @@ async def test_what_cannot_be_shown_holds_up_nothing(
     assert room.local_participant.states == ["thinking"]
     (record,) = caplog.records
     assert record.getMessage().startswith("event=front_end_not_told why=ConnectionError at ")
+
+
+async def test_a_server_that_does_not_answer_holds_up_no_agent_that_leaves(room: FakeRoom, page: FrontEnd) -> None:
+    room.local_participant.confirmed.clear()
+    before = time.monotonic()
+    await page.give_way()
+    assert time.monotonic() - before < GIVE_WAY_SECONDS + 0.2
+    room.connection_state = rtc.ConnectionState.CONN_DISCONNECTED
+    before = time.monotonic()
+    await page.give_way()
+    assert time.monotonic() - before < 0.1
 
 
 async def test_after_its_end_nothing_is_shown(room: FakeRoom, page: FrontEnd) -> None:
