@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dispatcher.livekit.port import Participant
-from session.fence import caller_identity, earlier_identities
+from session import caller
+from session.fence import earlier_identities
 from session.record import Session
 
 
 def is_caller(session: Session, participant: Participant) -> bool:
-    """Whether this is the session's caller; a room that somebody else made names its people as it likes."""
-    if session.adopted:
-        return not participant.agent
-    return participant.identity == caller_identity(session.id)
+    """Whether this is the session's caller, by the rule that its agent has, too."""
+    return caller.is_caller(session, participant.identity, participant.kind, participant.call_status)
+
+
+def was_expected(session: Session, gone: Participant) -> bool:
+    """Whether this one who left was the caller, or a phone that would have become it, had somebody answered."""
+    return caller.is_caller(session, gone.identity, gone.kind, call_status="")
 
 
 def is_ghost(session: Session, participant: Participant) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from session.caller import PERSON
 from session.fence import Ticket
 from session.record import Session
 
@@ -44,10 +45,17 @@ class OpenRoom:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Who is in a room. `agent`: a worker's, not a person's. `unmuted`: the sids of its tracks that can be heard."""
+    """Who is in a room.
+
+    Attributes:
+        kind: the name that LiveKit gives it.
+        call_status: of a phone.
+        unmuted: the sids of its tracks that can be heard.
+    """
 
     identity: str
-    agent: bool = False
+    kind: str = PERSON
+    call_status: str = ""
     unmuted: tuple[str, ...] = ()
 
 

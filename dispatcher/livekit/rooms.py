@@ -25,6 +25,7 @@ from dispatcher.livekit.port import (
     RoomWebhook,
     WebhookKind,
 )
+from session.caller import CALL_STATUS
 from session.fence import ALIVE_METHOD, SUCCESSOR, Ticket, caller_identity
 from session.record import Session
 from session.settings import CallLimits, Connections
@@ -33,7 +34,6 @@ CALL_SECONDS = 3.0  # for one request; CreateRoom takes 3 ms
 TOKEN_LIFE = timedelta(hours=2)  # of the right to join; a call may last longer
 DUPLICATE_IDENTITY, CLIENT_INITIATED = 2, 1  # livekit.DisconnectReason
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"  # who carries it is not taken for the agent by LiveKit's front ends
-AGENT = 4  # livekit.ParticipantInfo.Kind
 UNANSWERED = (aiohttp.ClientError, TimeoutError, OSError, api.TwirpError)
 UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, AttributeError)  # what its SDK lets out of its parsers
 
@@ -230,7 +230,9 @@ def _open_room(room: api.Room) -> OpenRoom:
 
 def _participant(info: api.ParticipantInfo) -> Participant:
     unmuted = tuple(track.sid for track in info.tracks if not track.muted)
-    return Participant(info.identity, agent=info.kind == AGENT, unmuted=unmuted)
+    kinds = api.ParticipantInfo.Kind
+    kind = kinds.Name(info.kind) if info.kind in kinds.values() else ""  # a newer server may have others
+    return Participant(info.identity, kind, info.attributes.get(CALL_STATUS, ""), unmuted)
 
 
 @contextmanager

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from dispatcher.ending import Ending
 from dispatcher.errors import LiveKitUnavailable
-from dispatcher.livekit.participants import is_caller
+from dispatcher.livekit.participants import is_caller, was_expected
 from dispatcher.livekit.port import OpenRoom, Participant, Rooms, RoomWebhook, WebhookKind
 from dispatcher.observe.metrics import Metrics
 from dispatcher.observe.session_log import log_event
 from dispatcher.starts.reservations import Reservations
+from session.caller import PHONE
 from session.errors import SessionNotFound, Stale, StoreUnavailable
 from session.fence import adopted_session_id, agent_identity
 from session.record import FINAL, STEP_SECONDS, AttemptStep, CallerPresence, EndReason, Session, State
@@ -93,7 +94,7 @@ class Webhooks:
             return
         elif webhook.kind is WebhookKind.JOINED:
             await self._joined(session, webhook.participant)
-        elif is_caller(session, webhook.participant):
+        elif was_expected(session, webhook.participant):
             await self._caller_left(session, webhook)
         elif webhook.participant.identity == agent_identity(session.id, session.attempt):
             await self._agent_left(session)
@@ -145,7 +146,7 @@ class Webhooks:
         if any(is_caller(session, each) for each in there):
             return
         await self._set_caller(session, CallerPresence.AWAY)
-        if webhook.by_itself:
+        if webhook.by_itself or (webhook.participant is not None and webhook.participant.kind == PHONE):
             await self.ending.end(session.id, hung_up_early, by="hang_up")
 
     async def _set_caller(self, before: Session, caller: CallerPresence) -> None:

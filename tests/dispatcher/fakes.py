@@ -162,7 +162,7 @@ class FakeRooms:
         counted = []
         for each in self.opened:
             there = self.people.get(each.name, [])
-            people = sum(not who.agent for who in there)
+            people = sum(who.kind != "AGENT" for who in there)
             counted.append(replace(each, people=people, publishers=len(there)))
         return counted
 

@@ -137,7 +137,7 @@ def recovering(**changes: Any) -> Session:
 
 
 def ghost(attempt: int) -> Participant:
-    return Participant(agent_identity("session_a", attempt), agent=True)
+    return Participant(agent_identity("session_a", attempt), kind="AGENT")
 
 
 def is_ready(session: Session, now: float) -> Session:

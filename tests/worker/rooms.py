@@ -42,6 +42,7 @@ class Participant:
         self.identity, self.sid, self.kind = identity, sid, kind
         self.disconnect_reason: int | None = None
         self.track_publications: dict[str, Publication] = {}
+        self.attributes: dict[str, str] = {}
 
 
 @dataclass

@@ -172,13 +172,18 @@ class RoomCall:
         self._caller_moved(CallerPresence.PRESENT)
         logger.info("session=%s event=caller_joined", self._session.id)
 
-    def caller_went(self, sid: str, *, by_itself: bool) -> None:
+    def caller_went(self, sid: str, *, by_itself: bool, for_good: bool) -> None:
         """A join of the caller ended."""
-        if self._patience.left(sid, time.monotonic(), by_itself=by_itself):
+        if self._patience.left(sid, time.monotonic(), by_itself=by_itself, for_good=for_good):
             self._caller_moved(CallerPresence.AWAY)
             logger.info("session=%s event=caller_away by_itself=%s", self._session.id, by_itself)
             if self._conversation is not None:
                 self._tasks.start(self._conversation.hush(), "hush")
+
+    def nobody_answered(self) -> None:
+        """The phone that was called stopped ringing."""
+        self._patience.stop_waiting(time.monotonic())
+        self._moved.set()
 
     def caller_speaks_on(self, identity: str, track_sid: str) -> None:
         """The caller's microphone is this track."""

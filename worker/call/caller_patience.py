@@ -39,12 +39,25 @@ class CallerPatience:
         """The caller is in the room, under this sid; a second join replaces the first."""
         self.caller, self.sid, self._deadline = CallerPresence.PRESENT, sid, None
 
-    def left(self, sid: str, at: float, *, by_itself: bool) -> bool:
-        """This sid is gone; gives whether that means the caller is away (not if a newer join stands)."""
+    def stop_waiting(self, at: float) -> None:
+        """Nobody will come: whoever was expected for the first time is so no longer."""
+        if self.caller is CallerPresence.ABSENT:
+            self._deadline = at
+
+    def left(self, sid: str, at: float, *, by_itself: bool, for_good: bool = False) -> bool:
+        """This sid is gone; gives whether that means the caller is away (not if a newer join stands).
+
+        Args:
+            sid: of the join that ended.
+            at: when, in seconds.
+            by_itself: the caller hung up.
+            for_good: it cannot come back, so it is not waited for.
+        """
         if self.caller is not CallerPresence.PRESENT or sid != self.sid:
             return False
         self.caller = CallerPresence.AWAY
-        self._deadline = at + (self.patience.hung_up if by_itself else self.patience.dropped)
+        grace = self.patience.hung_up if by_itself else self.patience.dropped
+        self._deadline = at if for_good else at + grace
         return True
 
     @property

@@ -14,6 +14,7 @@ from livekit.protocol.models import AudioTrackFeature
 
 from pipeline.talk.audio_ends import IN_RATE
 from runtime.background import Background
+from session.caller import CALL_STATUS, PHONE, is_caller
 from session.fence import caller_identity
 from session.record import EndReason, Session
 from session.timing import ROOM_NEWS_SECONDS
@@ -24,7 +25,6 @@ from worker.call.pre_connect import MAX_BYTES, TOPIC, WAIT_SECONDS, decode
 
 logger = logging.getLogger(__name__)
 
-CALLER_KINDS = (rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP)
 LEFT_BY_ITSELF = (rtc.DisconnectReason.CLIENT_INITIATED,)
 ASK_AGAIN_SECONDS = 0.5  # between two requests for the caller's sound; it comes within some 20 ms
 MAX_TYPED = 4000  # characters of one typed message; more is cut off
@@ -36,8 +36,11 @@ class CallerEvents(Protocol):
     def caller_came(self, identity: str, sid: str) -> None:
         """It joined; a second join replaces the first."""
 
-    def caller_went(self, sid: str, *, by_itself: bool) -> None:
-        """One of its joins ended."""
+    def caller_went(self, sid: str, *, by_itself: bool, for_good: bool) -> None:
+        """One of its joins ended; `for_good`: it cannot come back."""
+
+    def nobody_answered(self) -> None:
+        """A phone that was to become the caller stopped ringing."""
 
     def caller_speaks_on(self, identity: str, track_sid: str) -> None:
         """Its microphone is this track."""
@@ -64,6 +67,7 @@ class RoomEvents:
 
     def __init__(self, room: rtc.Room, session: Session, events: CallerEvents) -> None:
         self._room = room
+        self._session = session
         self._identity = None if session.adopted else caller_identity(session.id)
         self._events = events
         self._caller_track: CallerTrack | None = None
@@ -79,6 +83,7 @@ class RoomEvents:
         limit_streams(room)
         self.present = asyncio.Event()
         room.on("participant_connected", self._joined)
+        room.on("participant_attributes_changed", lambda _, participant: self._answered(participant))
         room.on("participant_disconnected", self._left)
         room.on("track_published", self._published)
         for event in ("track_unpublished", "track_muted", "track_unmuted", "track_subscribed"):
@@ -125,8 +130,10 @@ class RoomEvents:
         self._intake.close()
         self._tasks.cancel()
 
-    def _is_caller(self, participant: rtc.RemoteParticipant) -> bool:
-        if self._identity is None and participant.kind in CALLER_KINDS:
+    def _is_caller(self, participant: rtc.Participant) -> bool:
+        if not is_caller(self._session, participant.identity, _kind(participant), _call_status(participant)):
+            return False
+        if self._identity is None:  # in a room that somebody else made the first one stays the caller
             self._identity = participant.identity
         return participant.identity == self._identity
 
@@ -138,12 +145,21 @@ class RoomEvents:
             for publication in participant.track_publications.values():
                 self._published(publication, participant)
 
+    def _answered(self, participant: rtc.Participant) -> None:
+        """A phone's call status may have changed: once it is answered, it is the caller."""
+        here = self._room.remote_participants.get(participant.identity)
+        if here is not None and here.sid != self._sid:
+            self._joined(here)
+
     def _left(self, participant: rtc.RemoteParticipant) -> None:
         if self._room.connection_state == rtc.ConnectionState.CONN_RECONNECTING:
             return  # it is we who are away; to the SDK everybody has left then
-        if participant.identity == self._identity:
+        phone = _kind(participant) == PHONE
+        if phone and not self.present.is_set():
+            self._events.nobody_answered()
+        elif participant.identity == self._identity:
             by_itself = participant.disconnect_reason in LEFT_BY_ITSELF
-            self._events.caller_went(participant.sid, by_itself=by_itself)
+            self._events.caller_went(participant.sid, by_itself=by_itself, for_good=phone)
 
     def _reconnected(self) -> None:
         """We are back: see who is there, since nobody told us who came and went meanwhile."""
@@ -151,7 +167,7 @@ class RoomEvents:
         if caller is not None and caller.sid != self._sid:
             self._joined(caller)
         elif caller is None and self._sid is not None:
-            self._events.caller_went(self._sid, by_itself=False)
+            self._events.caller_went(self._sid, by_itself=False, for_good=False)
 
     def _published(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
         if self._is_caller(participant):
@@ -232,3 +248,13 @@ class RoomEvents:
                 pcm = await decode(reader, IN_RATE)
         if not self._early.done():
             self._early.set_result(pcm)
+
+
+def _kind(participant: rtc.Participant) -> str:
+    """The name of its kind; empty for one that this SDK does not know."""
+    known = participant.kind in rtc.ParticipantKind.values()
+    return rtc.ParticipantKind.Name(participant.kind).removeprefix("PARTICIPANT_KIND_") if known else ""
+
+
+def _call_status(participant: rtc.Participant) -> str:
+    return participant.attributes.get(CALL_STATUS, "")

@@ -15,8 +15,8 @@ from tests.dispatcher.house import CALLER, Rooms, recovering
 
 pytestmark = pytest.mark.anyio
 
-GHOST = Participant(agent_identity("session_a", 1), agent=True, unmuted=("TR_voice", "TR_other"))
-AGENT = Participant(agent_identity("session_a", 2), agent=True, unmuted=("TR_agent",))
+GHOST = Participant(agent_identity("session_a", 1), kind="AGENT", unmuted=("TR_voice", "TR_other"))
+AGENT = Participant(agent_identity("session_a", 2), kind="AGENT", unmuted=("TR_agent",))
 SESSION = recovering(attempt=2)
 
 
@@ -72,7 +72,7 @@ async def test_of_a_first_attempt_nothing_is_asked() -> None:
 async def test_one_whose_node_is_dead_is_given_up_and_does_not_hold_up_another(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    dead = Participant(agent_identity("session_a", 2), agent=True, unmuted=("TR_dead",))
+    dead = Participant(agent_identity("session_a", 2), kind="AGENT", unmuted=("TR_dead",))
     scene = a_scene(GHOST, dead, CALLER, give_up_seconds=0.5)
     scene.rooms.dead = {dead.identity}
     with caplog.at_level(logging.WARNING, "dispatcher"):

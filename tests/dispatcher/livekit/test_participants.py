@@ -15,9 +15,11 @@ from tests.session.making import a_session
     [
         (False, Participant(caller_identity("session_a")), True),
         (False, Participant("somebody"), False),
-        (False, Participant(agent_identity("session_a", 1), agent=True), False),
+        (False, Participant(agent_identity("session_a", 1), kind="AGENT"), False),
         (True, Participant("sip_123"), True),
-        (True, Participant("helper", agent=True), False),
+        (True, Participant("sip_123", "SIP", "ringing"), False),
+        (True, Participant("helper", kind="AGENT"), False),
+        (True, Participant("EG_recorder", kind="EGRESS"), False),
     ],
 )
 def test_the_caller_goes_by_its_identity_unless_the_room_is_somebody_elses(
@@ -28,5 +30,5 @@ def test_the_caller_goes_by_its_identity_unless_the_room_is_somebody_elses(
 
 @pytest.mark.parametrize(("attempt", "expected"), [(1, True), (2, True), (3, False), (4, False)])
 def test_an_agent_of_an_earlier_attempt_alone_is_a_ghost(attempt: int, expected: bool) -> None:
-    agent = Participant(agent_identity("session_a", attempt), agent=True)
+    agent = Participant(agent_identity("session_a", attempt), kind="AGENT")
     assert is_ghost(a_session(attempt=3), agent) is expected

@@ -44,7 +44,7 @@ def test_what_passes_the_port_cannot_be_changed(value: object) -> None:
 
 
 def test_a_participant_is_a_person_unless_it_is_said() -> None:
-    assert not Participant("somebody").agent
+    assert Participant("somebody").kind == "STANDARD"
 
 
 def test_the_port_loads_no_sdk() -> None:

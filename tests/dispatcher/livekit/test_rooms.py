@@ -345,7 +345,7 @@ async def test_a_signed_webhook_is_read(offline: LiveKitRooms, event: str, kind:
     body = {"event": event, "id": "EV_1", "room": {"name": "r", "sid": "RM_1"}, "participant": who, "newField": 1}
     hint = offline.read_webhook(*webhook(body))
     assert (hint.id, hint.kind, hint.room) == ("EV_1", kind, OpenRoom("r", "RM_1"))
-    assert hint.participant == Participant("caller-a", agent=True)
+    assert hint.participant == Participant("caller-a", kind="AGENT")
     assert hint.replaced
 
 

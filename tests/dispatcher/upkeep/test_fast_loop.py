@@ -58,7 +58,7 @@ async def test_a_page_that_waited_in_the_queue_with_its_token_is_told_when_its_a
 
 
 async def test_everybody_in_somebody_elses_room_is_told_but_no_agent(house: House) -> None:
-    people = [Participant("ann"), Participant("bob"), Participant("agent-session_a-1", agent=True)]
+    people = [Participant("ann"), Participant("bob"), Participant("agent-session_a-1", kind="AGENT")]
     await house.has(in_call(adopted=True), *people)
     await a_watch(house).act(READY)
     assert [who for _, who, _ in house.rooms.told] == ["ann", "bob"]

@@ -21,11 +21,11 @@ from session.record import CallerPresence, Session, State
 from tests.session.making import NOON, a_session_in
 
 LATER = NOON + SETTLED_SECONDS
-AGENT = Participant("agent-session_a-2", agent=True)
-GHOST = Participant("agent-session_a-1", agent=True)
-SUCCESSOR = Participant("agent-session_a-3", agent=True)
+AGENT = Participant("agent-session_a-2", kind="AGENT")
+GHOST = Participant("agent-session_a-1", kind="AGENT")
+SUCCESSOR = Participant("agent-session_a-3", kind="AGENT")
 CALLER = Participant("caller-session_a")
-STRANGER = Participant("agent-recorder", agent=True)
+STRANGER = Participant("agent-recorder", kind="AGENT")
 
 
 def ready(**changes: Any) -> Session:

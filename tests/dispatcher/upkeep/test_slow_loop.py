@@ -24,7 +24,7 @@ from tests.session.memory_store import MemoryStore
 pytestmark = pytest.mark.anyio
 
 SECRET = "0123456789abcdef0123456789abcdef"
-AGENT = Participant(agent_identity("session_a", 1), agent=True)
+AGENT = Participant(agent_identity("session_a", 1), kind="AGENT")
 CALLER = Participant(caller_identity("session_a"))
 JOIN_SECONDS = 300.0
 LONGEST_SECONDS = 3600.0
@@ -79,7 +79,7 @@ class House:
     async def has(self, session: Session) -> Session:
         """Admit this session; its room is open, with its agent and its caller if they should be there."""
         await self.rooms.create(session)
-        agent = Participant(agent_identity(session.id, session.attempt), agent=True)
+        agent = Participant(agent_identity(session.id, session.attempt), kind="AGENT")
         caller = Participant(caller_identity(session.id))
         there = [agent] if session.state is State.READY else []
         self.rooms.people[session.room] = [*there, caller] if session.caller is CallerPresence.PRESENT else there

@@ -21,7 +21,7 @@ from tests.session.memory_store import MemoryStore
 
 SECRET = "0123456789abcdef0123456789abcdef"
 CALLER = Participant(caller_identity("session_a"))
-AGENT = Participant(agent_identity("session_a", 1), agent=True)
+AGENT = Participant(agent_identity("session_a", 1), kind="AGENT")
 ROOM = OpenRoom("session_a", "RM_a")
 
 

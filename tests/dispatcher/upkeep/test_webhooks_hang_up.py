@@ -34,6 +34,15 @@ async def test_a_hang_up_before_the_agent_came_ends_the_session_at_once(
     assert {"event": "ended", "reason": "caller_left", "by": "hang_up", "attempt": 1} in await house.events()
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("call_status", ["ringing", "hangup"])
+async def test_a_phone_that_is_gone_before_its_agent_came_is_not_waited_for(house: House, call_status: str) -> None:
+    phone = Participant("sip_123", "SIP", call_status)
+    await admit(house.store, replace(a_session_in(State.STARTING), adopted=True))
+    await house.hear(WebhookKind.LEFT, phone, by_itself=False)
+    assert (await house.session()).end_reason is EndReason.CALLER_LEFT
+
+
 NO_EARLY_HANG_UP: list[Any] = [
     pytest.param(a_session_in(State.STARTING), False, [], id="whose connection dropped"),
     pytest.param(a_session_in(State.STARTING), True, [CALLER], id="who has joined again since"),

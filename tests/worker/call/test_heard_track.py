@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from livekit import rtc
 
-from tests.worker.call.test_room_events import CALLER, Scene
+from tests.worker.room_scene import CALLER, Scene
 from tests.worker.rooms import Participant, Publication
 from worker.call.heard_track import heard
 

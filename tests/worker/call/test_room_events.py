@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from livekit import rtc
@@ -14,83 +13,15 @@ from livekit.rtc._proto.track_pb2 import AudioTrackFeature
 
 from session.record import EndReason
 from tests.pipeline.stage import until
-from tests.session.making import a_session
-from tests.worker.rooms import Bytes, FakeRoom, Letter, Participant, Publication
+from tests.worker.room_scene import CALLER, Scene
+from tests.worker.rooms import Bytes, Letter, Participant, Publication
 from worker.call.intake import BURST, MAX_TEXT_BYTES
 from worker.call.pre_connect import MAX_BYTES, TOPIC, WAIT_SECONDS
-from worker.call.room_events import ASK_AGAIN_SECONDS, MAX_TYPED, RoomEvents
+from worker.call.room_events import ASK_AGAIN_SECONDS, MAX_TYPED
 
 pytestmark = pytest.mark.anyio
 
-CALLER = "caller-session_a"
 BUFFERED = (AudioTrackFeature.TF_PRECONNECT_BUFFER,)
-
-
-class Events:
-    """What the call is told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[Any, ...]] = []
-
-    def caller_came(self, identity: str, sid: str) -> None:
-        self.told.append(("came", identity, sid))
-
-    def caller_went(self, sid: str, *, by_itself: bool) -> None:
-        self.told.append(("went", sid, by_itself))
-
-    def caller_speaks_on(self, identity: str, track_sid: str) -> None:
-        self.told.append(("speaks", identity, track_sid))
-
-    def caller_refused(self) -> None:
-        self.told.append(("refused",))
-
-
-class Ears:
-    """A CallerTrack."""
-
-    def __init__(self) -> None:
-        self.heard: list[Any] = []
-        self.stopped = False
-
-    def listen(self, track: Any) -> None:
-        self.heard.append(track)
-
-    def stop(self) -> None:
-        self.stopped = True
-
-
-class Reader:
-    """Who answers typed words."""
-
-    def __init__(self) -> None:
-        self.read: list[str] = []
-
-    async def answer(self, text: str) -> None:
-        self.read.append(text)
-
-
-class Scene:
-    """A room, its visitors, and all who hear of them."""
-
-    def __init__(self, **session: Any) -> None:
-        self.room, self.events, self.ears, self.reader = FakeRoom(), Events(), Ears(), Reader()
-        room: Any = self.room
-        self.room_events = RoomEvents(room, a_session(**session), self.events)
-
-    def arrive(self) -> None:
-        ears: Any = self.ears
-        self.room_events.arrive(ears, self.reader)
-
-    def speaks(self, who: Participant, publication: Publication | None = None) -> object:
-        """Somebody's microphone is published, and subscribed if anybody asked for it."""
-        publication = publication or Publication()
-        who.track_publications[publication.sid] = publication
-        self.room.tell("track_published", publication, who)
-        track = object()
-        if publication.subscribed:
-            publication.track = track
-            self.room.tell("track_subscribed", track, publication, who)
-        return track
 
 
 @pytest.fixture

@@ -1,0 +1,48 @@
+"""A phone in a real room, as LiveKit's SDKs and its server tell of it."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from livekit import api, rtc
+
+from dispatcher.livekit.port import Participant
+from dispatcher.livekit.rooms import open_rooms
+from tests.dispatcher.livekit.test_rooms import CALLERS_URL, limits, told
+from tests.pipeline.stage import until
+from tests.session.making import a_session
+from tests.support.livekit import KEY, SECRET, LiveKit
+from tests.support.standin import token
+from tests.worker.room_scene import Events
+from worker.call.room_events import RoomEvents
+
+pytestmark = pytest.mark.anyio
+
+
+def special(room: str, identity: str, kind: str, **attributes: str) -> str:
+    grants = api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True)
+    made = api.AccessToken(KEY, SECRET).with_identity(identity).with_grants(grants).with_kind(kind)  # type: ignore[arg-type]
+    return made.with_attributes({f"sip.{name}": value for name, value in attributes.items()}).to_jwt()
+
+
+async def test_worker_and_dispatcher_see_who_rings_who_records_and_who_answers(livekit: LiveKit) -> None:
+    name = f"room-{secrets.token_hex(4)}"
+    agent, recorder, phone, events = rtc.Room(), rtc.Room(), rtc.Room(), Events()
+    RoomEvents(agent, a_session(adopted=True), events)
+    try:
+        await agent.connect(livekit.url, token(name, "agent", agent=True))
+        await recorder.connect(livekit.url, special(name, "recorder", "egress"))
+        await phone.connect(livekit.url, special(name, "sip_123", "sip", callStatus="ringing"))
+        await until(lambda: len(agent.remote_participants) == 2, "the agent sees both", seconds=10)
+        assert events.told == []
+        async with open_rooms(told(livekit.url), limits(), callers_url=CALLERS_URL) as rooms:
+            there = {each.identity: each for each in await rooms.participants(name)}
+        assert there["sip_123"] == Participant("sip_123", "SIP", "ringing")
+        assert (there["recorder"].kind, there["agent"].kind) == ("EGRESS", "AGENT")
+        await phone.local_participant.set_attributes({"sip.callStatus": "active"})
+        await until(lambda: events.told, "the phone is the caller", seconds=10)
+        assert events.told == [("came", "sip_123", phone.local_participant.sid)]
+    finally:
+        for room in (phone, recorder, agent):
+            await room.disconnect()
