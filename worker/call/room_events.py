@@ -21,6 +21,7 @@ from session.timing import ROOM_NEWS_SECONDS
 from worker.call.audio import CallerTrack
 from worker.call.heard_track import heard
 from worker.call.intake import MAX_TEXT_BYTES, READ_SECONDS, Intake, limit_streams, read_text, too_long
+from worker.call.keypad import Keypad
 from worker.call.pre_connect import MAX_BYTES, TOPIC, WAIT_SECONDS, decode
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ class RoomEvents:
         self._disconnected: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._early: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._early_begun = False
+        self._keypad = Keypad()
+        self._pausing: asyncio.Task[None] | None = None
         self._intake = Intake(session.id, time.monotonic())
         self._tasks = Background(session.id)
         limit_streams(room)
@@ -88,6 +91,7 @@ class RoomEvents:
         room.on("track_published", self._published)
         for event in ("track_unpublished", "track_muted", "track_unmuted", "track_subscribed"):
             room.on(event, lambda *_: self._choose_track())
+        room.on("sip_dtmf_received", self._key_pressed)
         room.on("reconnected", self._reconnected)
         room.on("disconnected", self._closed)
         room.register_text_stream_handler(TOPIC_CHAT, self._chat)
@@ -232,6 +236,30 @@ class RoomEvents:
             text = (await read_text(reader)).strip()[:MAX_TYPED]
             if text and self._typed is not None:
                 await self._typed.answer(text)
+
+    def _key_pressed(self, key: rtc.SipDTMF) -> None:
+        """Take a key of the caller's phone; what they make together is answered like typed words."""
+        if key.participant is None or key.participant.identity != self._identity:
+            return
+        if entered := self._keypad.press(key.digit, time.monotonic()):
+            self._enter(entered)
+        elif self._keypad.deadline is not None and (self._pausing is None or self._pausing.done()):
+            self._pausing = self._tasks.start(self._wait_for_keys(), "keypad")
+
+    async def _wait_for_keys(self) -> None:
+        while (deadline := self._keypad.deadline) is not None:
+            await asyncio.sleep(max(0.0, deadline - time.monotonic()))
+            if entered := self._keypad.paused(time.monotonic()):
+                self._enter(entered)
+
+    def _enter(self, keys: str) -> None:
+        if self._typed is None or not self._intake.admits(time.monotonic()):
+            return
+        self._tasks.start(self._answer_keys(self._typed, keys), "keys")
+
+    async def _answer_keys(self, typed: Typed, keys: str) -> None:
+        with self._intake:
+            await typed.answer(keys)
 
     def _pre_connect(self, reader: rtc.ByteStreamReader, identity: str) -> None:
         """Take the first one; a second, or one that is too long, is closed at once."""
