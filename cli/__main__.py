@@ -47,18 +47,24 @@ def keys(context: typer.Context) -> None:
     raise typer.Exit(run(context.args))
 
 
+def test(context: typer.Context) -> None:
+    """Hold the conversations that were written beside the agents; exit code 0 only if all went well."""
+    # In place of this program: what runs conversations loads all of the pipeline, which this program may not.
+    os.execv(sys.executable, [sys.executable, "-m", "agent_tests", *context.args])
+
+
 def main() -> None:
     """Entry point of the command."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.command()(up)
     app.command()(dev)
     app.command()(demo)
-    # Its arguments are read by the dispatcher's own command; `--help` too.
-    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)(
-        keys
-    )
+    # Their arguments are read by the commands that they run; `--help` too.
+    for handed_on in (keys, test):
+        settings = {"allow_extra_args": True, "ignore_unknown_options": True}
+        app.command(context_settings=settings, add_help_option=False)(handed_on)
     # These live long or start others: they need none of a caller's libraries.
-    if sys.argv[1:2] not in (["up"], ["dev"], ["demo"], ["keys"]):
+    if sys.argv[1:2] not in (["up"], ["dev"], ["demo"], ["keys"], ["test"]):
         from cli.call import call
 
         app.command()(call)

@@ -69,6 +69,9 @@ class PipelineSettings(SecretSettings):
     openai_server_key: SecretStr | None = Field(None, validation_alias="GREENROOM_OPENAI_SERVER_KEY")
     """Key for that server, if it wants one; OPENAI_API_KEY is never sent to it. Unset: none."""
 
+    judge_model: str | None = Field(None, validation_alias="GREENROOM_JUDGE_MODEL")
+    """Model of that server which judges conversations in `greenroom test`. Unset: GREENROOM_LLM_MODEL, if it is set."""
+
     assemblyai_api_key: SecretStr | None = Field(
         None, validation_alias=AliasChoices("ASSEMBLYAI_API_KEY", "ASSEMBLY_API_KEY")
     )

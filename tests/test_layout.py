@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("greenroom", "runtime", "session", "pipeline", "worker", "dispatcher", "client", "cli")
+PACKAGES = ("greenroom", "runtime", "session", "pipeline", "worker", "dispatcher", "client", "cli", "agent_tests")
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
 TINY_LINES = 40  # a `__main__` of at most so many lines only puts together what has tests of its own
 
@@ -27,6 +27,17 @@ TESTED_TOGETHER = {
     "session/store/redis/watch.py": "tests/session/store/test_contract_watch.py",
     "pipeline/providers/*.py": "tests/pipeline/providers/test_providers.py",
     "greenroom/__init__.py": "tests/pipeline/agents/test_files.py",
+    "agent_tests/cases.py": "tests/agent_tests/test_run.py",
+    "agent_tests/errors.py": "tests/agent_tests/test_run.py",
+    "agent_tests/yaml_nodes.py": "tests/agent_tests/test_yaml_form.py",
+    "agent_tests/speech/call.py": "tests/agent_tests/speech/test_system.py",
+    "greenroom/testing/__init__.py": "tests/agent_tests/test_python_form.py",
+    "greenroom/testing/marks.py": "tests/agent_tests/test_python_form.py",
+    "greenroom/testing/caller.py": "tests/greenroom/testing/test_text.py",
+    "greenroom/testing/script.py": "tests/greenroom/testing/test_text.py",
+    "greenroom/testing/stand_ins.py": "tests/greenroom/testing/test_settling.py",
+    "pipeline/talk/services.py": "tests/pipeline/talk/test_conversation.py",
+    "cli/up/started.py": "tests/cli/test_demo.py",
     "worker/process/warm.py": "tests/worker/process/test_preload.py",
 }
 

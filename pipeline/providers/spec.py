@@ -162,7 +162,18 @@ def _impatient(made: Any, timeout: float, retries: int) -> Any:
     """Let a service made over an SDK of OpenAI's kind give up after `timeout` seconds without a byte.
 
     The SDKs beneath would wait 600 s (openai) or 60 s (groq) and try three times, which in a call is a hang. Pipecat
-    1.14 passes no timeout on, so its client is replaced here, the one place that names it.
+    1.14 passes no timeout on, so its client is replaced here, in the one file that names it.
     """
     made._client = made._client.with_options(timeout=timeout, max_retries=retries)
     return made
+
+
+async def let_go(made: Any) -> None:
+    """Close a service's connections, which Pipecat 1.14 leaves open: for a process that outlives many conversations.
+
+    Args:
+        made: An LLM as `make_llm` made it; one that has no connections is left as it is.
+    """
+    client = getattr(made, "_client", None)
+    if client is not None:
+        await client.close()

@@ -22,7 +22,6 @@ from pipecat.processors.aggregators.llm_response_universal import LLMContextAggr
 from pipecat.processors.filters.function_filter import FunctionFilter
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
-from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_stop import (
@@ -57,7 +56,7 @@ class Parts:
     """What a pipeline is made of, in the order in which sound and words go through it."""
 
     microphone: AudioInput
-    stt: STTService
+    stt: FrameProcessor
     llm_inputs: Sequence[FrameProcessor]
     before_llm: FrameProcessor
     llm: LLMService

@@ -37,7 +37,6 @@ from pipecat.workers.runner import WorkerRunner
 
 from pipeline.agents.definition import ResolvedAgent
 from pipeline.agents.tools import Call, register_tools, tools_schema
-from pipeline.providers import make_llm, make_stt, make_tts
 from pipeline.resume.checkpoint import Checkpoint
 from pipeline.resume.journal import Journal
 from pipeline.resume.restore import Restored, settled, tries
@@ -46,6 +45,7 @@ from pipeline.talk.audio_ends import ASIDE, OUT_RATE, AudioInput, AudioOutput, S
 from pipeline.talk.before_llm import BeforeLLM
 from pipeline.talk.build import Analyzers, Parts, build
 from pipeline.talk.retries import Retries
+from pipeline.talk.services import Services, make_services
 from pipeline.talk.turn_observer import Listener, TurnObserver
 from runtime.background import Background, report
 
@@ -102,6 +102,7 @@ class Conversation:
         restored: where another agent left off; then `resume` it instead of greeting.
         keep: awaited with the checkpoint before the LLM runs, and before a tool does that must not run twice; must
             bound its own time, and not raise. Told whether it is for a tool.
+        services: what it hears, thinks and speaks with; None: what the agent has chosen.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Conversation:
         session_id: str,
         restored: Restored | None = None,
         keep: Keep | None = None,
+        services: Services | None = None,
     ) -> None:
         self._agent = agent
         self._listener = listener
@@ -129,18 +131,19 @@ class Conversation:
         self.microphone = AudioInput()
         self.speaker = AudioOutput(sink, self._begins, self._said_aside)
         call = Call(session_id=session_id, agent=agent.name, end=self._leave)
-        llm = make_llm(agent.llm, settings, prompt=agent.prompt)
+        made = services or make_services(agent, settings)
+        llm = made.llm
         self._journal = Journal(listener.conversation_changed, self._before_tool)
         register_tools(llm, agent.tools, call, self._journal, timeout=settings.tool_timeout)
         extra = agent.extra_processors(call)
         parts = Parts(
             microphone=self.microphone,
-            stt=make_stt(agent.stt, settings, language=agent.language),
+            stt=made.stt,
             llm_inputs=extra.before_llm,
             before_llm=BeforeLLM(self._before_llm),
             llm=llm,
             tts_inputs=extra.before_tts,
-            tts=make_tts(agent.tts, settings, voice=agent.voice, language=agent.language),
+            tts=made.tts,
             speaker=self.speaker,
         )
         self._llm = llm

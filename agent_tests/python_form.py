@@ -1,0 +1,104 @@
+"""Conversations that were written in Python: async functions test_...(caller) with plain assertions."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import ModuleType
+
+from agent_tests.cases import Case
+from agent_tests.errors import Fault, TestFileError, Unmet
+from greenroom.testing.caller import CallEnded, Caller
+from greenroom.testing.marks import marks_of
+
+PREFIX = "greenroom_test_"  # of the module that a file of tests becomes
+
+
+def read(path: Path, default_agent: str) -> list[Case]:
+    """Import a file, and find its conversations.
+
+    Args:
+        path: The file. Those beside the agents can be imported from it.
+        default_agent: Name of the agent, where neither the file nor the test names one.
+
+    Raises:
+        TestFileError: It can't be used; says where and what to change.
+    """
+    module = _imported(path)
+    agent = getattr(module, "AGENT", default_agent)
+    if not isinstance(agent, str):
+        raise TestFileError(path, None, "AGENT must be the name of an agent", 'For example AGENT = "default"')
+    found = [_case(path, name, test, agent) for name, test in vars(module).items() if _is_test(module, name, test)]
+    return sorted(found, key=lambda case: case.line)
+
+
+def _is_test(module: ModuleType, name: str, value: object) -> bool:
+    return name.startswith("test_") and inspect.isfunction(value) and value.__module__ == module.__name__
+
+
+def _case(path: Path, name: str, test: Callable[[Caller], Awaitable[None]], agent: str) -> Case:
+    line = test.__code__.co_firstlineno
+    if not inspect.iscoroutinefunction(test):
+        raise TestFileError(path, line, f"{name} is not an async function", f"Write it as: async def {name}(caller)")
+    if len(inspect.signature(test).parameters) != 1:
+        raise TestFileError(path, line, f"{name} must take the caller alone", f"Write it as: async def {name}(caller)")
+    marks = marks_of(test)
+
+    async def play(caller: Caller) -> None:
+        try:
+            await test(caller)
+        except AssertionError as error:
+            at = _line(error, path)
+            raise Unmet([Fault(_asserted(path, at), str(error))], at) from error
+        except CallEnded as error:
+            raise Unmet([Fault(str(error))], _line(error, path)) from error
+
+    return Case(
+        name=name.removeprefix("test_").replace("_", " "),
+        path=path,
+        line=line,
+        agent=marks.agent or agent,
+        play=play,
+        brain=marks.brain,
+        tools=marks.tools,
+        names=tuple((tool, line) for tool in marks.tools),
+    )
+
+
+def _imported(path: Path) -> ModuleType:
+    name = f"{PREFIX}{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None:
+        raise TestFileError(path, None, "cannot be read as Python", "Save it as a .py file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        where = Path(error.filename) if error.filename else path
+        raise TestFileError(where, error.lineno, f"is not valid Python: {error.msg}", "Correct the line") from error
+    except (Exception, SystemExit) as error:
+        problem = f"failed while it was imported: {type(error).__name__}: {error}"
+        raise TestFileError(path, _line(error, path), problem, "Correct the line") from error
+    return module
+
+
+def _line(error: BaseException, path: Path) -> int | None:
+    """The last line of the author's own file that an error passed through."""
+    own = path.resolve()
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == own]
+    return lines[-1] if lines else None
+
+
+def _asserted(path: Path, line: int | None) -> str:
+    """The assertion that begins on a line, as it is written, on one line."""
+    source = path.read_text("utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assert) and line is not None and node.lineno <= line <= (node.end_lineno or 0):
+            return " ".join((ast.get_source_segment(source, node) or "").split())
+    return "an assertion failed"

@@ -1,0 +1,114 @@
+"""A brain that says what a test wrote down, in place of the agent's LLM; text.py puts it into the conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMAdapter
+from pipecat.frames.frames import (
+    Frame,
+    FunctionCallFromLLM,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+)
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import LLMService
+from pipecat.services.settings import LLMSettings
+
+
+@dataclass(frozen=True)
+class ToolRequest:
+    """A tool that a scripted brain calls."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+Piece = str | ToolRequest
+Answer = Sequence[Piece]
+"""Pieces of one answer, in the order in which a model would stream them."""
+
+
+def calls(name: str, **arguments: object) -> ToolRequest:
+    """A piece of a scripted answer: call this tool.
+
+    Args:
+        name: The tool's.
+        arguments: What it is called with.
+    """
+    return ToolRequest(name, arguments)
+
+
+def answer(written: Piece | Sequence[Piece]) -> Answer:
+    """An answer from what an author wrote for it: a text, a tool's call, or a list of both."""
+    return (written,) if isinstance(written, str | ToolRequest) else tuple(written)
+
+
+class ScriptedBrain(LLMService[Any]):
+    """Gives one answer after the other, whatever it is asked.
+
+    Args:
+        answers: One for each time that the brain is asked.
+
+    Attributes:
+        asked: How often it was asked, answered or not.
+    """
+
+    adapter_class = OpenAILLMAdapter
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        super().__init__(
+            settings=LLMSettings(
+                model="script",
+                system_instruction=None,
+                temperature=None,
+                max_tokens=None,
+                top_p=None,
+                top_k=None,
+                frequency_penalty=None,
+                presence_penalty=None,
+                seed=None,
+                filter_incomplete_user_turns=False,
+                user_turn_completion_config=None,
+            )
+        )
+        self._answers = tuple(answers)
+        self.asked = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether it was asked more often than it has answers."""
+        return self.asked > len(self._answers)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Answer a context; pass every other frame on."""
+        await super().process_frame(frame, direction)
+        if not isinstance(frame, LLMContextFrame):
+            await self.push_frame(frame, direction)
+            return
+        self.asked += 1
+        await self.push_frame(LLMFullResponseStartFrame())
+        try:
+            await self._give(() if self.exhausted else self._answers[self.asked - 1], frame.context)
+        finally:
+            await self.push_frame(LLMFullResponseEndFrame())
+
+    async def _give(self, pieces: Answer, context: LLMContext) -> None:
+        requests: list[FunctionCallFromLLM] = []
+        for piece in pieces:
+            if isinstance(piece, ToolRequest):
+                requests.append(
+                    FunctionCallFromLLM(
+                        context=context,
+                        tool_call_id=f"scripted_{self.asked}_{len(requests)}",
+                        function_name=piece.name,
+                        arguments=dict(piece.arguments),
+                    )
+                )
+            elif piece:
+                await self._push_llm_text(piece)
+        await self.run_function_calls(requests)

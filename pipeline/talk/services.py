@@ -1,0 +1,45 @@
+"""The ears, brain and voice of one conversation; conversation.py makes them unless it is given others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.llm_service import LLMService
+from pipecat.services.tts_service import TTSService
+
+from pipeline.agents.definition import ResolvedAgent
+from pipeline.providers import make_llm, make_stt, make_tts
+from pipeline.settings import PipelineSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a conversation hears, thinks and speaks with.
+
+    Attributes:
+        stt: Speech to text; any processor where nobody speaks.
+        llm: The brain, told the agent's prompt.
+        tts: Text to speech.
+    """
+
+    stt: FrameProcessor
+    llm: LLMService
+    tts: TTSService
+
+
+def make_services(agent: ResolvedAgent, settings: PipelineSettings) -> Services:
+    """Make those that an agent has chosen.
+
+    Args:
+        agent: Who talks.
+        settings: The deployment's, for keys.
+
+    Raises:
+        ProviderError: One can't be made.
+    """
+    return Services(
+        stt=make_stt(agent.stt, settings, language=agent.language),
+        llm=make_llm(agent.llm, settings, prompt=agent.prompt),
+        tts=make_tts(agent.tts, settings, voice=agent.voice, language=agent.language),
+    )

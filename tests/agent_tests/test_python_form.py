@@ -1,0 +1,95 @@
+"""Conversations in Python: how they are found, run and reported."""
+
+import pytest
+
+from agent_tests.errors import TestFileError
+from agent_tests.judge import NoJudge
+from agent_tests.python_form import read
+from agent_tests.run import hold
+from greenroom.testing.exchange import Exchange
+from greenroom.testing.script import ToolRequest
+
+GOOD = """
+from greenroom.testing import Caller, agent, brain, calls, tools
+
+AGENT = "pizza"
+
+def helper(): ...
+
+@brain("Hello.", ["One. ", calls("price", count=3)])
+@tools(price=9)
+async def test_sells_a_pizza(caller: Caller) -> None:
+    answer = await caller.says("Hi")
+    assert answer.says("Hello"), "impolite"
+    assert (
+        answer.called("price")
+    )
+
+@agent("other")
+async def test_second(caller): ...
+"""
+
+
+class Says:
+    """A line whose agent says the same again and again."""
+
+    def __init__(self, words):
+        self.words = words
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        pass
+
+    async def begin(self):
+        return Exchange("", self.words)
+
+    async def say(self, words):
+        return Exchange(words, self.words)
+
+
+def written(folder, text):
+    path = folder / "test_a.py"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_tests_are_found_with_their_marks_in_the_order_of_the_file(tmp_path):
+    first, second = read(written(tmp_path, GOOD), "default")
+    assert (first.name, first.agent, first.tools) == ("sells a pizza", "pizza", {"price": 9})
+    assert first.brain == (("Hello.",), ("One. ", ToolRequest("price", {"count": 3})))
+    assert (second.name, second.agent, second.brain) == ("second", "other", None)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("said", "line", "fault"),
+    [("Bye", 12, ('assert answer.says("Hello"), "impolite"', "impolite")),
+     ("Hello", 13, ('assert ( answer.called("price") )', ""))],
+)  # fmt: skip
+async def test_an_assertion_that_fails_is_shown_as_it_is_written(tmp_path, said, line, fault):
+    case, _ = read(written(tmp_path, GOOD), "default")
+    outcome = await hold(case, lambda _: Says(said), NoJudge())
+    assert (outcome.result, outcome.line, outcome.faults) == ("failed", line, (fault,))
+    assert [exchange.caller for exchange in outcome.exchanges] == ["", "Hi"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ("def test_a(caller): ...", 1, "test_a is not an async function"),
+        ("\nasync def test_a(): ...", 2, "must take the caller alone"),
+        ("async def test_a(caller, more): ...", 1, "must take the caller alone"),
+        ("x = (", 1, "is not valid Python"),
+        ("import os\nraise ValueError('no')", 2, "failed while it was imported: ValueError: no"),
+        ("import not_there_at_all", 1, "failed while it was imported: ModuleNotFoundError"),
+        ("AGENT = 3", None, "AGENT must be the name of an agent"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(tmp_path, text, line, told):
+    path = written(tmp_path, text)
+    with pytest.raises(TestFileError) as caught:
+        read(path, "default")
+    assert str(caught.value).startswith(f"{path}:{line}: " if line else f"{path}: ")
+    assert told in str(caught.value)
