@@ -13,50 +13,26 @@ import onnxruntime as ort
 import soxr
 from pipecat.frames.frames import Frame, TranscriptionFrame
 from pipecat.services.settings import STTSettings
-from pipecat.services.stt_service import SegmentedSTTService
 from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
 from pipeline.local import lane
+from pipeline.local.pieces import pieces
 from pipeline.local.plausible import Samples, Transcription, believed, centred, has_sound, loops
+from pipeline.providers.in_pieces import InPieces
 
 RATE = 16_000  # samples a second the model was trained on
 START, END = 1, 2  # tokens
 HEADS, HEAD_SIZE = 8, 36  # shape of the decoder's caches
 TOKENS_PER_SECOND = 6.5  # the model's own bound; human speech measured at 2 to 5
 SPARE_TOKENS = 4
-LONGEST_SECONDS = 12.0  # attention grows with the square of the length: longer sound is heard in pieces
 SHORTEST_SECONDS = 0.1  # the encoder's convolutions need about that much
-PAUSE_SECONDS = 0.1  # the window in which a piece may be cut
 TRAILING_SILENCE_SECONDS = 0.25  # the last word is whole with it; Pipecat's 0.5 costs 10 ms more an utterance
 SLOWEST_SECONDS = 1.0  # from the end of speech to the words, with six callers at once on two cores
 
 
 class ModelMissing(RuntimeError):
     """The wheel that carries Moonshine's weights is not installed, or not the version that carries them."""
-
-
-def pieces(samples: Samples, rate: int = RATE, longest: float = LONGEST_SECONDS) -> list[Samples]:
-    """Cut long sound where it is quietest in the second half of each piece.
-
-    Args:
-        samples: Sound from -1 to 1.
-        rate: Samples a second.
-        longest: Seconds a piece may last.
-
-    Returns:
-        The pieces in order; together they are the whole sound.
-    """
-    found = []
-    most, window = int(longest * rate), int(PAUSE_SECONDS * rate)
-    while samples.size > most:
-        half = samples[most // 2 : most]
-        frames = half[: half.size // window * window].reshape(-1, window)
-        quietest = int(np.argmin(np.mean(np.square(frames), axis=1)))
-        cut = most // 2 + quietest * window + window // 2
-        found.append(samples[:cut])
-        samples = samples[cut:]
-    return [*found, samples]
 
 
 def from_pcm(audio: bytes, rate: int) -> Samples:
@@ -121,7 +97,7 @@ class Moonshine:
             What was said, or "" where there are no words.
         """
         sound = centred(samples)
-        return " ".join(filter(None, (self._piece(piece) for piece in pieces(sound))))
+        return " ".join(filter(None, (self._piece(piece) for piece in pieces(sound, RATE))))
 
     def _piece(self, samples: Samples) -> str:
         if samples.size < SHORTEST_SECONDS * RATE or not has_sound(samples, RATE):
@@ -181,7 +157,7 @@ def preload() -> None:
     lane.give_back()
 
 
-class MoonshineSTT(SegmentedSTTService):
+class MoonshineSTT(InPieces):
     """Words for each stretch of speech that the pipeline's voice detector marks; 16-bit mono at any rate."""
 
     def __init__(self) -> None:

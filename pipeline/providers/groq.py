@@ -40,7 +40,7 @@ SPECS = {
         key="groq_api_key",
     ),
     ("stt", "groq"): Spec(
-        service="pipecat.services.groq.stt:GroqSTTService",
+        service="pipeline.providers.whisper:GroqSTT",
         make=over_http,
         options=WhisperOptions,
         needs=("groq_api_key",),

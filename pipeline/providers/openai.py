@@ -104,7 +104,7 @@ SPECS = {
         needs=("openai_base_url",),
     ),
     ("stt", "openai"): Spec(
-        service="pipecat.services.openai.stt:OpenAISTTService",
+        service="pipeline.providers.whisper:OpenAISTT",
         make=over_http,
         options=OpenAISTTOptions,
         needs=("openai_api_key",),

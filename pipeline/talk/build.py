@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
@@ -43,6 +45,11 @@ NO_TRANSCRIPT_SECONDS = 1.5  # after the turn's own timeout: how long words may 
 MIN_VOLUME = 0.5
 
 
+MOST_CHUNKS = 1000  # of 20 ms or more; then those older than what Smart Turn looks at are dropped
+
+Chunks = list[tuple[float, npt.NDArray[np.int16]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Analyzers:
     """The listening models of one call: voice activity, and (unless silence alone decides) the end of a turn."""
@@ -75,13 +82,32 @@ class Built:
 
 
 class ThriftySmartTurn(LocalSmartTurnAnalyzerV3):
-    """Smart Turn that hands back the memory of a prediction: 30 MB of a call's own, else kept to its end."""
+    """Smart Turn that hands back the memory of a prediction: 30 MB of a call's own, else kept to its end.
+
+    It keeps no more sound than it looks at, however long the caller speaks without a pause.
+    """
+
+    def append_audio(self, buffer: bytes, is_speech: bool) -> EndOfTurnState:
+        """Take sound in, as Pipecat does, and forget what is too old to be looked at."""
+        state = super().append_audio(buffer, is_speech)
+        if len(self._audio_buffer) > MOST_CHUNKS:
+            self._audio_buffer = _newest(self._audio_buffer, int(self.params.max_duration_secs * self.sample_rate))
+        return state
 
     async def analyze_end_of_turn(self) -> tuple[EndOfTurnState, MetricsData | None]:
         """Whether the turn is over, as Pipecat asks it at each pause."""
         verdict = await super().analyze_end_of_turn()
         asyncio.get_running_loop().run_in_executor(None, lane.give_back)
         return verdict
+
+
+def _newest(chunks: Chunks, samples: int) -> Chunks:
+    """As many of the last chunks as hold so many samples."""
+    first = len(chunks)
+    while first and samples > 0:
+        first -= 1
+        samples -= chunks[first][1].size
+    return chunks[first:]
 
 
 def make_analyzers(settings: PipelineSettings) -> Analyzers:

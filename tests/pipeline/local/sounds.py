@@ -8,6 +8,12 @@ import numpy as np
 import soxr
 
 RATE = 16_000
+TWO_CITIES = """It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of
+foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the season of light, it was the season
+of darkness, it was the spring of hope, it was the winter of despair, we had everything before us, we had nothing before
+us, we were all going direct to heaven, we were all going direct the other way. In short, the period was so far like the
+present period, that some of its noisiest authorities insisted on its being received, for good or for evil, in the
+superlative degree of comparison only."""
 
 
 def recording(name: str) -> np.ndarray:
@@ -48,3 +54,15 @@ def without_words() -> dict[str, np.ndarray]:
         "another jingle": recording("error"),
     }
     return {name: np.clip(sound, -1, 1).astype(np.float32) for name, sound in sounds.items()}
+
+
+def without_pauses(samples: np.ndarray, longest: float = 0.15) -> np.ndarray:
+    """Speech whose silences are cut to so many seconds: shorter than what a voice detector takes for a pause."""
+    frame = RATE // 100
+    frames = samples[: samples.size // frame * frame].reshape(-1, frame)
+    quiet, kept = 0, []
+    for each in frames:
+        quiet = quiet + 1 if np.sqrt(np.mean(each**2)) < 0.01 else 0
+        if quiet <= longest * 100:
+            kept.append(each)
+    return np.concatenate(kept)

@@ -104,6 +104,14 @@ def test_the_listening_models_start_no_thread() -> None:
     assert threading.active_count() == before
 
 
+def test_smart_turn_keeps_no_more_of_a_long_turn_than_it_looks_at() -> None:
+    turn = make_analyzers(PipelineSettings(turn="smart")).turn
+    turn.set_sample_rate(IN_RATE)
+    for _ in range(75 * 50):
+        turn.append_audio(bytes(2 * IN_RATE // 50), is_speech=True)
+    assert 8 * 50 <= len(turn._audio_buffer) <= 20 * 50
+
+
 def test_the_voice_detector_is_ready_and_hears_no_voice_in_silence() -> None:
     vad = make_analyzers(silence()).vad
     assert vad.sample_rate == IN_RATE
