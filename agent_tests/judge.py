@@ -77,7 +77,8 @@ def judge_of(settings: PipelineSettings) -> Judge:
     Args:
         settings: The deployment's; the judge is a model of its OpenAI-compatible server.
     """
-    model = settings.judge_model or settings.llm_model
+    models = settings.llm_model
+    model = settings.judge_model or (models.get("openai-compatible") if isinstance(models, dict) else models)
     if settings.openai_base_url is None or model is None:
         return NoJudge()
     key = settings.openai_server_key

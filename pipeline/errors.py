@@ -8,6 +8,7 @@ PipelineError
 ├── UnreadableCheckpoint a conversation's checkpoint is corrupt or of an unknown version
 ├── ProviderError        a speech or brain provider cannot be used as asked
 │   ├── UnknownProvider  there is no provider of this name
+│   ├── BadList          a list of providers is none, or names one twice or one that it does not have
 │   ├── MissingKey       the provider needs an environment variable that is not set
 │   └── BadOption        an option is unknown, of a wrong type, or missing
 """
@@ -106,6 +107,19 @@ class UnknownProvider(ProviderError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         super().__init__(f"there is no {kind} provider {name!r}; known: {', '.join(sorted(known))}")
         self.kind, self.name = kind, name
+
+
+class BadList(ProviderError):
+    """A list of providers can't be used.
+
+    Args:
+        kind: "stt", "llm" or "tts".
+        why: What is wrong with it, as the end of a sentence.
+    """
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(f'the list of {kind} providers {why}; write it like "groq, openai, local"')
+        self.kind = kind
 
 
 class MissingKey(ProviderError):

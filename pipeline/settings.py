@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, JsonValue, SecretStr
-from pydantic_settings import SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field, JsonValue, SecretStr
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from runtime.settings_source import SecretSettings
+
+
+def _read_by_provider(given: object) -> object:
+    """The object that a text beginning with a brace stands for; all else as it is."""
+    if not isinstance(given, str) or not given.lstrip().startswith("{"):
+        return given
+    try:
+        return json.loads(given)
+    except ValueError:
+        raise ValueError("must be a name, or a JSON object of names by provider") from None
+
+
+ByProvider = Annotated[str | dict[str, str] | None, NoDecode, BeforeValidator(_read_by_provider)]
+"""A value for the first provider of a list, or values by provider's name; None for none."""
 
 
 class PipelineSettings(SecretSettings):
@@ -28,21 +43,21 @@ class PipelineSettings(SecretSettings):
     """Folder with one Python file for each agent."""
 
     stt: str = Field("moonshine", validation_alias="GREENROOM_STT")
-    """Speech to text: moonshine (local), assemblyai, deepgram, cartesia, elevenlabs, groq, openai."""
+    """Speech to text: moonshine (local), assemblyai, deepgram, cartesia, elevenlabs, groq, openai, or a list."""
     stt_options: dict[str, JsonValue] = Field(default_factory=dict, validation_alias="GREENROOM_STT_OPTIONS")
-    """Options of the provider that GREENROOM_STT names, as a JSON object; {} by default."""
+    """Options of the first provider that GREENROOM_STT names, as a JSON object; or such objects by provider's name."""
     llm: str = Field("rules", validation_alias="GREENROOM_LLM")
-    """LLM: rules (local), groq, openai, openai-compatible."""
+    """LLM: rules (local), groq, openai, openai-compatible, or a list."""
     llm_options: dict[str, JsonValue] = Field(default_factory=dict, validation_alias="GREENROOM_LLM_OPTIONS")
-    """Options of the provider that GREENROOM_LLM names, as a JSON object; {} by default."""
-    llm_model: str | None = Field(None, validation_alias="GREENROOM_LLM_MODEL")
-    """Model of the provider that GREENROOM_LLM names; short for "model" in its options. Unset: the provider's own."""
+    """Options of the first provider that GREENROOM_LLM names, as a JSON object; or such objects by provider's name."""
+    llm_model: ByProvider = Field(None, validation_alias="GREENROOM_LLM_MODEL")
+    """Model of the first provider that GREENROOM_LLM names, or JSON by provider's name. Unset: the provider's own."""
     tts: str = Field("hibari", validation_alias="GREENROOM_TTS")
-    """Text to speech: hibari (local), inworld, cartesia, deepgram, elevenlabs, groq, openai."""
+    """Text to speech: hibari (local), inworld, cartesia, deepgram, elevenlabs, groq, openai, or a list."""
     tts_options: dict[str, JsonValue] = Field(default_factory=dict, validation_alias="GREENROOM_TTS_OPTIONS")
-    """Options of the provider that GREENROOM_TTS names, as a JSON object; {} by default."""
-    voice: str | None = Field(None, validation_alias="GREENROOM_VOICE")
-    """Voice of the provider that GREENROOM_TTS names. Unset: the provider's own."""
+    """Options of the first provider that GREENROOM_TTS names, as a JSON object; or such objects by provider's name."""
+    voice: ByProvider = Field(None, validation_alias="GREENROOM_VOICE")
+    """Voice of the first provider that GREENROOM_TTS names, or JSON by provider's name. Unset: the provider's own."""
 
     turn: Literal["smart", "silence"] = Field("smart", validation_alias="GREENROOM_TURN")
     """How the end of the caller's turn is told: smart (a model listens for it) or silence alone."""

@@ -29,9 +29,9 @@ async def run(url: str, token: str, session: str) -> None:
 
     settings = PipelineSettings()
     agent = load_agents(settings.agents)["default"].resolve(settings)
-    providers.preload("stt", agent.stt)
-    providers.preload("llm", agent.llm)
-    providers.preload("tts", agent.tts, [agent.greeting])
+    for kind in providers.KINDS:
+        for choice in getattr(agent, kind):
+            providers.preload(kind, choice, [agent.greeting])
     room, over, present = rtc.Room(), asyncio.Event(), asyncio.Event()
     track = AgentTrack(OUT_RATE)
     listener = cast(Listener, Unheard())

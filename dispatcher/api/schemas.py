@@ -78,8 +78,13 @@ def _provider(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
         raise ValueError(ours[0] if ours else PROVIDER_WORDS) from None
 
 
-PROVIDER_WORDS = 'must be a provider\'s name or {"name", "options"}'
-Provider = Annotated[Text | ProviderChoice, WrapValidator(_provider)]
+PROVIDER_WORDS = 'must be a provider\'s name or {"name", "options"}, or a list of these'
+MOST_PROVIDERS = 8  # in a list
+Provider = Annotated[
+    Text | ProviderChoice | Annotated[list[Text | ProviderChoice], Field(min_length=1, max_length=MOST_PROVIDERS)],
+    WrapValidator(_provider),
+]
+Voice = Annotated[str, Field(pattern=VOICE_PATTERN)]
 
 
 class SessionConfig(Camel):
@@ -89,16 +94,16 @@ class SessionConfig(Camel):
     """What the LLM is told to be, instead of the agent's own prompt."""
     greeting: LongText | None = None
     """The agent's first words."""
-    voice: Annotated[str, Field(pattern=VOICE_PATTERN)] | None = None
-    """A voice of the text-to-speech provider."""
+    voice: Voice | Annotated[dict[Text, Voice], Field(min_length=1, max_length=MOST_PROVIDERS)] | None = None
+    """A voice of the first text-to-speech provider, or voices by provider's name."""
     language: Text | None = None
     """Language of the call, such as en or de-AT."""
     stt: Provider | None = None
-    """Speech-to-text provider: a name, or a name with options."""
+    """Speech-to-text provider: a name, a name with options, or a list of these in order: `groq, local`."""
     llm: Provider | None = None
-    """LLM provider: a name, or a name with options."""
+    """LLM provider: a name, a name with options, or a list of these in order: `groq, local`."""
     tts: Provider | None = None
-    """Text-to-speech provider: a name, or a name with options."""
+    """Text-to-speech provider: a name, a name with options, or a list of these in order: `groq, local`."""
 
 
 class StartBody(Camel):

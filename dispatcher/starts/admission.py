@@ -8,7 +8,7 @@ from typing import Any
 
 from dispatcher.errors import ConfigNotAllowed, ProviderNotUsable, UnknownAgent
 from dispatcher.fleet.workers import FRESH_SECONDS, chosen, seats, serving, taking
-from dispatcher.starts.session_config import check_known, check_values, listed
+from dispatcher.starts.session_config import check_known, check_values, listed, provider_names
 from session.errors import NoWorker
 from session.store.ports import Worker
 
@@ -43,7 +43,7 @@ def admit(workers: Sequence[Worker], now: float, *, agent: str, config: Mapping[
         workers: those seen within the last minutes: one that is silent or left may be restarting.
         now: Unix seconds.
         agent: which agent is asked for.
-        config: what the session chooses for itself; a provider is a name, or an object with a `name`.
+        config: what the session chooses for itself; a provider is a name, an object with a `name`, or a list.
 
     Raises:
         NoWorker: there is none, and there was none lately.
@@ -94,7 +94,7 @@ def _check_field(able: Sequence[Worker], agent: str, field: str) -> None:
 
 
 def _check_provider(able: Sequence[Worker], kind: str, given: Any) -> None:
-    name = given.get("name") if isinstance(given, Mapping) else given
     usable = {each for worker in able for each in worker.providers.get(kind, ())}
-    if name not in usable:
-        raise ProviderNotUsable(f"config.{kind} {name!r} cannot be used here; usable: {listed(usable)}.")
+    for name in provider_names(given):
+        if name not in usable:
+            raise ProviderNotUsable(f"config.{kind} {name!r} cannot be used here; usable: {listed(usable)}.")

@@ -45,17 +45,46 @@ def check_known(able: Sequence[Worker], agent: str, config: Mapping[str, Any]) -
     """
     if "language" in config:
         for kind in ("stt", "tts"):
-            known = [each.languages.get(_provider(each, kind, agent, config)) for each in able]
-            _check_one_of("language", config["language"].partition("-")[0], known)
-    if "voice" in config:
-        known = [each.voices.get(_provider(each, "tts", agent, config)) for each in able]
-        _check_one_of("voice", config["voice"].lower(), known)
+            understood = [_languages(each, kind, agent, config) for each in able]
+            _check_one_of("language", config["language"].partition("-")[0], understood)
+    for name, voice in _voices(config.get("voice")):
+        known = [each.voices.get(f"tts/{name or _first(each, 'tts', agent, config)}") for each in able]
+        _check_one_of("voice", voice.lower(), known)
 
 
-def _provider(worker: Worker, kind: str, agent: str, config: Mapping[str, Any]) -> str:
-    """The provider that a session would have there, as its worker names it."""
-    chosen = config.get(kind, worker.speaks.get(agent, {}).get(kind))
-    return f"{kind}/{chosen['name'] if isinstance(chosen, Mapping) else chosen}"
+def provider_names(given: Any) -> list[str]:
+    """The names in a choice of providers, in order.
+
+    Args:
+        given: A name, names with commas, an object with a `name`, or a list of these.
+    """
+    parts = given if isinstance(given, list | tuple) else [given]
+    named = [part.get("name", "") if isinstance(part, Mapping) else part for part in parts]
+    return [name.strip() for each in named for name in str(each).split(",")]
+
+
+def _chosen(worker: Worker, kind: str, agent: str, config: Mapping[str, Any]) -> list[str]:
+    """The providers that a session would have there; none where its worker doesn't tell."""
+    given = config.get(kind, worker.speaks.get(agent, {}).get(kind))
+    return [] if given is None else provider_names(given)
+
+
+def _first(worker: Worker, kind: str, agent: str, config: Mapping[str, Any]) -> str | None:
+    return next(iter(_chosen(worker, kind, agent, config)), None)
+
+
+def _languages(worker: Worker, kind: str, agent: str, config: Mapping[str, Any]) -> list[str] | None:
+    """What all of a session's providers there understand; None where none of them tells."""
+    told = [worker.languages.get(f"{kind}/{name}") for name in _chosen(worker, kind, agent, config)]
+    known = [set(each) for each in told if each is not None]
+    return sorted(set.intersection(*known)) if known else None
+
+
+def _voices(given: Any) -> list[tuple[str | None, str]]:
+    """Voices by provider; without a name it is the first provider's."""
+    if given is None:
+        return []
+    return list(given.items()) if isinstance(given, Mapping) else [(None, given)]
 
 
 def _check_one_of(field: str, value: str, known: Sequence[Sequence[str] | None]) -> None:

@@ -131,7 +131,7 @@ class TextCall:
         self._seconds, self._patience = seconds, patience
         self._tasks = Background("test")
         self._seen: set[str] = set()
-        self._brain = self._script or make_llm(resolved.llm, settings, prompt=resolved.prompt)
+        self._brain = self._script or make_llm(resolved.llm[0], settings, prompt=resolved.prompt)
         self._conversation = SettlingConversation(
             resolved,
             settings,

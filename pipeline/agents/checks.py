@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.agents.tools import describe
-from pipeline.errors import AgentFault, ProviderError, ToolFault
-from pipeline.providers import Kind, Provider, check_choice
+from pipeline.errors import AgentFault, BadList, ProviderError, ToolFault
+from pipeline.providers import Kind, by_provider, check_choice, chosen
 
 OVERRIDABLE = ("prompt", "greeting", "voice", "language", "stt", "llm", "tts")
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
@@ -82,29 +82,27 @@ def _language(agent: Fields) -> None:
 
 
 def _voice(agent: Fields) -> None:
-    if agent["voice"] is not None and (not isinstance(agent["voice"], str) or not agent["voice"].strip()):
-        raise AgentFault("voice", "the voice must be a name", "Give a voice of the tts provider, or leave it out")
+    given = agent["voice"]
+    if given is None:
+        return
+    voices = list(given.values()) if isinstance(given, Mapping) else [given]
+    if not voices or not all(isinstance(voice, str) and voice.strip() for voice in voices):
+        remedy = "Give a voice of the tts provider, or voices by provider's name, or leave it out"
+        raise AgentFault("voice", "the voice must be a name", remedy)
 
 
 def _provider(kind: Kind) -> Callable[[Fields], None]:
     def check(agent: Fields) -> None:
-        chosen = agent[kind]
-        if chosen is None:
+        if agent[kind] is None:
             return
-        if isinstance(chosen, str):
-            chosen = Provider(chosen)
-        if (
-            not isinstance(chosen, Provider)
-            or not isinstance(chosen.name, str)
-            or not isinstance(chosen.options, Mapping)
-        ):
-            raise AgentFault(
-                kind, f"{kind} must be a name or a Provider", f'For example {kind}=Provider("groq", {{"model": "..."}})'
-            )
-        voice = agent["voice"] if kind == "tts" else None
         language = None if kind == "llm" else agent["language"]
         try:
-            check_choice(kind, chosen, voice=voice, language=language)
+            providers = chosen(kind, agent[kind])
+            voices = by_provider(kind, "voice", agent["voice"], providers) if kind == "tts" else {}
+            for each in providers:
+                check_choice(kind, each, voice=voices.get(each.name), language=language)
+        except BadList as error:
+            raise AgentFault(kind, str(error), f'For example {kind}=[Provider("groq", {{...}}), "local"]') from error
         except ProviderError as error:
             raise AgentFault(kind, str(error), f"Correct {kind}, or leave it out for the deployment's own") from error
 

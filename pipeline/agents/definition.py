@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pipeline.agents.checks import check_field
 from pipeline.agents.tools import Call, Tool, ToolFunction, describe
 from pipeline.errors import AgentFault, ConfigRefused, ProviderError
-from pipeline.providers import Kind, Provider, check, default
+from pipeline.providers import KINDS, Choices, Kind, Provider, by_provider, check, chosen, default
 
 if TYPE_CHECKING:
     from pipecat.processors.frame_processor import FrameProcessor
@@ -39,10 +39,12 @@ class Agent:
         prompt: What the LLM is told to be.
         greeting: The first words, spoken as soon as the caller can hear them.
         language: BCP 47 tag of the language spoken, such as "en" or "de-AT".
-        stt: Speech to text: a name, or a `Provider` with options; None is the deployment's own.
+        stt: Speech to text: a name, a `Provider` with options, or several in order, each of which stands in for the
+            one before it; None is the deployment's own.
         llm: Brain, likewise.
         tts: Text to speech, likewise.
-        voice: A voice of the text-to-speech provider; None is the deployment's or the provider's own.
+        voice: A voice of the first text-to-speech provider, or voices by provider's name; None is the deployment's or
+            the provider's own.
         tools: Typed async functions with a docstring.
         overridable: What a session may choose for itself: prompt, greeting, voice, language, stt, llm, tts.
         processors: Makes Pipecat processors of the agent's own for a call; None for none.
@@ -53,10 +55,10 @@ class Agent:
     prompt: str
     greeting: str
     language: str = "en"
-    stt: Provider | str | None = None
-    llm: Provider | str | None = None
-    tts: Provider | str | None = None
-    voice: str | None = None
+    stt: Choices | None = None
+    llm: Choices | None = None
+    tts: Choices | None = None
+    voice: str | Mapping[str, str] | None = None
     tools: Sequence[ToolFunction] = ()
     overridable: frozenset[str] | tuple[str, ...] = ("voice", "language")
     processors: Callable[[Call], Extra] | None = None
@@ -86,6 +88,8 @@ class Agent:
             changes[field] = _choice(field, value) if field in ("stt", "llm", "tts") else value
         if "tts" in changes:
             changes.setdefault("voice", None)
+        elif isinstance(changes.get("voice"), str) and isinstance(self.voice, Mapping) and self.tts is not None:
+            changes["voice"] = {**self.voice, chosen("tts", self.tts)[0].name: changes["voice"]}
         changed = replace(self, **changes)
         for field in changes:
             try:
@@ -106,13 +110,15 @@ class Agent:
         Raises:
             ProviderError: A provider, key, option or voice is missing or wrong; names the agent.
         """
-        stt, llm, tts = (self.provider(kind, settings) for kind in ("stt", "llm", "tts"))
-        # A deployment's voice belongs to the deployment's provider.
-        voice = self.voice or (settings.voice if self.tts is None else None)
         try:
-            check("stt", stt, settings, language=self.language)
-            check("llm", llm, settings)
-            check("tts", tts, settings, voice=voice, language=self.language)
+            stt, llm, tts = (self.providers(kind, settings) for kind in KINDS)
+            voices = self._voices(tts, settings)
+            for each in stt:
+                check("stt", each, settings, language=self.language)
+            for each in llm:
+                check("llm", each, settings)
+            for each in tts:
+                check("tts", each, settings, voice=voices.get(each.name), language=self.language)
         except ProviderError as error:
             error.args = (f"agent {self.name!r}: {error}",)
             raise
@@ -124,18 +130,25 @@ class Agent:
             stt=stt,
             llm=llm,
             tts=tts,
-            voice=voice,
+            voices=voices,
             tools=tuple(_described(function) for function in self.tools),
             processors=self.processors,
             dropped_out=self.dropped_out,
         )
 
-    def provider(self, kind: Kind, settings: PipelineSettings) -> Provider:
-        """The provider that it has here, its own or the deployment's."""
-        chosen: Provider | str | None = getattr(self, kind)
-        if chosen is None:
-            return default(kind, settings)
-        return chosen if isinstance(chosen, Provider) else Provider(chosen)
+    def providers(self, kind: Kind, settings: PipelineSettings) -> tuple[Provider, ...]:
+        """The providers that it has here, in order, its own or the deployment's.
+
+        Raises:
+            BadList: They can't be read.
+        """
+        given: Choices | None = getattr(self, kind)
+        return default(kind, settings) if given is None else chosen(kind, given)
+
+    def _voices(self, tts: Sequence[Provider], settings: PipelineSettings) -> dict[str, str]:
+        """The voice of each text-to-speech provider; a deployment's voices belong to the deployment's providers."""
+        deployments = by_provider("tts", "voice", settings.voice, tts) if self.tts is None else {}
+        return deployments | by_provider("tts", "voice", self.voice, tts)
 
 
 @functools.cache
@@ -146,16 +159,21 @@ def _described(function: ToolFunction) -> Tool:
 
 @dataclass(frozen=True)
 class ResolvedAgent:
-    """An agent with nothing left open; fields as in `Agent`."""
+    """An agent with nothing left open; fields as in `Agent`.
+
+    Attributes:
+        stt: In order: each stands in for the one before it. `llm` and `tts` likewise.
+        voices: By text-to-speech provider; one that is left out has a voice of its own.
+    """
 
     name: str
     prompt: str
     greeting: str
     language: str
-    stt: Provider
-    llm: Provider
-    tts: Provider
-    voice: str | None
+    stt: tuple[Provider, ...]
+    llm: tuple[Provider, ...]
+    tts: tuple[Provider, ...]
+    voices: Mapping[str, str]
     tools: tuple[Tool, ...]
     processors: Callable[[Call], Extra] | None
     dropped_out: str
@@ -182,11 +200,18 @@ class ResolvedAgent:
         return made
 
 
-def _choice(field: str, value: object) -> Provider | str:
+def _choice(field: str, value: object) -> Choices:
+    """What a session's config says of a provider: a name, an object, or a list of these."""
+    if isinstance(value, list) and value:
+        return [_one_choice(field, each) for each in value]
+    return _one_choice(field, value)
+
+
+def _one_choice(field: str, value: object) -> Provider | str:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping) and value.keys() <= {"name", "options"} and isinstance(value.get("name"), str):
         options = value.get("options") or {}
         if isinstance(options, Mapping):
             return Provider(value["name"], dict(options))
-    raise ConfigRefused(field, 'must be a name or {"name": ..., "options": {...}}')
+    raise ConfigRefused(field, 'must be a name or {"name": ..., "options": {...}}, or a list of these')

@@ -5,14 +5,19 @@ A provider's file is imported when it is asked for, and Pipecat's service only w
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from pipeline.errors import BadOption, MissingKey, UnknownProvider
-from pipeline.providers.spec import KINDS, Kind, Options, Provider, Request, Spec
+from pipeline.fallback.candidates import Candidate
+from pipeline.providers.choices import Choices, by_provider, chosen, full_name, options_by_provider
+from pipeline.providers.spec import KINDS, Kind, Options, Provider, Request, Spec, secret
 from pipeline.settings import variable
 
 if TYPE_CHECKING:
@@ -25,10 +30,15 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "TABLE",
+    "Choices",
     "Kind",
     "Provider",
+    "by_provider",
+    "candidates",
     "check",
     "check_choice",
+    "chosen",
+    "circuit_key",
     "default",
     "known_languages",
     "known_voices",
@@ -63,6 +73,8 @@ TABLE: Mapping[Kind, Mapping[str, str]] = {
 }
 """Kind -> provider's name -> the file here that has it."""
 
+KEY_DIGITS = 12  # of a digest of a credential, hexadecimal: enough to tell credentials apart, not to guess one
+
 
 def spec_of(kind: Kind, name: str) -> Spec:
     """Find a provider.
@@ -81,12 +93,22 @@ def spec_of(kind: Kind, name: str) -> Spec:
     return found
 
 
-def default(kind: Kind, settings: PipelineSettings) -> Provider:
-    """The deployment's own choice, for agents that make none."""
-    options: dict[str, object] = dict(getattr(settings, f"{kind}_options"))
-    if kind == "llm" and settings.llm_model:
-        options["model"] = settings.llm_model
-    return Provider(getattr(settings, kind), options)
+def default(kind: Kind, settings: PipelineSettings) -> tuple[Provider, ...]:
+    """The deployment's own choice, for agents that make none.
+
+    Raises:
+        BadList: It is none, or a model is for a provider that is not in it.
+    """
+    providers = chosen(kind, getattr(settings, kind))
+    options = options_by_provider(kind, getattr(settings, f"{kind}_options"), providers)
+    models = by_provider(kind, "model", settings.llm_model, providers) if kind == "llm" else {}
+    return tuple(
+        Provider(
+            each.name,
+            dict(options.get(each.name, {})) | ({"model": models[each.name]} if each.name in models else {}),
+        )
+        for each in providers
+    )
 
 
 def check_choice(kind: Kind, choice: Provider, *, voice: str | None = None, language: str | None = None) -> Options:
@@ -159,12 +181,15 @@ def check(
 
 
 def usable(settings: PipelineSettings) -> dict[Kind, list[str]]:
-    """The providers that have all they need from the environment, by kind; a voice is not looked at."""
+    """What can be chosen with what the environment has, by kind, `local` included; a voice is not looked at."""
     return {
         kind: [
-            name
-            for name in TABLE[kind]
-            if all(getattr(settings, need) is not None for need in spec_of(kind, name).needs)
+            *(
+                name
+                for name in TABLE[kind]
+                if all(getattr(settings, need) is not None for need in spec_of(kind, name).needs)
+            ),
+            "local",
         ]
         for kind in KINDS
     }
@@ -172,14 +197,69 @@ def usable(settings: PipelineSettings) -> dict[Kind, list[str]]:
 
 def known_languages(settings: PipelineSettings) -> dict[str, list[str]]:
     """What usable providers understand, by kind, slash and name; without those that understand many."""
-    specs = {f"{kind}/{name}": spec_of(kind, name) for kind, names in usable(settings).items() for name in names}
-    return {name: sorted(spec.languages) for name, spec in specs.items() if spec.languages is not None}
+    return {name: sorted(spec.languages) for name, spec in _usable_specs(settings) if spec.languages is not None}
 
 
 def known_voices(settings: PipelineSettings) -> dict[str, list[str]]:
     """The voices of usable providers, by kind, slash and name; without those whose voices are not known here."""
-    specs = {f"tts/{name}": spec_of("tts", name) for name in usable(settings)["tts"]}
-    return {name: sorted(spec.voices()) for name, spec in specs.items() if spec.voices is not None}
+    return {name: sorted(spec.voices()) for name, spec in _usable_specs(settings) if spec.voices is not None}
+
+
+def _usable_specs(settings: PipelineSettings) -> list[tuple[str, Spec]]:
+    return [
+        (f"{kind}/{name}", spec_of(kind, full_name(kind, name)))
+        for kind, names in usable(settings).items()
+        for name in names
+    ]
+
+
+def candidates(
+    kind: Kind,
+    choices: Sequence[Provider],
+    settings: PipelineSettings,
+    *,
+    voices: Mapping[str, str] = MappingProxyType({}),
+    language: str | None = None,
+    prompt: str | None = None,
+) -> tuple[Candidate[Any], ...]:
+    """What a call may use for one thing, in order; no service is made yet.
+
+    Args:
+        kind: "stt", "llm" or "tts".
+        choices: The providers and their options.
+        settings: The deployment's.
+        voices: Voice to speak with, by provider; only for tts.
+        language: BCP 47 tag of the language that is spoken; not for llm.
+        prompt: What the LLM is told to be; only for llm.
+
+    Returns:
+        One for each choice. Its `make` gives the service, or raises ProviderError as `check` does.
+    """
+    return tuple(
+        Candidate(
+            choice.name,
+            circuit_key(kind, choice.name, settings),
+            partial(_make, kind, choice, settings, voice=voices.get(choice.name), language=language, prompt=prompt),
+        )
+        for choice in choices
+    )
+
+
+def circuit_key(kind: Kind, name: str, settings: PipelineSettings) -> str:
+    """Under which the failures of a provider are counted: its kind, its name and a digest of what it is reached with.
+
+    Args:
+        kind: "stt", "llm" or "tts".
+        name: The provider's.
+        settings: The deployment's, for keys; none of them can be read from the result.
+    """
+    spec = spec_of(kind, name)
+    digest = hashlib.sha256()
+    for field in (*spec.needs, *spec.uses):
+        value = getattr(settings, field)
+        text = secret(settings, field) if isinstance(value, SecretStr) else str(value)
+        digest.update(f"{field}={text}\n".encode())
+    return f"{kind}/{name}/{digest.hexdigest()[:KEY_DIGITS]}"
 
 
 def _make(

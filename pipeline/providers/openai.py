@@ -102,6 +102,7 @@ SPECS = {
         make=_compatible,
         options=ChatOptions,
         needs=("openai_base_url",),
+        uses=("openai_server_key",),
     ),
     ("stt", "openai"): Spec(
         service="pipeline.providers.whisper:OpenAISTT",

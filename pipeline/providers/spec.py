@@ -71,6 +71,7 @@ class Spec:
         options: The options it takes.
         needs: Fields of `PipelineSettings` that must be set.
         key: The field among them that holds the API key, if any.
+        uses: Fields of `PipelineSettings` that it is reached with where they are set.
         arguments: Options that its constructor takes itself; all others go to its `Settings`.
         voice_required: It has no voice of its own, so one must be chosen.
         voice_fault: Says why a voice cannot be had, as the end of a sentence, or None if it can; None: not known here.
@@ -85,6 +86,7 @@ class Spec:
     options: type[Options] = Options
     needs: tuple[str, ...] = ()
     key: str | None = None
+    uses: tuple[str, ...] = ()
     arguments: frozenset[str] = frozenset()
     voice_required: bool = False
     voice_fault: Callable[[str], str | None] | None = None

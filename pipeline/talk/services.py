@@ -9,7 +9,7 @@ from pipecat.services.llm_service import LLMService
 from pipecat.services.tts_service import TTSService
 
 from pipeline.agents.definition import ResolvedAgent
-from pipeline.providers import make_llm, make_stt, make_tts
+from pipeline.providers import candidates
 from pipeline.settings import PipelineSettings
 
 
@@ -38,8 +38,13 @@ def make_services(agent: ResolvedAgent, settings: PipelineSettings) -> Services:
     Raises:
         ProviderError: One can't be made.
     """
+    stt, llm, tts = (
+        candidates("stt", agent.stt, settings, language=agent.language),
+        candidates("llm", agent.llm, settings, prompt=agent.prompt),
+        candidates("tts", agent.tts, settings, voices=agent.voices, language=agent.language),
+    )
     return Services(
-        stt=make_stt(agent.stt, settings, language=agent.language),
-        llm=make_llm(agent.llm, settings, prompt=agent.prompt),
-        tts=make_tts(agent.tts, settings, voice=agent.voice, language=agent.language),
+        stt=stt[0].make(),
+        llm=llm[0].make(),
+        tts=tts[0].make(),
     )

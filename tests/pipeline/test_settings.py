@@ -32,6 +32,30 @@ def test_options_are_json(clean: pytest.MonkeyPatch) -> None:
     assert PipelineSettings().llm_options == {"temperature": 0.3}
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("heart", "heart"),
+        ("123", "123"),
+        ('{"inworld": "Ashley", "local": "heart"}', {"inworld": "Ashley", "local": "heart"}),
+        ("", None),
+    ],
+)
+def test_a_voice_and_a_model_are_names_or_json_by_provider(
+    clean: pytest.MonkeyPatch, written: str, read: str | dict[str, str] | None
+) -> None:
+    clean.setenv("GREENROOM_VOICE", written)
+    clean.setenv("GREENROOM_LLM_MODEL", written)
+    settings = PipelineSettings()
+    assert (settings.voice, settings.llm_model) == (read, read)
+
+
+def test_a_voice_that_is_broken_json_is_refused_and_not_taken_for_a_name(clean: pytest.MonkeyPatch) -> None:
+    clean.setenv("GREENROOM_VOICE", '{"inworld": ')
+    with pytest.raises(ValidationError, match="a JSON object of names by provider"):
+        PipelineSettings()
+
+
 @pytest.mark.parametrize("name", ["ASSEMBLYAI_API_KEY", "ASSEMBLY_API_KEY"])
 def test_both_names_of_assemblyais_key_are_read(clean: pytest.MonkeyPatch, name: str) -> None:
     clean.setenv(name, "a-key")

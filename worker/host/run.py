@@ -134,7 +134,7 @@ def _of_agents(agents: Mapping[str, Agent], pipeline: PipelineSettings) -> dict[
     return {
         "agents": {name: sorted(agent.overridable) for name, agent in agents.items()},
         "speaks": {
-            name: {kind: agent.provider(kind, pipeline).name for kind in providers.KINDS}
+            name: {kind: ", ".join(each.name for each in agent.providers(kind, pipeline)) for kind in providers.KINDS}
             for name, agent in agents.items()
         },
     }

@@ -38,9 +38,9 @@ def load() -> Warm:
     agents = load_agents(folder)
     chosen = [agent.resolve(settings) for agent in agents.values()]
     for agent in chosen:
-        providers.preload("stt", agent.stt)
-        providers.preload("llm", agent.llm)
-        providers.preload("tts", agent.tts, [agent.greeting, agent.dropped_out])
+        for kind in providers.KINDS:
+            for choice in getattr(agent, kind):
+                providers.preload(kind, choice, [agent.greeting, agent.dropped_out], agent.voices.get(choice.name))
     providers.preload("tts", Provider("hibari"))
     apology, _ = hibari.synthesise(APOLOGY)
     analyzers = make_analyzers(settings)

@@ -74,6 +74,9 @@ def test_a_field_of_a_newer_caller_is_passed_over() -> None:
         pytest.param(StartBody, {"metadata": _deep()}, id="metadata without a bottom"),
         pytest.param(StartBody, {"config": {"prompt": "p" * 16_385}}, id="a prompt too long"),
         pytest.param(StartBody, {"config": {"tts": {"options": {}}}}, id="a provider without a name"),
+        pytest.param(StartBody, {"config": {"tts": []}}, id="no provider"),
+        pytest.param(StartBody, {"config": {"tts": ["x"] * 9}}, id="too many providers"),
+        pytest.param(StartBody, {"config": {"voice": {"x": "../y"}}}, id="a voice that is a path"),
         pytest.param(StartBody, {"config": {"tts": {"name": "x", "options": {"a": math.nan}}}}, id="options of nan"),
         pytest.param(StartBody, {"config": "loud"}, id="a config in words"),
         pytest.param(SessionBody, {}, id="a stop of nothing"),
@@ -95,6 +98,8 @@ def test_a_body_is_refused(body: type[BaseModel], given: dict[str, Any]) -> None
         pytest.param({"metadata": {"a": "grüß 🎧", "b": {"c": [1.5, True]}}}, id="any plain JSON"),
         pytest.param({"config": {"prompt": "p" * 16_384}}, id="the longest prompt"),
         pytest.param({"config": {"tts": {"name": "x", "options": {"speed": 2}}}}, id="a provider with options"),
+        pytest.param({"config": {"tts": ["x", {"name": "y"}]}}, id="a list of providers"),
+        pytest.param({"config": {"voice": {"x": "a", "y": "b"}}}, id="voices by provider"),
     ],
 )
 def test_a_body_is_taken_as_it_is(given: dict[str, Any]) -> None:

@@ -109,6 +109,10 @@ def test_the_deployment_of_the_worker_with_most_room_is_asked() -> None:
         ),
         pytest.param([able()], "default", {"tts": {}}, ProviderNotUsable, id="a provider without a name"),
         pytest.param(
+            [able()], "default", {"tts": "hibari, nobody"}, ProviderNotUsable, id="one of a list is not known"
+        ),
+        pytest.param([able()], "default", {"tts": "hibari,"}, ProviderNotUsable, id="a list with an empty place"),
+        pytest.param(
             [able(providers={})], "default", {"tts": "hibari"}, ProviderNotUsable, id="no provider is usable here"
         ),
         pytest.param([able(**FULL)], "unknown", {}, UnknownAgent, id="what waiting cannot cure is said first"),
@@ -127,6 +131,8 @@ def test_a_start_is_refused(
     [
         pytest.param({"prompt": "Be brief."}, id="a field that is open"),
         pytest.param({"tts": "cartesia"}, id="a provider by its name"),
+        pytest.param({"tts": "cartesia, hibari"}, id="providers in order"),
+        pytest.param({"tts": [{"name": "cartesia"}, "hibari"]}, id="a list of providers"),
         pytest.param({"tts": {"name": "hibari", "options": {"speed": 2}}}, id="a provider with options"),
     ],
 )

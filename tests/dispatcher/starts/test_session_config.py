@@ -62,6 +62,9 @@ def telling(**changes: Any) -> Worker:
         ({"voice": "emma"}, "config.voice must be one of american, heart."),
         ({"voice": "emma", "tts": {"name": "hibari"}}, "config.voice must be one of american, heart."),
         ({"language": "de", "stt": "deepgram"}, "config.language must be one of en."),
+        ({"language": "de", "stt": "deepgram, moonshine", "tts": "a"}, "config.language must be one of en."),
+        ({"voice": "emma", "tts": ["hibari", "cartesia"]}, "config.voice must be one of american, heart."),
+        ({"voice": {"cartesia": "x", "hibari": "emma"}}, "config.voice must be one of american, heart."),
     ],
     ids=str,
 )
@@ -77,6 +80,8 @@ def test_what_no_provider_here_has_is_refused_with_what_there_is(config: dict[st
         pytest.param(telling(), {"language": "en-GB", "voice": "Heart"}, id="what there is"),
         pytest.param(telling(), {"voice": "emma", "tts": "cartesia"}, id="a voice of a provider that does not tell"),
         pytest.param(telling(), {"language": "de", "stt": "a", "tts": "b"}, id="a language of providers that do not"),
+        pytest.param(telling(), {"voice": "emma", "tts": "cartesia, hibari"}, id="a voice of the first in a list"),
+        pytest.param(telling(), {"voice": {"cartesia": "x", "hibari": "heart"}}, id="voices by provider"),
         pytest.param(telling(speaks={}), {"voice": "emma"}, id="of a worker that does not tell what its agent uses"),
         pytest.param(a_worker(), {"voice": "emma", "language": "de"}, id="of a worker of the release before"),
     ],

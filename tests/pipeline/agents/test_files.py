@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -184,7 +184,8 @@ async def test_the_guides_agents_load_and_can_be_made(tmp_path: Path, example: s
     written(tmp_path, GOOD)
     written(tmp_path, example, "example.py")
     (agent,) = (agent for name, agent in load_agents(tmp_path).items() if name != "default")
-    settings = PipelineSettings(_env_file=None, groq_api_key=SecretStr("k"), deepgram_api_key=SecretStr("k"))
+    keys = {f"{name}_api_key": SecretStr("k") for name in ("deepgram", "groq", "inworld", "openai")}
+    settings = PipelineSettings(_env_file=None, **cast(Any, keys))
     resolved = agent.resolve(settings)
     before_llm, before_tts = resolved.extra_processors(Call("session_1", agent.name, _over))
     assert len(before_llm) + len(before_tts) == ("processors=" in example)

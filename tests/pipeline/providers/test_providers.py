@@ -14,8 +14,10 @@ from pipeline.providers import (
     TABLE,
     Kind,
     Provider,
+    candidates,
     check,
     check_choice,
+    circuit_key,
     default,
     known_languages,
     known_voices,
@@ -222,20 +224,63 @@ def test_a_regional_english_is_english() -> None:
 
 
 def test_without_keys_the_local_providers_are_usable_and_no_other() -> None:
-    assert usable(bare()) == {"stt": ["moonshine"], "llm": ["rules"], "tts": ["hibari"]}
+    assert usable(bare()) == {"stt": ["moonshine", "local"], "llm": ["rules", "local"], "tts": ["hibari", "local"]}
 
 
 def test_a_key_makes_its_providers_usable() -> None:
     assert usable(bare(groq_api_key=KEY)) == {
-        "stt": ["moonshine", "groq"],
-        "llm": ["rules", "groq"],
-        "tts": ["hibari", "groq"],
+        "stt": ["moonshine", "groq", "local"],
+        "llm": ["rules", "groq", "local"],
+        "tts": ["hibari", "groq", "local"],
     }
 
 
 def test_the_deployments_choice_carries_its_options_and_model() -> None:
     settings = bare(llm="groq", llm_options={"temperature": 0.5}, llm_model="tiny")
-    assert default("llm", settings) == Provider("groq", {"temperature": 0.5, "model": "tiny"})
+    assert default("llm", settings) == (Provider("groq", {"temperature": 0.5, "model": "tiny"}),)
+
+
+@pytest.mark.parametrize(
+    ("options", "model", "expected"),
+    [
+        ({"temperature": 0.5}, "tiny", [{"temperature": 0.5, "model": "tiny"}, {}, {}]),
+        ({"groq": {"seed": 1}, "openai": {"seed": 2}}, None, [{"seed": 1}, {"seed": 2}, {}]),
+        ({"openai": {"seed": 2}}, {"groq": "a", "openai": "b"}, [{"model": "a"}, {"seed": 2, "model": "b"}, {}]),
+        ({"openai": {"seed": 2}, "seed": 3}, None, [{"openai": {"seed": 2}, "seed": 3}, {}, {}]),  # refused by groq
+    ],
+)
+def test_options_and_models_are_by_provider_or_the_first_ones(
+    options: dict[str, Any], model: Any, expected: list[dict[str, object]]
+) -> None:
+    settings = bare(llm="groq, openai, local", llm_options=options, llm_model=model)
+    assert default("llm", settings) == tuple(
+        Provider(name, given) for name, given in zip(("groq", "openai", "rules"), expected, strict=True)
+    )
+
+
+@pytest.mark.anyio
+async def test_candidates_are_made_when_they_are_needed_and_as_a_single_one_is() -> None:
+    choices = (Provider("openai", {"speed": 1.1}), Provider("hibari"))
+    first, spare = candidates("tts", choices, full(), voices={"openai": "marin"}, language="en")
+    assert (first.name, spare.name) == ("openai", "hibari")
+    service = first.make()
+    assert (service._settings.voice, service._settings.speed) == ("marin", 1.1)
+    assert type(spare.make()).__name__ == "HibariTTS"
+
+
+def test_a_circuit_is_a_providers_and_a_credentials_and_does_not_tell_the_credential() -> None:
+    one, other = bare(groq_api_key=SecretStr("sk-one")), bare(groq_api_key=SecretStr("sk-two"))
+    key = circuit_key("llm", "groq", one)
+    assert key.startswith("llm/groq/")
+    assert "sk-one" not in key
+    assert circuit_key("llm", "groq", bare(groq_api_key=SecretStr("sk-one"), voice="x")) == key
+    assert len({key, circuit_key("llm", "groq", other), circuit_key("stt", "groq", one)}) == 3
+
+
+def test_a_server_of_ones_own_has_a_circuit_by_its_address_and_its_key() -> None:
+    here = {"openai_base_url": "http://here/v1"}
+    settings = [bare(**here), bare(openai_base_url="http://there/v1"), bare(**here, openai_server_key=KEY)]
+    assert len({circuit_key("llm", "openai-compatible", each) for each in settings}) == 3
 
 
 def run(code: str) -> list[str]:
@@ -268,7 +313,8 @@ def test_what_local_providers_have_is_known_without_a_call() -> None:
     told = PipelineSettings(_env_file=None)
     languages, voices = known_languages(told), known_voices(told)
     assert (languages["stt/moonshine"], languages["tts/hibari"]) == (["en"], ["en"])
-    assert set(voices) == {"tts/hibari"}
+    assert set(voices) == {"tts/hibari", "tts/local"}
+    assert (languages["stt/local"], voices["tts/local"]) == (["en"], voices["tts/hibari"])
     assert {"heart", "american"} <= set(voices["tts/hibari"])
     for name in ("heart", "emma", "british", "nobody"):
         try:
