@@ -24,7 +24,7 @@ class Restored:
         unanswered: The agent owes an answer: to the caller's words, to a tool's result, or one that was cut off.
         asked: The caller's last words, if nothing was said after them: for the transcript, which may lack them.
         heard: The words of a cut-off turn that reached the caller: for the transcript, as the turn is said again.
-        leaving: The agent was about to end the call.
+        leaving: The agent was about to end the call, and the caller has said nothing since.
         tried: How many agents have taken up what is unanswered before.
         left_out: Words were left out over which TRIES agents were lost.
     """
@@ -61,7 +61,7 @@ def restored(checkpoint: Checkpoint, repeatable: Collection[str]) -> Restored:
         unanswered=unanswered and not left_out,
         asked=checkpoint.pending.strip() or _words_of_caller(last),
         heard=checkpoint.speaking,
-        leaving=checkpoint.leaving,
+        leaving=checkpoint.leaving and not checkpoint.pending.strip() and last.get("role") != "user",
         tried=0 if left_out else checkpoint.tried,
         left_out=left_out,
     )

@@ -24,7 +24,6 @@ from pipecat.frames.frames import (
     TTSTextFrame,
 )
 from pipecat.pipeline.worker import PipelineWorker
-from pipecat.processors.aggregators.llm_context import LLMContextMessage
 from pipecat.processors.aggregators.llm_response_universal import (
     AssistantTurnStoppedMessage,
     LLMAssistantAggregator,
@@ -47,6 +46,7 @@ from pipeline.talk.build import Analyzers, Parts, build
 from pipeline.talk.retries import Retries
 from pipeline.talk.services import Services, make_services
 from pipeline.talk.turn_observer import Listener, TurnObserver
+from pipeline.talk.typed import Typed, TypedFrame
 from runtime.background import Background, report
 
 REPEATED_SECONDS = 30.0  # two errors of a provider within this time are a failure, one alone is a hiccup
@@ -158,6 +158,7 @@ class Conversation:
         )
         self._watch()
         self._watch_for_changes()
+        self._typed = Typed(self._built.worker, self._built.aggregators, listener)
 
     async def run(self) -> None:
         """Run the pipeline until `stop` is called or it ends by itself."""
@@ -214,15 +215,11 @@ class Conversation:
 
     async def answer(self, text: str) -> None:
         """Take words that the caller typed: they interrupt the agent as spoken ones do, and are answered."""
-        self._listener.user_said(text)
-        message: LLMContextMessage = {"role": "user", "content": text}
-        await self._built.worker.queue_frames(
-            [InterruptionFrame(), LLMMessagesAppendFrame(messages=[message], run_llm=True)]
-        )
+        await self._typed.answer(text)
 
     async def hush(self) -> None:
         """Fall silent: nobody is there to listen."""
-        await self._built.worker.queue_frame(InterruptionFrame())
+        await self._typed.interrupt()
 
     async def apologise(self, pcm: bytes) -> None:
         """Play a sentence that was made beforehand (16-bit mono PCM at OUT_RATE), whatever the providers do."""
@@ -242,6 +239,11 @@ class Conversation:
 
     async def _leave(self) -> None:
         self._leaving = True
+
+    def _caller_spoke(self) -> None:
+        """The conversation goes on: without the tools that were stopped, and without the end that was agreed."""
+        self._journal.caller_spoke()
+        self._leaving = False
 
     async def _before_tool(self) -> None:
         if self._keep is not None:
@@ -288,8 +290,8 @@ class Conversation:
         aggregators, listener = self._built.aggregators, self._listener
 
         async def caller(_: FrameProcessor, frame: Frame) -> None:
-            if isinstance(frame, LLMMessagesAppendFrame):
-                self._journal.caller_spoke()
+            if isinstance(frame, TypedFrame):
+                self._caller_spoke()
             if isinstance(frame, CALLER_FRAMES):
                 listener.conversation_changed()
             if isinstance(frame, TranscriptionFrame | InterimTranscriptionFrame):  # its page has what it typed already
@@ -300,7 +302,7 @@ class Conversation:
                 listener.conversation_changed()
 
         async def spoke(_: LLMUserAggregator, __: UserTurnMessageAddedMessage) -> None:
-            self._journal.caller_spoke()
+            self._caller_spoke()
             listener.conversation_changed()
 
         aggregators.user().add_event_handler("on_after_process_frame", caller)

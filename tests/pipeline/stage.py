@@ -157,6 +157,7 @@ class Notes:
         self.user: list[str] = []
         self.sentences: list[str] = []
         self.agent: list[tuple[str, bool]] = []
+        self.speakers: list[str] = []
         self.turns: list[tuple[float | None, int]] = []
         self.failures: list[tuple[str, bool]] = []
         self.faults: list[str] = []
@@ -171,12 +172,14 @@ class Notes:
 
     def user_said(self, text: str) -> None:
         self.user.append(text)
+        self.speakers.append("user")
 
     def agent_sentence(self, text: str) -> None:
         self.sentences.append(text)
 
     def agent_said(self, text: str, *, interrupted: bool) -> None:
         self.agent.append((text, interrupted))
+        self.speakers.append("agent")
 
     def turn_taken(self, *, gap: float | None, barge_ins: int) -> None:
         self.turns.append((gap, barge_ins))

@@ -171,8 +171,13 @@ def test_a_result_without_a_call_is_left_out() -> None:
 
 
 def test_leaving_is_kept() -> None:
-    assert after(ASK, leaving=True).leaving
-    assert not after(ASK).leaving
+    assert after(user("Bye."), agent("Goodbye."), leaving=True).leaving
+    assert not after(user("Bye."), agent("Goodbye.")).leaving
+
+
+def test_leaving_is_over_once_the_caller_has_said_something_else() -> None:
+    assert not after(user("Bye."), agent("Goodbye."), ASK, leaving=True).leaving
+    assert not after(user("Bye."), agent("Goodbye."), leaving=True, pending="Wait, one more question.").leaving
 
 
 def test_settled_calls_are_those_with_a_result() -> None:
