@@ -115,6 +115,7 @@ class Session:
         cut_off: the agent says that it has no connection to LiveKit.
         room_made: LiveKit has made its room: a token that is used before would make one without an agent.
         greeted: the caller has heard an agent.
+        rtvi: the version of RTVI, Pipecat's protocol, that the caller's page speaks; empty for a page of LiveKit's.
         owner: who started it: LOCAL, `key:` and the name of an API key, or `address:` and a digest of an address.
     """
 
@@ -139,6 +140,7 @@ class Session:
     cut_off: bool = False
     room_made: bool = False
     greeted: bool = False
+    rtvi: str = ""
     owner: str = ""
     user_id: str | None = None
     user_name: str | None = None
@@ -349,3 +351,13 @@ def caller_moved(session: Session, caller: CallerPresence, *, attempt: int, job:
     if session.caller is caller:
         return session
     return replace(session, caller=caller, caller_since=now, last_active=now)
+
+
+def page_speaks(session: Session, rtvi: str, *, attempt: int, job: str) -> Session:
+    """The session whose page speaks this version of RTVI: an agent that follows tells it what happens, unasked.
+
+    Raises:
+        Stale: the agent is not the current one.
+    """
+    session.fenced(attempt, job)
+    return replace(session, rtvi=rtvi)

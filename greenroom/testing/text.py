@@ -18,6 +18,7 @@ from pipeline.agents.definition import Agent, ResolvedAgent
 from pipeline.providers import make_llm
 from pipeline.providers.spec import let_go
 from pipeline.settings import PipelineSettings
+from pipeline.talk.turn_observer import Activity
 from runtime.background import Background
 
 ANSWER_SECONDS = 60.0  # tools have 10 s each, and a provider may be asked twice
@@ -54,6 +55,9 @@ class Heard:
         self.ended = self.ended or "finished"
 
     def agent_state(self, state: str) -> None:
+        """Not looked at."""
+
+    def activity(self, what: Activity) -> None:
         """Not looked at."""
 
     def user_words(self, text: str, *, final: bool) -> None:

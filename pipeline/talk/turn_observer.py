@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import Protocol
 
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    Frame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
 )
@@ -17,11 +25,41 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipeline.talk.turns import TurnClock
 
 
+class Activity(StrEnum):
+    """What caller or agent start and stop, by the names that Pipecat's pages have for it."""
+
+    USER_STARTED = "user-started-speaking"
+    USER_STOPPED = "user-stopped-speaking"
+    AGENT_STARTED = "bot-started-speaking"
+    AGENT_STOPPED = "bot-stopped-speaking"
+    INTERRUPTED = "bot-interrupted"
+    LLM_STARTED = "bot-llm-started"
+    LLM_STOPPED = "bot-llm-stopped"
+    TTS_STARTED = "bot-tts-started"
+    TTS_STOPPED = "bot-tts-stopped"
+
+
+ACTIVITIES: Mapping[type[Frame], Activity] = {
+    UserStartedSpeakingFrame: Activity.USER_STARTED,
+    UserStoppedSpeakingFrame: Activity.USER_STOPPED,
+    BotStartedSpeakingFrame: Activity.AGENT_STARTED,
+    BotStoppedSpeakingFrame: Activity.AGENT_STOPPED,
+    InterruptionFrame: Activity.INTERRUPTED,
+    LLMFullResponseStartFrame: Activity.LLM_STARTED,
+    LLMFullResponseEndFrame: Activity.LLM_STOPPED,
+    TTSStartedFrame: Activity.TTS_STARTED,
+    TTSStoppedFrame: Activity.TTS_STOPPED,
+}
+
+
 class Listener(Protocol):
     """Who wants to know how a conversation goes. Called in order, from the call's own loop; must not block."""
 
     def agent_state(self, state: str) -> None:
         """The agent is now listening, thinking or speaking: LiveKit's names."""
+
+    def activity(self, what: Activity) -> None:
+        """Caller or agent starts or stops something."""
 
     def user_words(self, text: str, *, final: bool) -> None:
         """The caller's words as they are understood; a final text replaces those before it."""
@@ -64,6 +102,8 @@ class TurnObserver(BaseObserver):
         if data.direction is not FrameDirection.DOWNSTREAM:
             return
         frame = data.frame
+        if (activity := ACTIVITIES.get(type(frame))) is not None:
+            self._listener.activity(activity)
         if isinstance(frame, UserStartedSpeakingFrame):
             self._clock.user_started()
             self._listener.agent_state("listening")

@@ -24,6 +24,7 @@ from pipecat.utils.text.base_text_aggregator import TextType
 from pipecat.workers.runner import WorkerRunner
 
 from pipeline.talk.audio_ends import ASIDE, IN_RATE, OUT_RATE
+from pipeline.talk.turn_observer import Activity
 
 
 class FakeSink:
@@ -153,6 +154,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.states: list[str] = []
+        self.activities: list[Activity] = []
         self.words: list[tuple[str, bool]] = []
         self.user: list[str] = []
         self.sentences: list[str] = []
@@ -166,6 +168,9 @@ class Notes:
 
     def agent_state(self, state: str) -> None:
         self.states.append(state)
+
+    def activity(self, what: Activity) -> None:
+        self.activities.append(what)
 
     def user_words(self, text: str, *, final: bool) -> None:
         self.words.append((text, final))

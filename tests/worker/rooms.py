@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,6 +85,7 @@ class LocalParticipant:
     tracks: list[rtc.LocalAudioTrack] = field(default_factory=list)
     fails: list[Exception] = field(default_factory=list)
     methods: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
+    packets: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.publication = OwnPublication()
@@ -105,6 +107,14 @@ class LocalParticipant:
         text = Text(topic, attributes, sender_identity, stream_id)
         self.texts.append(text)
         return text
+
+    async def publish_data(self, payload: str, *, reliable: bool, destination_identities: list[str]) -> None:
+        assert reliable
+        self.packets.extend((who, payload) for who in destination_identities)
+
+    def packets_to(self, identity: str) -> list[dict[str, Any]]:
+        """What somebody was sent, read as JSON."""
+        return [json.loads(payload) for who, payload in self.packets if who == identity]
 
     async def publish_track(self, track: rtc.LocalAudioTrack, options: Any) -> OwnPublication:
         if self.fails:

@@ -20,7 +20,7 @@ from pipeline.talk.conversation import Conversation, play
 from runtime.background import Background, Failure, Policy, keep_going, on_failure, report
 from session.errors import SessionError, StoreUnavailable
 from session.fence import ALIVE_METHOD
-from session.record import CallerPresence, ErrorReason, Session
+from session.record import CallerPresence, EndReason, ErrorReason, Session
 from session.store.redis.store import RedisStore
 from session.timing import CALL_END_SECONDS, PIPELINE_STOP_SECONDS
 from worker.call.audio import AgentTrack, CallerTrack
@@ -32,6 +32,8 @@ from worker.call.front_end import FrontEnd
 from worker.call.listener import CallListener
 from worker.call.predecessors import Predecessors
 from worker.call.room_events import RoomEvents
+from worker.call.rtvi import Rtvi
+from worker.call.rtvi_requests import RtviRequests
 from worker.call.waterfall import Waterfall
 
 if TYPE_CHECKING:
@@ -89,13 +91,15 @@ class RoomCall:
             self._patience.expect_back()
         self._moved = asyncio.Event()
         self._front_end = FrontEnd(ctx.room, self._checkpoints.settled)
+        self._rtvi = Rtvi(ctx.room, session, self._record.page_speaks, self._checkpoints.settled)
         self._listener = CallListener(
-            self._front_end, self._record, self._checkpoints, give_up=self._give_up, end=self.end
+            self._front_end, self._rtvi, self._record, self._checkpoints, give_up=self._give_up, end=self.end
         )
         self._track = AgentTrack(OUT_RATE, Predecessors(ctx.room, session).silent)
         self._conversation: Conversation | None = None
         self._talking: asyncio.Task[None] | None = None
         self._room_events = RoomEvents(ctx.room, session, self)
+        self._requests = RtviRequests(ctx.room, session.id, self._rtvi, self._room_events, self)
 
     async def run(self) -> None:
         """Take the call from connecting to its end; returns when it is to be closed."""
@@ -123,6 +127,7 @@ class RoomCall:
         self._room_events.arrive(CallerTrack(IN_RATE, conversation.microphone.hear), conversation)
         await conversation.started()
         self._front_end.state("listening")
+        self._rtvi.begin()
         self._tasks.start(self._greet(conversation, publication), "greet", policy=Policy.END)
         await self._wait_for_the_end()
 
@@ -135,12 +140,13 @@ class RoomCall:
             last = handed_over(self._conversation.checkpoint())
             self._record.after(lambda: self._checkpoints.keep(last))
         self._room_events.close()
+        self._requests.close()
         leaving = (self._last_words(), self._front_end.give_way()) if outcome is None else (self._last_words(),)
         await asyncio.gather(*leaving)
         if not self._superseded:
             self._record.end(outcome)
         self._tasks.cancel()
-        await self._front_end.close()
+        await asyncio.gather(self._front_end.close(), self._rtvi.close())
         await self._record.flush(over_at - time.monotonic())
         self._forget_failures()
         how = outcome or "handed over"
@@ -169,6 +175,7 @@ class RoomCall:
     def caller_came(self, identity: str, sid: str) -> None:
         """The caller joined, or came back."""
         self._patience.joined(sid)
+        self._rtvi.caller(identity)
         self._caller_moved(CallerPresence.PRESENT)
         logger.info("session=%s event=caller_joined", self._session.id)
 
@@ -194,7 +201,12 @@ class RoomCall:
         if not self._refused:
             self._refused = True
             self._front_end.notice(REFUSED)
+            self._rtvi.error(REFUSED, fatal=False)
             self._record.log("typed_dropped", level="warning")
+
+    def caller_hangs_up(self) -> None:
+        """The caller's page sends the agent away."""
+        self.end(EndReason.CALLER_LEFT)
 
     def _make_conversation(self) -> tuple[Conversation | None, ErrorReason | None]:
         """The conversation, or why there can be none: an agent's own code runs here, and may do anything."""
@@ -314,6 +326,7 @@ class RoomCall:
         """Apologise, once, and end the call."""
         if not self._giving_up:
             self._giving_up = True
+            self._rtvi.error(reason.value, fatal=True)
             self._tasks.start(self._apologise(reason), "apologise")
 
     async def _apologise(self, reason: ErrorReason) -> None:

@@ -22,6 +22,7 @@ from session.record import (
     failed,
     greeted,
     lost,
+    page_speaks,
 )
 from session.store.ports import Utterance, update
 from session.store.redis.store import RedisStore
@@ -62,6 +63,10 @@ class CallRecord:
     def caller(self, presence: CallerPresence) -> None:
         """The caller is there, away or back."""
         self._write(lambda session, now: caller_moved(session, presence, now=now, **self._fence))
+
+    def page_speaks(self, rtvi: str) -> None:
+        """The caller's page speaks this version of RTVI."""
+        self._write(lambda session, _: page_speaks(session, rtvi, **self._fence))
 
     def cut_off(self, is_cut_off: bool) -> None:
         """The agent has lost LiveKit, or has it back."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -19,12 +18,9 @@ from livekit.agents.types import (
     TOPIC_TRANSCRIPTION,
 )
 
-from runtime.background import Background, describe
 from session.fence import SUCCESSOR
 from session.timing import GIVE_WAY_SECONDS, LAST_WORDS_SECONDS, SUCCESSOR_SHOWN_SECONDS
-
-logger = logging.getLogger(__name__)
-
+from worker.call.send_queue import SendQueue
 
 NOTHING = " "  # pages take a stream without a character for none, and would go on showing what nobody heard
 
@@ -47,8 +43,8 @@ class FrontEnd:
         self._agent_segment = _segment()
         self._agent_text = ""
         self._user_segment = _segment()
-        self._words = _SendQueue("words")
-        self._states = _SendQueue("states")
+        self._words = SendQueue("words")
+        self._states = SendQueue("states")
         room.on("local_track_republished", self._republished)
 
     def agent_track(self, sid: str) -> None:
@@ -129,40 +125,6 @@ class FrontEnd:
         )
         await writer.write(text or NOTHING)
         await writer.aclose()
-
-
-class _SendQueue:
-    """Sends one thing after the other; what cannot be sent is dropped."""
-
-    def __init__(self, name: str) -> None:
-        self._queue: asyncio.Queue[Coroutine[Any, Any, object]] = asyncio.Queue()
-        self._tasks = Background("front end")
-        self._task = self._tasks.start(self._run(), name)
-
-    def send(self, what: Coroutine[Any, Any, object]) -> None:
-        """Send this after all that was given before."""
-        if self._task.done():
-            what.close()
-        else:
-            self._queue.put_nowait(what)
-
-    async def close(self, seconds: float) -> None:
-        """Wait until all is sent, at most so many seconds; then send nothing more."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._queue.join()
-        await self._tasks.close()
-        while not self._queue.empty():
-            self._queue.get_nowait().close()
-
-    async def _run(self) -> None:
-        while True:
-            what = await self._queue.get()
-            try:
-                await what
-            except Exception as error:  # noqa: BLE001 - what a page shows must never cost the call
-                logger.warning("event=front_end_not_told why=%s", describe(error))
-            self._queue.task_done()
 
 
 def _segment() -> str:

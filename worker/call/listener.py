@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pipeline.talk.turn_observer import Activity
 from session.record import EndReason, ErrorReason
 from worker.call.call_record import CallRecord, Outcome
 from worker.call.checkpoints import Checkpoints
 from worker.call.front_end import FrontEnd
+from worker.call.rtvi import Rtvi
 
 
 class CallListener:
@@ -15,6 +17,7 @@ class CallListener:
 
     Args:
         front_end: shows words and states to the page.
+        rtvi: tells a page of Pipecat's the same, in its protocol.
         record: keeps the transcript and the log.
         checkpoints: keep the conversation.
         give_up: called with the reason once the conversation cannot go on; the caller hears so before the call ends.
@@ -24,34 +27,43 @@ class CallListener:
     def __init__(
         self,
         front_end: FrontEnd,
+        rtvi: Rtvi,
         record: CallRecord,
         checkpoints: Checkpoints,
         *,
         give_up: Callable[[ErrorReason], None],
         end: Callable[[Outcome], None],
     ) -> None:
-        self._front_end, self._record, self._checkpoints = front_end, record, checkpoints
+        self._front_end, self._rtvi, self._record, self._checkpoints = front_end, rtvi, record, checkpoints
         self._give_up, self._end = give_up, end
 
     def agent_state(self, state: str) -> None:
         """The agent is now listening, thinking or speaking."""
         self._front_end.state(state)
 
+    def activity(self, what: Activity) -> None:
+        """Caller or agent starts or stops something."""
+        self._rtvi.activity(what)
+
     def user_words(self, text: str, *, final: bool) -> None:
         """The caller's words as they are understood."""
         self._front_end.user_words(text, final=final)
+        self._rtvi.user_words(text, final=final)
 
     def user_said(self, text: str) -> None:
         """A turn of the caller."""
+        self._rtvi.user_said(text)
         self._record.say("user", text)
 
     def agent_sentence(self, text: str) -> None:
         """The agent begins a sentence."""
         self._front_end.agent_sentence(text)
+        self._rtvi.agent_sentence(text)
 
     def agent_said(self, text: str, *, interrupted: bool) -> None:
         """A turn of the agent."""
         self._front_end.agent_said(text)
+        self._rtvi.agent_said(text, interrupted=interrupted)
         if text:
             self._record.say("agent", text, interrupted=interrupted)
 

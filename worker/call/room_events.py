@@ -134,7 +134,8 @@ class RoomEvents:
         self._intake.close()
         self._tasks.cancel()
 
-    def _is_caller(self, participant: rtc.Participant) -> bool:
+    def is_caller(self, participant: rtc.Participant) -> bool:
+        """Whether this is the session's caller."""
         if not is_caller(self._session, participant.identity, _kind(participant), _call_status(participant)):
             return False
         if self._identity is None:  # in a room that somebody else made the first one stays the caller
@@ -142,7 +143,7 @@ class RoomEvents:
         return participant.identity == self._identity
 
     def _joined(self, participant: rtc.RemoteParticipant) -> None:
-        if self._is_caller(participant):
+        if self.is_caller(participant):
             self._sid = participant.sid
             self._events.caller_came(participant.identity, participant.sid)
             self.present.set()
@@ -174,7 +175,7 @@ class RoomEvents:
             self._events.caller_went(self._sid, by_itself=False, for_good=False)
 
     def _published(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
-        if self._is_caller(participant):
+        if self.is_caller(participant):
             self._choose_track()
 
     def _choose_track(self) -> None:
@@ -238,11 +239,13 @@ class RoomEvents:
                 await self._typed.answer(text)
 
     def _key_pressed(self, key: rtc.SipDTMF) -> None:
-        """Take a key of the caller's phone; what they make together is answered like typed words."""
-        if key.participant is None or key.participant.identity != self._identity:
-            return
-        if entered := self._keypad.press(key.digit, time.monotonic()):
-            self._enter(entered)
+        if key.participant is not None and key.participant.identity == self._identity:
+            self.press(key.digit)
+
+    def press(self, key: str) -> None:
+        """Take a key of the caller's keypad; what they make together is answered like typed words."""
+        if entered := self._keypad.press(key, time.monotonic()):
+            self.enter(entered)
         elif self._keypad.deadline is not None and (self._pausing is None or self._pausing.done()):
             self._pausing = self._tasks.start(self._wait_for_keys(), "keypad")
 
@@ -250,16 +253,21 @@ class RoomEvents:
         while (deadline := self._keypad.deadline) is not None:
             await asyncio.sleep(max(0.0, deadline - time.monotonic()))
             if entered := self._keypad.paused(time.monotonic()):
-                self._enter(entered)
+                self.enter(entered)
 
-    def _enter(self, keys: str) -> None:
-        if self._typed is None or not self._intake.admits(time.monotonic()):
+    def enter(self, words: str) -> None:
+        """Answer what the caller has entered, within the bounds of what it types."""
+        words = words.strip()[:MAX_TYPED]
+        if not words or self._typed is None:
             return
-        self._tasks.start(self._answer_keys(self._typed, keys), "keys")
+        if self._intake.admits(time.monotonic()):
+            self._tasks.start(self._answer(self._typed, words), "entered")
+        else:
+            self._events.caller_refused()
 
-    async def _answer_keys(self, typed: Typed, keys: str) -> None:
+    async def _answer(self, typed: Typed, words: str) -> None:
         with self._intake:
-            await typed.answer(keys)
+            await typed.answer(words)
 
     def _pre_connect(self, reader: rtc.ByteStreamReader, identity: str) -> None:
         """Take the first one; a second, or one that is too long, is closed at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.talk.turn_observer import Activity
 from session.record import EndReason, ErrorReason
 from worker.call.listener import CallListener
 
@@ -18,10 +19,20 @@ class Written:
         return lambda *facts, **more: self.told.append((name, *facts, *more.values()))
 
 
+class Page:
+    """A page of Pipecat's; what it is told is marked."""
+
+    def __init__(self, written: Written) -> None:
+        self.written = written
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *facts, **more: self.written.told.append((f"rtvi.{name}", *facts, *more.values()))
+
+
 def a_listener() -> tuple[CallListener, Written, list[Any]]:
     written: Any = Written()
     ends: list[Any] = []
-    return CallListener(written, written, written, give_up=ends.append, end=ends.append), written, ends
+    return CallListener(written, Page(written), written, written, give_up=ends.append, end=ends.append), written, ends
 
 
 def test_words_reach_the_page_and_the_transcript() -> None:
@@ -32,9 +43,13 @@ def test_words_reach_the_page_and_the_transcript() -> None:
     listener.agent_said("Good", interrupted=True)
     assert written.told == [
         ("user_words", "Hel", False),
+        ("rtvi.user_words", "Hel", False),
+        ("rtvi.user_said", "Hello."),
         ("say", "user", "Hello."),
         ("agent_sentence", "Good day."),
+        ("rtvi.agent_sentence", "Good day."),
         ("agent_said", "Good"),
+        ("rtvi.agent_said", "Good", True),
         ("say", "agent", "Good", True),
     ]
     assert ends == []
@@ -43,7 +58,13 @@ def test_words_reach_the_page_and_the_transcript() -> None:
 def test_a_turn_of_which_nothing_was_heard_is_not_written_down() -> None:
     listener, written, _ = a_listener()
     listener.agent_said("", interrupted=True)
-    assert written.told == [("agent_said", "")]
+    assert written.told == [("agent_said", ""), ("rtvi.agent_said", "", True)]
+
+
+def test_who_starts_and_stops_is_told_to_pages_of_pipecat() -> None:
+    listener, written, _ = a_listener()
+    listener.activity(Activity.USER_STARTED)
+    assert written.told == [("rtvi.activity", Activity.USER_STARTED)]
 
 
 def test_a_turn_is_logged_with_the_time_the_caller_waited() -> None:
