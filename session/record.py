@@ -115,7 +115,7 @@ class Session:
         cut_off: the agent says that it has no connection to LiveKit.
         room_made: LiveKit has made its room: a token that is used before would make one without an agent.
         greeted: the caller has heard an agent.
-        rtvi: the version of RTVI, Pipecat's protocol, that the caller's page speaks; empty for a page of LiveKit's.
+        rtvi: the version of RTVI, Pipecat's protocol, that the caller's page speaks; empty until it asks.
         owner: who started it: LOCAL, `key:` and the name of an API key, or `address:` and a digest of an address.
     """
 

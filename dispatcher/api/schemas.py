@@ -119,6 +119,8 @@ class StartBody(Camel):
     """Which agent answers; `default` where none is named."""
     config: SessionConfig | None = None
     """What this session chooses for itself, as far as its agent allows it."""
+    rtvi: bool = False
+    """Whether the page is one of Pipecat's client that may join before its agent; see [rtvi.md](rtvi.md)."""
 
 
 class SessionBody(Camel):

@@ -235,6 +235,7 @@ def _wish(body: StartBody, requester: Requester, most: int | None) -> StartReque
         agent=body.agent or "default",
         metadata=body.metadata or {},
         config=config,
+        rtvi=body.rtvi,
         owner=requester.owner,
         proven=requester.proven,
         max_owned=most,

@@ -43,6 +43,7 @@ from session.store.ports import WORKER_SECONDS, StartResult, Store, Worker, upda
 POLL_SECONDS = 0.5  # between two looks at a record that is waited for, where no event wakes the answer
 ROOM_POLL_SECONDS = 0.02  # the same where no event tells: a room is made in 3 ms
 ROOM_SECONDS = 1.0  # for which a repeated start waits for the first one's room; it takes 3 ms
+RTVI = "2.0.0"  # what a page speaks that has not told its version yet: the oldest that is no other protocol
 WARM_WAIT_MS = 500  # for which an answer waits by itself for a warm agent, which needs about 420
 
 
@@ -51,6 +52,7 @@ class StartRequest:
     """What a caller asks for; fields as on the session's record.
 
     Attributes:
+        rtvi: whether the page speaks RTVI and may say so before anybody hears it.
         proven: the id of the session whose secret or token the caller shows; None: it shows none.
         max_owned: how many live sessions the owner may have with this one; None: any number.
     """
@@ -60,6 +62,7 @@ class StartRequest:
     agent: str = "default"
     metadata: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    rtvi: bool = False
     owner: str = LOCAL
     proven: str | None = None
     max_owned: int | None = None
@@ -335,6 +338,7 @@ def _new(wish: StartRequest, now: float) -> Session:
         user_name=wish.user_name,
         metadata=wish.metadata,
         config=wish.config,
+        rtvi=RTVI if wish.rtvi else "",
     )
 
 

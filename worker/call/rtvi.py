@@ -33,7 +33,7 @@ class Rtvi:
 
     Args:
         room: the call's.
-        session: as claimed: it may say that the page asked an earlier agent.
+        session: as claimed: it may say that the page asked an earlier agent, or at the start.
         asked: called with the version that the page speaks, when that is news.
         remembered: awaited before the caller's final words are shown; must bound its own time, and not raise.
         now: the time of day.

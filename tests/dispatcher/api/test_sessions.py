@@ -277,3 +277,8 @@ async def test_who_stops_waiting_has_stopped(stage: Stage) -> None:
     assert (said["status"], said["endReason"]) == ("ended", "stopped")
     assert await stage.store.queue() == []
     assert ends(stage.store) == {"stopped": 1}
+
+
+async def test_a_page_of_pipecats_is_written_down_as_one(stage):
+    spoken = [(await stage.store.get((await stage.start(**body))["sessionId"])).rtvi for body in ({}, {"rtvi": True})]
+    assert spoken == ["", "2.0.0"]
