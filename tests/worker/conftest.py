@@ -13,5 +13,7 @@ def loaded() -> None:
     from tests.worker.calls import AGENTS, SETTINGS  # not for the tests that need no call
 
     agent = AGENTS["default"].resolve(SETTINGS)
-    providers.preload("stt", agent.stt)
-    providers.preload("tts", agent.tts, [agent.greeting])
+    for choice in agent.stt:
+        providers.preload("stt", choice)
+    for choice in agent.tts:
+        providers.preload("tts", choice, [agent.greeting])
