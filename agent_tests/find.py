@@ -13,6 +13,7 @@ from pipeline.agents.files import DEFAULT
 
 FOLDER = "tests"
 """Below the agents' folder: the loader of agents takes every Python file beside them for an agent."""
+HOW = ", as docs/test-your-agent.md shows"
 
 
 def find(agents_folder: Path, agents: Mapping[str, Agent]) -> list[Case]:
@@ -28,10 +29,12 @@ def find(agents_folder: Path, agents: Mapping[str, Agent]) -> list[Case]:
     """
     folder = agents_folder / FOLDER
     if not folder.is_dir():
-        raise NoTests(folder, "there is no such folder", "Make it, and write default.yaml or test_default.py in it")
+        raise NoTests(
+            folder, "there is no such folder", f"Make it, and write default.yaml or test_default.py in it{HOW}"
+        )
     cases = [case for path in sorted(folder.iterdir()) if (read := reader(path)) for case in read(path, DEFAULT)]
     if not cases:
-        raise NoTests(folder, "there are no conversations", "Write one in default.yaml or test_default.py")
+        raise NoTests(folder, "there are no conversations", f"Write one in default.yaml or test_default.py{HOW}")
     for case in cases:
         _check(case, agents)
     return cases

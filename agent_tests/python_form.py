@@ -7,7 +7,9 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +19,7 @@ from greenroom.testing.caller import CallEnded, Caller
 from greenroom.testing.marks import marks_of
 
 PREFIX = "greenroom_test_"  # of the module that a file of tests becomes
+FORGOTTEN = f"coroutine '{Caller.__name__}."  # how Python's warning of a missing await begins
 
 
 def read(path: Path, default_agent: str) -> list[Case]:
@@ -51,7 +54,8 @@ def _case(path: Path, name: str, test: Callable[[Caller], Awaitable[None]], agen
 
     async def play(caller: Caller) -> None:
         try:
-            await test(caller)
+            with _awaiting(path):
+                await test(caller)
         except AssertionError as error:
             at = _line(error, path)
             raise Unmet([Fault(_asserted(path, at), str(error))], at) from error
@@ -70,6 +74,19 @@ def _case(path: Path, name: str, test: Callable[[Caller], Awaitable[None]], agen
     )
 
 
+@contextmanager
+def _awaiting(path: Path) -> Iterator[None]:
+    """Raise `Unmet` where a test asks something of the caller without `await`: nothing would be said or judged."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        yield
+    for warning in seen:
+        if str(warning.message).startswith(FORGOTTEN):
+            line = warning.lineno if Path(warning.filename) == path.resolve() else None
+            raise Unmet([Fault("an await is missing", str(warning.message))], line)
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
+
 def _imported(path: Path) -> ModuleType:
     name = f"{PREFIX}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
@@ -80,7 +97,8 @@ def _imported(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        where = Path(error.filename) if error.filename else path
+        where = Path(error.filename or path)
+        where = path if where == path.resolve() else where
         raise TestFileError(where, error.lineno, f"is not valid Python: {error.msg}", "Correct the line") from error
     except (Exception, SystemExit) as error:
         problem = f"failed while it was imported: {type(error).__name__}: {error}"

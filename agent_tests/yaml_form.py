@@ -11,14 +11,16 @@ from typing import Any
 from agent_tests.cases import Case
 from agent_tests.errors import Fault, Unmet
 from agent_tests.expectations import Expected, faults
-from agent_tests.yaml_nodes import Node, YamlFile, line_of
+from agent_tests.yaml_nodes import Node, YamlFile, line_of, meant
 from greenroom.testing.caller import CallEnded, Caller
 from greenroom.testing.script import Answer, Piece, ToolRequest
+from session.record import EndReason, ErrorReason
 
 FILE = ("agent", "conversations")
 CONVERSATION = ("name", "agent", "brain", "tools", "talk")
 TURN = ("caller", "said", "not said", "matches", "called", "not called", "ended", "within", "judge")
 PIECE = ("calls", "with")
+REASONS = sorted(reason.value for kind in (EndReason, ErrorReason) for reason in kind)
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,9 @@ def _ended(file: YamlFile, node: Node) -> bool | str:
     value = file.value(node)
     if not isinstance(value, bool | str):
         raise file.fault(node, "ended must be true, false or a reason", "For example ended: true")
+    if isinstance(value, str) and value not in REASONS:
+        known = f"{meant(value, REASONS)}There are: {', '.join(REASONS)}"
+        raise file.fault(node, f"no call ends as {value!r}", known)
     return value
 
 

@@ -53,15 +53,15 @@ class YamlFile:
         """
         names = None if known is None else sorted(known)
         if not isinstance(node, yaml.MappingNode):
-            example = f"For example {names[0]}: ..." if names else "For example name: value"
+            example = f"It may have: {', '.join(names)}" if names else "For example name: value"
             raise self.fault(node, f"{called} must be names with values", example)
         found: dict[str, tuple[Node, Node]] = {}
         for key, value in node.value:
             name = self.text(key, f"a name in {called}")
             if names is not None and name not in names:
-                close = difflib.get_close_matches(name, names, 1)
-                meant = f"Did you mean {close[0]!r}? " if close else ""
-                raise self.fault(key, f"{called} has no {name!r}", f"{meant}It may have: {', '.join(names)}")
+                raise self.fault(
+                    key, f"{called} has no {name!r}", f"{meant(name, names)}It may have: {', '.join(names)}"
+                )
             if name in found:
                 raise self.fault(key, f"{name!r} stands twice in {called}", "Write it once, with a list if need be")
             found[name] = (key, value)
@@ -100,6 +100,12 @@ class YamlFile:
             return self._loader.construct_object(node, deep=True)
         except yaml.YAMLError as error:
             raise self.fault(node, "has a value that YAML can't read", "Put it between quotes") from error
+
+
+def meant(written: str, known: Iterable[str]) -> str:
+    """A question after the known name that is nearest to what was written; empty when none is near."""
+    close = difflib.get_close_matches(written, known, 1)
+    return f"Did you mean {close[0]!r}? " if close else ""
 
 
 def line_of(node: Node) -> int:

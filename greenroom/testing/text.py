@@ -20,6 +20,7 @@ from pipeline.providers.spec import let_go
 from pipeline.settings import PipelineSettings
 from pipeline.talk.turn_observer import Activity
 from runtime.background import Background
+from session.record import EndReason, ErrorReason
 
 ANSWER_SECONDS = 60.0  # tools have 10 s each, and a provider may be asked twice
 PATIENCE_SECONDS = 3.0  # for what comes by itself after a failure, such as another try
@@ -44,15 +45,15 @@ class Heard:
 
     def provider_failed(self, provider: str, *, permanent: bool) -> None:
         """The call ends."""
-        self.ended = self.ended or "provider_failed"
+        self.ended = self.ended or ErrorReason.PROVIDER_FAILED.value
 
     def agent_failed(self, where: str) -> None:
         """The call ends."""
-        self.ended = self.ended or "agent_failed"
+        self.ended = self.ended or ErrorReason.AGENT_FAILED.value
 
     def wants_to_end(self) -> None:
         """The call ends."""
-        self.ended = self.ended or "finished"
+        self.ended = self.ended or EndReason.FINISHED.value
 
     def agent_state(self, state: str) -> None:
         """Not looked at."""

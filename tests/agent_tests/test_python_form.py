@@ -75,6 +75,20 @@ async def test_an_assertion_that_fails_is_shown_as_it_is_written(tmp_path, said,
     assert [exchange.caller for exchange in outcome.exchanges] == ["", "Hi"]
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("asked", "line", "told"),
+    [('caller.says("Hi")', 2, "'Caller.says'"),
+     ('assert caller.judge("is polite")', 2, "'Caller.judge'"),
+     ('answer = caller.says("Hi")', None, "'Caller.says'")],
+)  # fmt: skip
+async def test_a_missing_await_is_no_success(tmp_path, asked, line, told):
+    (case,) = read(written(tmp_path, f"async def test_a(caller):\n    {asked}"), "default")
+    outcome = await hold(case, lambda _: Says("Hello"), NoJudge())
+    assert (outcome.result, outcome.line) == ("failed", line)
+    assert outcome.faults == (("an await is missing", f"coroutine {told} was never awaited"),)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "told"),
     [

@@ -68,11 +68,12 @@ TALK = "conversations:\n- name: a\n  talk:\n  - caller: Hi\n"
         (TALK + "    matches: (\n", 5, "matches is no regular expression"),
         (TALK + "    within: soon\n", 5, "within must be a number of seconds"),
         (TALK + "    ended: 3\n", 5, "ended must be true, false or a reason"),
+        (TALK + "    ended: finishd\n", 5, "no call ends as 'finishd'. Did you mean 'finished'? There are: "),
         (TALK + "    said: a\n  - said: b\n", 6, "the turn has no caller"),
         (TALK + "    said: a\n- name: a\n  talk: {said: b}\n", 6, "two conversations are called 'a'"),
         (TALK + "    said: a: b\n", 5, "is not valid YAML"),
         ("conversations: [a\n", 2, "is not valid YAML"),
-        ("- a\n", 1, "the file must be names with values"),
+        ("- a\n", 1, "the file must be names with values. It may have: agent, conversations"),
         (TALK + "    said: a\n  brain:\n  - with: {}\n", 7, "the answer has no calls"),
     ],
 )
