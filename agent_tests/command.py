@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
@@ -17,8 +16,9 @@ from pydantic import ValidationError
 from agent_tests import find, junit, report
 from agent_tests.cases import Case, Outcome
 from agent_tests.errors import TestsUnusable
+from agent_tests.jobs import held, usual
 from agent_tests.judge import judge_of
-from agent_tests.run import Dial, hold
+from agent_tests.run import Dial
 from greenroom.testing.text import TextCall
 from pipeline.agents.definition import Agent
 from pipeline.agents.files import load_agents
@@ -41,6 +41,7 @@ def main(words: Sequence[str]) -> int:
     # What fails is shown with its conversation; the log would only say that something did.
     logging.basicConfig(level=logging.DEBUG if given.log else logging.CRITICAL + 1)
     try:
+        jobs = _jobs(given.jobs, speech=given.speech)
         settings = PipelineSettings()
         folder = given.agents or settings.agents
         agents = load_agents(folder)
@@ -48,7 +49,7 @@ def main(words: Sequence[str]) -> int:
         if given.junit is not None and not given.junit.absolute().parent.is_dir():
             raise TestsUnusable(f"--junit: there is no folder {given.junit.absolute().parent}")
         with _dialling(folder, agents, settings, speech=given.speech) as dial:
-            outcomes = asyncio.run(_held(cases, dial, settings))
+            outcomes = _held(cases, dial, settings, jobs=jobs)
     except (TestsUnusable, PipelineError, SecretFileError, ValidationError) as error:
         print(f"greenroom test: {error}", file=sys.stderr)
         return UNUSABLE
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speech", action="store_true", help="hold them aloud, in real rooms of a system of its own")
     parser.add_argument("--only", metavar="TEXT", help="those with this in their name")
     parser.add_argument("--agent", metavar="NAME", help="those of this agent")
+    parser.add_argument("--jobs", type=int, metavar="N", help="how many at once, in text; by default one for each CPU")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results to FILE as JUnit's XML, too")
     parser.add_argument("--log", action="store_true", help="show the log, too; it may hold what is said")
     return parser
@@ -87,15 +89,20 @@ def _dialling(
     return dialling(folder, agents)
 
 
-async def _held(cases: Sequence[Case], dial: Dial, settings: PipelineSettings) -> list[Outcome]:
+def _jobs(given: int | None, *, speech: bool) -> int:
+    if given is not None and (given < 1 or (speech and given > 1)):
+        raise TestsUnusable("--jobs: it must be 1 or more, and aloud 1: spoken ones are held one after the other")
+    return given or (1 if speech else usual())
+
+
+def _held(cases: Sequence[Case], dial: Dial, settings: PipelineSettings, *, jobs: int) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    judge, paint, path = judge_of(settings), _paint(), None
-    for case in cases:
-        if case.path != path:
-            path = case.path
-            print(path)
-        outcomes.append(await hold(case, dial, judge))
-        for line in report.lines(outcomes[-1], paint):
+    paint = _paint()
+    for outcome in held(cases, dial, judge_of(settings), jobs):
+        if not outcomes or outcome.case.path != outcomes[-1].case.path:
+            print(outcome.case.path)
+        outcomes.append(outcome)
+        for line in report.lines(outcome, paint):
             print(line, flush=True)
     return outcomes
 

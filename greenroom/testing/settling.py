@@ -125,7 +125,7 @@ class SettlingConversation(Conversation):
 
     def messages(self) -> list[Mapping[str, Any]]:
         """The conversation as the brain gets it."""
-        return list(self.checkpoint().messages)
+        return [message for message in self._built.context.messages if isinstance(message, Mapping)]
 
     async def settled(self, over: Callable[[], bool], *, seconds: float, patience: float) -> None:
         """Return when the agent waits for the caller.

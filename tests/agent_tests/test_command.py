@@ -1,6 +1,10 @@
 """`python -m agent_tests` as its user sees it: what it prints, and its exit code."""
 
+import os
 import re
+import resource
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -9,6 +13,7 @@ import pytest
 from agent_tests.command import FAILED, PASSED, UNUSABLE, main
 from pipeline.agents.files import forget_agents
 
+SHIPPED_CPU_SECONDS = 2.0  # start and end included; twice that on a machine that others use, too
 AGENT = '''
 from greenroom import Agent
 
@@ -73,6 +78,7 @@ def test_only_those_that_were_asked_for_are_held(agents, capsys):
     [
         (["--only", "nothing"], "There are: tells a price, greets"),
         (["--agent", "pizza"], "no conversation is called so"),
+        (["--speech", "--jobs", "2"], "spoken ones are held one after the other"),
         (["--junit", "/not/there/junit.xml"], "there is no folder /not/there"),
     ],
 )
@@ -96,6 +102,19 @@ def test_a_brain_without_its_key_is_an_error_of_its_conversations(agents, capsys
     (agents / "default.py").write_text(AGENT.replace("tools=[price]", 'tools=[price], llm="groq"'))
     assert main([str(agents), "--only", "greets"]) == FAILED
     assert "needs GROQ_API_KEY" in capsys.readouterr().out
+
+
+def test_what_ships_goes_well_in_time():
+    def used() -> float:
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return spent.ru_utime + spent.ru_stime
+
+    before = used()
+    command = [sys.executable, "-m", "cli", "test", "agents"]
+    root, rules = Path(__file__).resolve().parents[2], {**os.environ, "GREENROOM_LLM": "rules"}
+    held = subprocess.run(command, cwd=root, env=rules, capture_output=True, text=True, timeout=100, check=False)
+    assert held.returncode == PASSED, held.stdout + held.stderr
+    assert used() - before < 2 * SHIPPED_CPU_SECONDS
 
 
 def test_the_examples_of_the_pages_hold(tmp_path, capsys):

@@ -6,8 +6,8 @@ from agent_tests.errors import TestFileError
 from agent_tests.judge import NoJudge
 from agent_tests.python_form import read
 from agent_tests.run import hold
-from greenroom.testing.exchange import Exchange
 from greenroom.testing.script import ToolRequest
+from tests.agent_tests.lines import Says
 
 GOOD = """
 from greenroom.testing import Caller, agent, brain, calls, tools
@@ -28,25 +28,6 @@ async def test_sells_a_pizza(caller: Caller) -> None:
 @agent("other")
 async def test_second(caller): ...
 """
-
-
-class Says:
-    """A line whose agent says the same again and again."""
-
-    def __init__(self, words):
-        self.words = words
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *_):
-        pass
-
-    async def begin(self):
-        return Exchange("", self.words)
-
-    async def say(self, words):
-        return Exchange(words, self.words)
 
 
 def written(folder, text):

@@ -11,7 +11,7 @@ from agent_tests.run import Unsuitable, hold
 from greenroom.testing.caller import Unfinished
 from greenroom.testing.exchange import Exchange
 from pipeline.errors import MissingKey
-from tests.agent_tests.test_python_form import Says
+from tests.agent_tests.lines import Says
 
 pytestmark = pytest.mark.anyio
 

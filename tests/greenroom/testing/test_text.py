@@ -102,9 +102,12 @@ async def test_a_script_that_is_too_short_says_so_and_shows_how_far_it_came():
 
 
 async def test_an_agent_that_is_not_done_in_time_is_given_up():
-    async with scripted(calls("price", pizza="x"), "Late.", seconds=0.05) as call:
+    async def never(**_):
+        await asyncio.Event().wait()
+
+    async with scripted(calls("price", pizza="x"), "Late.", seconds=2, tools={"price": never}) as call:
         await call.begin()
-        with pytest.raises(Unfinished, match=r"not done after 0\.05 s"):
+        with pytest.raises(Unfinished, match="not done after 2 s"):
             await call.say("How much?")
 
 
@@ -135,10 +138,10 @@ async def test_speech_needs_no_keys_but_the_brain_does():
         TextCall(agent(llm="groq"), SETTINGS)
 
 
-async def test_a_hundred_exchanges_take_a_few_seconds():
-    began = time.monotonic()
+async def test_a_hundred_exchanges_take_a_second_or_so():
+    began = time.process_time()  # as a machine that others use, too, takes any time
     async with TextCall(agent(), SETTINGS) as call:
         await call.begin()
         for _ in range(100):
             await call.say("Hello.")
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 5

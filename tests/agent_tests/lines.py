@@ -1,0 +1,22 @@
+"""A line for tests of what holds conversations."""
+
+from greenroom.testing.exchange import Exchange
+
+
+class Says:
+    """A line whose agent says the same again and again."""
+
+    def __init__(self, words):
+        self.words = words
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        pass
+
+    async def begin(self):
+        return Exchange("", self.words)
+
+    async def say(self, words):
+        return Exchange(words, self.words)
