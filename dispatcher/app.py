@@ -76,7 +76,7 @@ def create_app(
         TokenRoutes(
             starts, access, reservations, settings.agent_name, permits, token_limit, settings.address_sessions
         ).router(),
-        HealthRoutes(store, store, rooms, metrics, settings.max_bots).router(),
+        HealthRoutes(store, store, store, rooms, metrics, settings.max_bots).router(),
         WebhookRoutes(webhooks).router(),
     ):
         metrics.routes([route.path for route in router.routes if isinstance(route, APIRoute)])

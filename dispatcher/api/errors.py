@@ -14,7 +14,6 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from dispatcher import errors as ours
-from dispatcher.api.schemas import VOICE_PATTERN
 from dispatcher.starts.idempotency import KEY_PATTERN
 from session import errors as theirs
 from session.errors import SessionError
@@ -76,7 +75,6 @@ NUMBERS = frozenset(
 )
 PATTERNS: Mapping[str, str] = {
     KEY_PATTERN: "1 to 255 printable ASCII characters",
-    VOICE_PATTERN: "a name of 1 to 64 letters, digits, or any of . : _ -",
 }
 """What the patterns of schemas and routes mean, for people."""
 WORDS: Mapping[str, str] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Response
@@ -16,8 +16,9 @@ from dispatcher.livekit.port import Rooms
 from dispatcher.observe.clocks import warnings
 from dispatcher.observe.metrics import CONTENT_TYPE, Metrics
 from session.errors import StoreUnavailable
+from session.provider_circuits import PREFIX, failing
 from session.record import SEATED, State
-from session.store.ports import SILENT_SECONDS, PoolStore, SessionStore, Stats, Worker
+from session.store.ports import SILENT_SECONDS, CircuitStore, PoolStore, SessionStore, Stats, Worker
 
 PING_SECONDS = 0.8  # for LiveKit's answer: health is asked for every second by some
 
@@ -65,7 +66,7 @@ class HealthAnswer(Success):
     status: str
     """`healthy`; `degraded`: no warm worker, or a warning; `unhealthy`: the store or LiveKit is away."""
     warnings: Sequence[str] = ()
-    """What will break soon, in sentences."""
+    """What will break soon, or which provider keeps failing, in sentences."""
     sessions: SessionCounts
     stats: Totals
     capacity: Capacity
@@ -77,6 +78,7 @@ class HealthRoutes:
 
     store: SessionStore
     pool: PoolStore
+    circuits: CircuitStore
     rooms: Rooms
     metrics: Metrics
     max_seats: int
@@ -102,15 +104,16 @@ class HealthRoutes:
 
     async def health(self) -> HealthAnswer | JSONResponse:
         """How it goes; 503 with the same fields when the store or LiveKit cannot be reached."""
-        now, counts, workers, stats, livekit = await asyncio.gather(
+        now, counts, workers, stats, circuits, livekit = await asyncio.gather(
             self.store.now(),
             self.store.counts(),
             self.pool.workers(seen_within=SILENT_SECONDS),
             self.pool.stats(),
+            self.circuits.open_circuits(PREFIX),
             self.rooms.ping(timeout=PING_SECONDS),
             return_exceptions=True,
         )
-        away = [each for each in (now, counts, workers, stats, livekit) if isinstance(each, BaseException)]
+        away = [each for each in (now, counts, workers, stats, circuits, livekit) if isinstance(each, BaseException)]
         for error in away:
             if not isinstance(error, (StoreUnavailable, LiveKitUnavailable)):
                 raise error
@@ -119,10 +122,12 @@ class HealthRoutes:
             or isinstance(counts, BaseException)
             or isinstance(workers, BaseException)
             or isinstance(stats, BaseException)
+            or isinstance(circuits, BaseException)
         ):
             answer = self._answer([], {}, [], Stats(0, 0, 0.0))
         else:
-            answer = self._answer(warnings(self.clock(), now, workers), counts, workers, stats)
+            warned = [*warnings(self.clock(), now, workers), *_left_alone(circuits)]
+            answer = self._answer(warned, counts, workers, stats)
         if not away:
             return answer
         unhealthy = {"success": False, "status": "unhealthy", "error": str(away[0]), "code": "unhealthy"}
@@ -142,7 +147,10 @@ class HealthRoutes:
         """Prometheus' text; without the store, what this process knows by itself."""
         try:
             facts = await asyncio.gather(
-                self.store.counts(), self.pool.workers(seen_within=SILENT_SECONDS), self.pool.stats()
+                self.store.counts(),
+                self.pool.workers(seen_within=SILENT_SECONDS),
+                self.pool.stats(),
+                self.circuits.open_circuits(PREFIX),
             )
             self.metrics.observe(*facts)
         except StoreUnavailable:
@@ -167,6 +175,14 @@ class HealthRoutes:
             stats=Totals(total_spawned=stats.spawned, total_assigned=stats.assigned, avg_startup_time=average),
             capacity=Capacity(current=current, max=self.max_seats, available=max(0, self.max_seats - current)),
         )
+
+
+def _left_alone(circuits: Iterable[str]) -> list[str]:
+    """A sentence for each provider that calls leave alone."""
+    return [
+        f"The {kind} provider {name} keeps failing: calls use the next one in their list, where they have one."
+        for kind, name in failing(circuits)
+    ]
 
 
 def _status(workers: Sequence[Worker]) -> str:

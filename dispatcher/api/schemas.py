@@ -84,7 +84,22 @@ Provider = Annotated[
     Text | ProviderChoice | Annotated[list[Text | ProviderChoice], Field(min_length=1, max_length=MOST_PROVIDERS)],
     WrapValidator(_provider),
 ]
-Voice = Annotated[str, Field(pattern=VOICE_PATTERN)]
+
+
+def _voice(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """A voice, or voices by provider's name, or one sentence for what else it is."""
+    try:
+        return read(given)
+    except ValidationError:
+        raise ValueError(VOICE_WORDS) from None
+
+
+VOICE_WORDS = "must be a name of 1 to 64 letters, digits, or any of . : _ -, or an object of such names by provider"
+_VoiceName = Annotated[str, Field(pattern=VOICE_PATTERN)]
+Voice = Annotated[
+    _VoiceName | Annotated[dict[Text, _VoiceName], Field(min_length=1, max_length=MOST_PROVIDERS)],
+    WrapValidator(_voice),
+]
 
 
 class SessionConfig(Camel):
@@ -94,7 +109,7 @@ class SessionConfig(Camel):
     """What the LLM is told to be, instead of the agent's own prompt."""
     greeting: LongText | None = None
     """The agent's first words."""
-    voice: Voice | Annotated[dict[Text, Voice], Field(min_length=1, max_length=MOST_PROVIDERS)] | None = None
+    voice: Voice | None = None
     """A voice of the first text-to-speech provider, or voices by provider's name."""
     language: Text | None = None
     """Language of the call, such as en or de-AT."""

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from dispatcher.api.errors import STATUS
 from session.errors import SessionError
+from session.provider_circuits import failing
 from session.record import EndReason, ErrorReason, Session, State
 from session.store.ports import Stats, Worker
 
@@ -71,6 +72,12 @@ class Metrics:
         self._sessions = self._gauge("sessions", "Sessions by state.", "state", State)
         self._workers = self._gauge("workers", "Workers with a recent heartbeat.")
         self._idle = self._gauge("pool_idle", "Idle warm processes of all workers.")
+        self._circuits = Gauge(
+            "greenroom_provider_circuit_open",
+            "Whether calls leave this provider alone, since it keeps failing.",
+            ["kind", "provider"],
+            registry=registry,
+        )
         self._store_up = self._gauge("store_up", "Whether the store answered the last scrape.")
 
     def _counter(self, name: str, text: str, label: str = "", values: Iterable[str] = ()) -> Counter:
@@ -145,14 +152,23 @@ class Metrics:
         """Count a webhook that changed nothing."""
         self._webhooks.labels(why).inc()
 
-    def observe(self, counts: Mapping[State, int], workers: Sequence[Worker], stats: Stats) -> None:
-        """Take over what the store says now."""
+    def observe(
+        self, counts: Mapping[State, int], workers: Sequence[Worker], stats: Stats, circuits: Iterable[str]
+    ) -> None:
+        """Take over what the store says now; `circuits`: names of the open ones of providers."""
         self._store_up.set(1)
         for state in State:
             self._sessions.labels(state).set(counts.get(state, 0))
         self._workers.set(len(workers))
         self._idle.set(sum(worker.idle for worker in workers))
         self._worker_failures.set(stats.task_failures)
+        self._circuits.clear()
+        for worker in workers:
+            for kind, names in worker.providers.items():
+                for name in {*names} - {"local"}:  # which is another name of one of them
+                    self._circuits.labels(kind, name).set(0)
+        for kind, name in failing(circuits):
+            self._circuits.labels(kind, name).set(1)
         self._refused.labels("claim").set(stats.refused_claims)
         self._refused.labels("checkpoint").set(stats.refused_checkpoints)
 

@@ -36,6 +36,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from pipeline.agents.definition import ResolvedAgent
 from pipeline.agents.tools import Call, register_tools, tools_schema
+from pipeline.fallback.candidates import Circuits, OwnCircuits
 from pipeline.resume.checkpoint import Checkpoint
 from pipeline.resume.journal import Journal
 from pipeline.resume.restore import Restored, settled, tries
@@ -103,6 +104,7 @@ class Conversation:
         keep: awaited with the checkpoint before the LLM runs, and before a tool does that must not run twice; must
             bound its own time, and not raise. Told whether it is for a tool.
         services: what it hears, thinks and speaks with; None: what the agent has chosen.
+        circuits: which providers are left alone; None: those that fail in this conversation.
     """
 
     def __init__(
@@ -117,6 +119,7 @@ class Conversation:
         restored: Restored | None = None,
         keep: Keep | None = None,
         services: Services | None = None,
+        circuits: Circuits | None = None,
     ) -> None:
         self._agent = agent
         self._listener = listener
@@ -131,7 +134,7 @@ class Conversation:
         self.microphone = AudioInput()
         self.speaker = AudioOutput(sink, self._begins, self._said_aside)
         call = Call(session_id=session_id, agent=agent.name, end=self._leave)
-        made = services or make_services(agent, settings)
+        made = services or make_services(agent, settings, circuits or OwnCircuits())
         llm = made.llm
         self._journal = Journal(listener.conversation_changed, self._before_tool)
         register_tools(llm, agent.tools, call, self._journal, timeout=settings.tool_timeout)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.services.tts_service import TTSService
 
 from pipeline.agents.definition import ResolvedAgent
+from pipeline.fallback.candidates import Candidate, Circuits, choose
 from pipeline.providers import candidates
 from pipeline.settings import PipelineSettings
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +34,13 @@ class Services:
     tts: TTSService
 
 
-def make_services(agent: ResolvedAgent, settings: PipelineSettings) -> Services:
+def make_services(agent: ResolvedAgent, settings: PipelineSettings, circuits: Circuits) -> Services:
     """Make those that an agent has chosen.
 
     Args:
         agent: Who talks.
         settings: The deployment's, for keys.
+        circuits: Which providers are left alone.
 
     Raises:
         ProviderError: One can't be made.
@@ -43,8 +50,14 @@ def make_services(agent: ResolvedAgent, settings: PipelineSettings) -> Services:
         candidates("llm", agent.llm, settings, prompt=agent.prompt),
         candidates("tts", agent.tts, settings, voices=agent.voices, language=agent.language),
     )
+    now = time.monotonic()
     return Services(
-        stt=stt[0].make(),
-        llm=llm[0].make(),
-        tts=tts[0].make(),
+        stt=_first(stt, circuits, now).make(),
+        llm=_first(llm, circuits, now).make(),
+        tts=_first(tts, circuits, now).make(),
     )
+
+
+def _first(listed: Sequence[Candidate[S]], circuits: Circuits, now: float) -> Candidate[S]:
+    """The one that a call begins with."""
+    return choose(listed, circuits, now) or listed[0]

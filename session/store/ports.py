@@ -337,6 +337,9 @@ class CircuitStore(Protocol):
         whose failure opens it anew and whose success closes it; a probe that is unused makes way for another.
         """
 
+    async def open_circuits(self, prefix: str) -> Mapping[str, float]:
+        """The open circuits whose names begin so, each with the seconds until a probe may go; 0 or less: now."""
+
 
 class Store(SessionStore, WatchStore, PoolStore, CircuitStore, Protocol):
     """All of it, as the dispatcher needs it."""

@@ -143,14 +143,14 @@ def nested(depth: int) -> bytes:
             "start",
             {},
             b'{"config": {"stt": true}}',
-            'config.stt must be a provider\'s name or {"name", "options"}.',
+            'config.stt must be a provider\'s name or {"name", "options"}, or a list of these.',
         ),
         (
             "POST",
             "start",
             {},
             b'{"config": {"tts": {"options": {}}}}',
-            'config.tts must be a provider\'s name or {"name", "options"}.',
+            'config.tts must be a provider\'s name or {"name", "options"}, or a list of these.',
         ),
         (
             "POST",
@@ -176,7 +176,8 @@ def nested(depth: int) -> bytes:
             "start",
             {},
             b'{"config": {"voice": "../../v1/history?x="}}',
-            "config.voice must be a name of 1 to 64 letters, digits, or any of . : _ -.",
+            "config.voice must be a name of 1 to 64 letters, digits, or any of . : _ -, "
+            "or an object of such names by provider.",
         ),
         ("POST", "start?waitMs=soon", {}, b"", "waitMs must be a whole number from 0 to 10000."),
         ("POST", "start?waitMs=-1", {}, b"", "waitMs must be a whole number from 0 to 10000."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from session.store.ports import CIRCUIT_FAILURES, CIRCUIT_SECONDS, CircuitPass, StartReport
@@ -44,3 +44,13 @@ class MemoryCircuits:
             kept.failures.setdefault(session_id, now)
             if len(kept.failures) >= CIRCUIT_FAILURES:
                 self._circuits[circuit] = _Circuit(opened=now)
+
+    async def open_circuits(self, prefix: str) -> Mapping[str, float]:
+        now = self._now()
+        begun = {
+            name: kept.opened if kept.probe is None else kept.probe[1]
+            for name, kept in self._circuits.items()
+            if kept.opened is not None and name.startswith(prefix)
+        }
+        waits = {name: at + CIRCUIT_SECONDS - now for name, at in begun.items()}
+        return {name: wait if wait <= CIRCUIT_SECONDS else 0.0 for name, wait in waits.items()}

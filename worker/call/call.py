@@ -31,6 +31,7 @@ from worker.call.connection import ConnectionWatch
 from worker.call.front_end import FrontEnd
 from worker.call.listener import CallListener
 from worker.call.predecessors import Predecessors
+from worker.call.provider_circuits import LOOK_SECONDS, ProviderCircuits
 from worker.call.room_events import RoomEvents
 from worker.call.rtvi import Rtvi
 from worker.call.rtvi_requests import RtviRequests
@@ -86,6 +87,7 @@ class RoomCall:
         self._record = CallRecord(store, session, ctx.job.id, self._supersede)
         self._forget_failures = on_failure(self._record.failure)
         self._checkpoints = Checkpoints(store, session, ctx.job.id, self._supersede)
+        self._circuits = ProviderCircuits(store, ctx.job.id)
         self._patience = CallerPatience(patience, time.monotonic())
         if self._takes_over:
             self._patience.expect_back()
@@ -104,6 +106,8 @@ class RoomCall:
     async def run(self) -> None:
         """Take the call from connecting to its end; returns when it is to be closed."""
         connecting = self._tasks.start(self._connect(), "connect")
+        look = keep_going(self._circuits.look, "provider circuits", owner=self._session.id, pause=LOOK_SECONDS)
+        self._tasks.start(look, "provider circuits")
         conversation, unusable = None, None
         if not self._session.farewell:
             conversation, unusable = self._make_conversation()
@@ -145,6 +149,7 @@ class RoomCall:
         await asyncio.gather(*leaving)
         if not self._superseded:
             self._record.end(outcome)
+        self._record.after(self._circuits.close)
         self._tasks.cancel()
         await asyncio.gather(self._front_end.close(), self._rtvi.close())
         await self._record.flush(over_at - time.monotonic())
@@ -236,6 +241,7 @@ class RoomCall:
             session_id=self._session.id,
             restored=self._before,
             keep=self._checkpoints.keep_first,
+            circuits=self._circuits,
         )
         self._dropped_out = resolved.dropped_out
         conversation.speaker.first_audio = self._first_audio

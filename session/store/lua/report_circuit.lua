@@ -3,6 +3,7 @@
 local function open()
   redis.call('DEL', key)
   note('opened')
+  redis.call('SADD', OPEN_CIRCUITS, a.circuit)
 end
 if opened then
   if not redis.call('ZSCORE', key, a.id) then return end  -- not the probe
@@ -10,6 +11,7 @@ if opened then
     open()
   elseif a.report == 'ready' then
     redis.call('DEL', key)
+    redis.call('SREM', OPEN_CIRCUITS, a.circuit)
   else
     redis.call('ZREM', key, a.id)
   end

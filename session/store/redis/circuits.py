@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from session.store.ports import CircuitPass, StartReport
 from session.store.redis.connection import Connection
 
@@ -20,3 +22,8 @@ class RedisCircuits:
     async def report_circuit(self, circuit: str, report: StartReport, *, session_id: str) -> None:
         """Note what became of a start."""
         await self._connection.run("report_circuit", circuit=circuit, report=report, id=session_id)
+
+    async def open_circuits(self, prefix: str) -> Mapping[str, float]:
+        """The open circuits whose names begin so."""
+        found = await self._connection.run("open_circuits", prefix=prefix)
+        return {name: float(wait) for name, wait in zip(found[::2], found[1::2], strict=True)}

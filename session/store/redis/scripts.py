@@ -81,6 +81,8 @@ KEYS = {
     # sorted set: ids of sessions whose start failed, by when (Unix seconds); or, once it is open, `opened` and the id
     # of the start that was let through. Expires after CIRCUIT_SECONDS, or CIRCUIT_KEPT_SECONDS once it is open.
     "CIRCUIT": "circuit:",
+    # set of the names of open circuits. No expiry; one that has expired leaves it when they are read.
+    "OPEN_CIRCUITS": "open_circuits",
 }
 
 FOLDER = resources.files("session.store") / "lua"

@@ -90,3 +90,4 @@ class RedisStore:
         self.stats = pool.stats
         self.enter_circuit = circuits.enter_circuit
         self.report_circuit = circuits.report_circuit
+        self.open_circuits = circuits.open_circuits

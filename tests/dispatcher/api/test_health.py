@@ -11,8 +11,9 @@ from dispatcher.api import errors as refusals
 from dispatcher.api.health import HealthRoutes
 from dispatcher.observe.metrics import Metrics
 from session.errors import StoreUnavailable
+from session.provider_circuits import circuit_of
 from session.record import State, became_ready, claimed
-from session.store.ports import Stats, Worker, update
+from session.store.ports import CIRCUIT_FAILURES, StartReport, Stats, Worker, update
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.session.making import NOON, a_session, a_worker
 from tests.session.memory_store import MemoryStore
@@ -57,7 +58,7 @@ async def stage() -> AsyncIterator[Stage]:
     clock = Clock(NOON)
     store, rooms, app = LosableStore(clock), FakeRooms(), FastAPI()
     refusals.install(app)
-    app.include_router(HealthRoutes(store, store, rooms, Metrics(CollectorRegistry()), 9, clock).router())
+    app.include_router(HealthRoutes(store, store, store, rooms, Metrics(CollectorRegistry()), 9, clock).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
         yield Stage(clock, store, rooms, http)
 
@@ -170,3 +171,16 @@ async def test_metrics_tell_what_the_store_says_and_whether_it_answered(stage: S
         assert line in answer.text
     stage.store.away = True
     assert "greenroom_store_up 0.0" in (await stage.http.get("/metrics")).text
+
+
+async def test_a_provider_that_calls_leave_alone_is_named(stage: Stage) -> None:
+    await stage.store.beat(a_worker())
+    for number in range(CIRCUIT_FAILURES):
+        await stage.store.report_circuit(circuit_of("llm/groq/0f"), StartReport.FAILED, session_id=str(number))
+        await stage.store.report_circuit("agent", StartReport.FAILED, session_id=str(number))
+    answer = (await stage.http.get("/api/health")).json()
+    assert answer["status"] == "degraded"
+    assert answer["warnings"] == [
+        "The llm provider groq keeps failing: calls use the next one in their list, where they have one."
+    ]
+    assert 'greenroom_provider_circuit_open{kind="llm",provider="groq"} 1.0' in (await stage.http.get("/metrics")).text

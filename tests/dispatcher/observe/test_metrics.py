@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher.api.errors import STATUS
 from dispatcher.observe.metrics import AGAIN, IGNORED, OUTCOMES, REFUSED, REPAIRS, TASKS, Metrics
 from session.errors import NoCapacity
+from session.provider_circuits import circuit_of
 from session.record import EndReason, ErrorReason, State, ended, failed
 from session.store.ports import Stats
 from tests.session.making import NOON, a_session_in, a_worker
@@ -129,25 +130,39 @@ def test_whether_silence_is_judged_is_shown_as_it_is_now(registry: CollectorRegi
 
 def test_what_the_store_says_is_shown_and_the_past_forgotten(registry: CollectorRegistry, metrics: Metrics) -> None:
     both = [a_worker(idle=2), a_worker("worker_b", idle=1)]
-    metrics.observe({State.READY: 3, State.STARTING: 1}, both, Stats(0, 0, 0.0))
-    metrics.observe({State.READY: 2}, [a_worker(idle=2)], Stats(0, 0, 0.0, refused_claims=2, refused_checkpoints=1))
+    metrics.observe({State.READY: 3, State.STARTING: 1}, both, Stats(0, 0, 0.0), [])
+    metrics.observe({State.READY: 2}, [a_worker(idle=2)], Stats(0, 0, 0.0, refused_claims=2, refused_checkpoints=1), [])
     assert value(registry, "sessions", state="ready") == 2
     assert value(registry, "sessions", state="starting") == 0
     assert (value(registry, "workers"), value(registry, "pool_idle")) == (1, 2)
     assert [value(registry, "refused", what=each) for each in REFUSED] == [2, 1]
 
 
+def test_a_provider_is_shown_as_left_alone_until_its_circuit_closes(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    workers = [a_worker(providers={"llm": ["rules", "groq"], "tts": ["hibari"]})]
+    metrics.observe({}, workers, Stats(0, 0, 0.0), [circuit_of("llm/groq/1"), circuit_of("llm/groq/2")])
+    groq, hibari = {"kind": "llm", "provider": "groq"}, {"kind": "tts", "provider": "hibari"}
+    assert (value(registry, "provider_circuit_open", **groq), value(registry, "provider_circuit_open", **hibari)) == (
+        1,
+        0,
+    )
+    metrics.observe({}, workers, Stats(0, 0, 0.0), [])
+    assert value(registry, "provider_circuit_open", **groq) == 0
+
+
 def test_idle_processes_are_summed_over_the_workers(registry: CollectorRegistry, metrics: Metrics) -> None:
-    metrics.observe({}, [a_worker(idle=2), a_worker("worker_b", idle=1)], Stats(0, 0, 0.0))
+    metrics.observe({}, [a_worker(idle=2), a_worker("worker_b", idle=1)], Stats(0, 0, 0.0), [])
     assert (value(registry, "workers"), value(registry, "pool_idle")) == (2, 3)
 
 
 def test_a_store_that_is_away_shows_until_it_is_back(registry: CollectorRegistry, metrics: Metrics) -> None:
-    metrics.observe({}, [], Stats(0, 0, 0.0))
+    metrics.observe({}, [], Stats(0, 0, 0.0), [])
     assert value(registry, "store_up") == 1
     metrics.store_away()
     assert value(registry, "store_up") == 0
-    metrics.observe({}, [], Stats(0, 0, 0.0))
+    metrics.observe({}, [], Stats(0, 0, 0.0), [])
     assert value(registry, "store_up") == 1
 
 

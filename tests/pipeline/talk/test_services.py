@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from pipeline import providers
 from pipeline.agents.definition import Agent
+from pipeline.fallback.candidates import OwnCircuits
 from pipeline.providers import Kind, Provider
 from pipeline.settings import PipelineSettings
 from pipeline.talk.build import Analyzers
@@ -54,7 +55,7 @@ async def test_a_spare_is_not_made_before_it_is_needed(monkeypatch: pytest.Monke
     settings = settings_with(
         silent, stt="local, groq", llm="local, openai-compatible", tts="local, groq", groq_api_key=SecretStr("k")
     )
-    make_services(Agent(name="a", prompt="Be kind.", greeting=GREETING).resolve(settings), settings)
+    make_services(Agent(name="a", prompt="Be kind.", greeting=GREETING).resolve(settings), settings, OwnCircuits())
     assert sorted(made) == [("llm", "rules"), ("stt", "moonshine"), ("tts", "hibari")]
 
 

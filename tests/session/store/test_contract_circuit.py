@@ -188,6 +188,31 @@ async def test_a_success_of_a_closed_circuit_forgives_nothing(circuit: Circuit, 
     assert (await circuit.passage()).wait > 0
 
 
+async def test_open_circuits_are_told_with_the_time_until_their_probe(circuit: Circuit) -> None:
+    store = circuit.store
+    assert await store.open_circuits("") == {}
+    await circuit.opened()
+    await store.report_circuit("b", StartReport.FAILED, session_id="1")
+    await circuit.later(OPEN - 10)
+    assert 5 < (await store.open_circuits(""))["a"] <= 10
+    await circuit.later(20)
+    assert -15 < (await store.open_circuits("a"))["a"] <= -10
+    assert await store.open_circuits("b") == {}
+
+
+async def test_a_circuit_on_probe_is_open_until_the_probe_closes_it(circuit: Circuit) -> None:
+    await circuit.probe()
+    assert OPEN - 5 < (await circuit.store.open_circuits("a"))["a"] <= OPEN
+    await circuit.report("probe", StartReport.READY)
+    assert await circuit.store.open_circuits("a") == {}
+
+
+async def test_a_clock_that_was_put_back_makes_nobody_wait_for_a_probe(circuit: Circuit) -> None:
+    await circuit.opened()
+    await circuit.later(-3600)
+    assert await circuit.store.open_circuits("a") == {"a": 0}
+
+
 async def test_an_open_circuit_outlives_its_time_in_the_store(valkey_url: str, namespace: str) -> None:
     async with (
         open_store(valkey_url, namespace=namespace, keep_seconds=60) as store,
@@ -197,3 +222,7 @@ async def test_an_open_circuit_outlives_its_time_in_the_store(valkey_url: str, n
             await store.report_circuit("a", StartReport.FAILED, session_id=str(each))
         left = await client.ttl(f"greenroom:{namespace}:circuit:a")
         assert CIRCUIT_KEPT_SECONDS - 10 < left <= CIRCUIT_KEPT_SECONDS
+        assert set(await store.open_circuits("a")) == {"a"}
+        await client.delete(f"greenroom:{namespace}:circuit:a")  # as if it had expired
+        assert await store.open_circuits("a") == {}
+        assert not await client.exists(f"greenroom:{namespace}:open_circuits")

@@ -6,7 +6,16 @@ from redis.asyncio import Redis
 from dispatcher.access.key_store import open_keys
 from dispatcher.access.keys import Role, new_key
 from session.record import EndReason, State, became_ready, claimed, ended
-from session.store.ports import CIRCUIT_SECONDS, OP_SECONDS, RESERVED_SECONDS, WORKER_SECONDS, StartReport, Utterance
+from session.store.ports import (
+    CIRCUIT_FAILURES,
+    CIRCUIT_KEPT_SECONDS,
+    CIRCUIT_SECONDS,
+    OP_SECONDS,
+    RESERVED_SECONDS,
+    WORKER_SECONDS,
+    StartReport,
+    Utterance,
+)
 from session.store.redis import scripts
 from session.store.redis.store import RedisStore, open_store
 from tests.session.making import NOON, a_session, a_session_in, a_worker, admit
@@ -36,6 +45,7 @@ SHAPES = {  # name: type, seconds to live of what the calls below leave (None: f
     "CHECKPOINT": ("string", KEEP),
     "SPOILED": ("string", KEEP),
     "CIRCUIT": ("zset", CIRCUIT_SECONDS),
+    "OPEN_CIRCUITS": ("set", None),
     "OWNED": ("set", None),
     "API_KEYS": ("hash", None),
     "TOMB": ("string", RESERVED_SECONDS),
@@ -68,6 +78,8 @@ async def one_of_everything(store: RedisStore) -> None:
     await store.first_time("event", seconds=60)
     await store.beat(a_worker())
     await store.report_circuit("default", StartReport.FAILED, session_id="session_a")
+    for number in range(CIRCUIT_FAILURES):
+        await store.report_circuit("open", StartReport.FAILED, session_id=str(number))
 
 
 async def test_every_key_is_ours_and_has_the_type_and_life_that_are_written_beside_it(
@@ -90,6 +102,8 @@ async def test_every_key_is_ours_and_has_the_type_and_life_that_are_written_besi
         assert await client.type(key) == kind
         if rest in ("session:session_b", "session:session_c"):
             life = None
+        if rest == "circuit:open":
+            life = CIRCUIT_KEPT_SECONDS
         left = await client.ttl(key)
         assert left == -1 if life is None else life - 10 < left <= life, key
     assert found == set(SHAPES)

@@ -66,6 +66,7 @@ CALLS: dict[str, Call] = {  # every method of the ports
     "news": lambda store: store.news(None, wait=0.1),
     "stats": lambda store: store.stats(),
     "enter_circuit": lambda store: store.enter_circuit("default", session_id="session_a"),
+    "open_circuits": lambda store: store.open_circuits(""),
     "report_circuit": lambda store: store.report_circuit("default", StartReport.FAILED, session_id="session_a"),
 }
 
