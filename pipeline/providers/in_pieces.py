@@ -6,12 +6,15 @@ minute there are no words until then, and all the sound is kept.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import numpy as np
 from pipecat.audio.utils import pcm_to_wav
-from pipecat.frames.frames import EndFrame, Frame, InputAudioRawFrame, TranscriptionFrame, VADUserStoppedSpeakingFrame
+from pipecat.frames.frames import EndFrame, ErrorFrame, Frame, InputAudioRawFrame, TranscriptionFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.stt_service import SegmentedSTTService
 
+from pipeline.frames import NoWordsFrame
 from pipeline.local.pieces import EARLIEST_SECONDS, seam
 
 LOOK_SECONDS = 0.5  # of new sound between two looks for a place to cut; a look takes less than a millisecond
@@ -21,18 +24,8 @@ class InPieces(SegmentedSTTService):
     """Mixed in before a segmented service: long speech is transcribed piece by piece, each second of it once."""
 
     _looked = 0  # bytes that held no place to cut
-    _last = 0  # bytes of the piece that was handed over last
     _ending = 0  # 1 once Pipecat's mark of the end waits behind the sound
-
-    @property
-    def waiting(self) -> float:
-        """Seconds of the caller's sound, up to its last pause or to now, that are not being transcribed yet."""
-        size = len(self._audio_buffer) if self._user_speaking else self._last if self._more_waits else 0
-        return size / (2 * self.sample_rate)
-
-    @property
-    def _more_waits(self) -> bool:
-        return self._segment_queue.qsize() > self._ending
+    _answers = 0  # words and errors that came of the sound so far
 
     async def process_audio_frame(self, frame: InputAudioRawFrame, direction: FrameDirection) -> None:
         """Keep the sound; hand a piece of it over as soon as there is a whole one."""
@@ -56,17 +49,23 @@ class InPieces(SegmentedSTTService):
         self._ending = 1
         await super().stop(frame)
 
+    async def process_generator(self, generator: AsyncGenerator[Frame | None, None]) -> None:
+        """Transcribe a piece; say so when it was the last one for now, and holds no words."""
+        answers = self._answers
+        await super().process_generator(generator)
+        if self._answers == answers and not self._more():
+            await self.push_frame(NoWordsFrame())
+
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
         """Pass a frame on; words are final for the turn only when no later sound of the caller waits to be heard."""
-        more = self._user_speaking or self._more_waits
-        if isinstance(frame, TranscriptionFrame) and more:
+        self._answers += isinstance(frame, TranscriptionFrame | ErrorFrame)
+        if isinstance(frame, TranscriptionFrame) and self._more():
             await super(SegmentedSTTService, self).push_frame(frame, direction)
         else:
             await super().push_frame(frame, direction)
 
-    async def _handle_user_stopped_speaking(self, frame: VADUserStoppedSpeakingFrame) -> None:
-        self._last = len(self._audio_buffer)
-        await super()._handle_user_stopped_speaking(frame)
+    def _more(self) -> bool:
+        return self._user_speaking or self._segment_queue.qsize() > self._ending
 
     async def _hand_over(self, size: int) -> None:
         pcm = bytes(self._audio_buffer[:size]) + self._trailing_silence()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pipecat.frames.frames import (
     AggregatedTextFrame,
@@ -18,6 +19,8 @@ from pipecat.frames.frames import (
     TTSAudioRawFrame,
     TTSStoppedFrame,
     TTSTextFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_input import BaseInputTransport
@@ -25,28 +28,16 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from pipecat.utils.text.base_text_aggregator import TextType
 
-from pipeline.talk.heard import HeardText
+from pipeline.talk.heard import HeardText, SpokenOver
+from pipeline.talk.player import Player, Sink
 
 IN_RATE = 16_000  # Hz; what Silero, Smart Turn and Moonshine work at
 OUT_RATE = 24_000  # Hz; what hibari makes
 ASIDE = "aside"  # Pipecat's type of a text that is spoken and belongs to no turn
 CHUNK_10MS = 4  # 40 ms a write: an interruption never waits for longer than that
-
-
-class Sink(Protocol):
-    """Where the agent's sound goes: 16-bit mono PCM at OUT_RATE."""
-
-    async def write(self, pcm: bytes) -> None:
-        """Take this sound; waits while the queue is full."""
-
-    def queued(self) -> float:
-        """Seconds taken but not played yet."""
-
-    def clear(self) -> None:
-        """Forget what has not been played: silence, now."""
-
-    async def drain(self) -> None:
-        """Wait until all that was taken has been played."""
+LONGEST_WRITE = (
+    86_400.0  # seconds, Pipecat's bound for a peer that stopped reading: a room never does, a caller may hold us
+)
 
 
 @dataclass
@@ -67,6 +58,7 @@ def audio_params() -> TransportParams:
         audio_out_sample_rate=OUT_RATE,
         audio_out_10ms_chunks=CHUNK_10MS,
         audio_out_end_silence_secs=0,
+        audio_out_write_timeout_secs=LONGEST_WRITE,
     )
 
 
@@ -97,7 +89,8 @@ class AudioOutput(BaseOutputTransport):
     """Plays the agent's sentences into a sink and knows which words of them were heard.
 
     Pipecat puts a sentence into the context when its audio has been queued. Here it goes there when it has been
-    played, and an interruption leaves only the words that were.
+    played, and an interruption leaves only the words that were. While the caller makes a sound the agent is silent; it
+    goes on when no words came of it.
 
     Args:
         sink: where the sound goes.
@@ -110,16 +103,23 @@ class AudioOutput(BaseOutputTransport):
         self, sink: Sink, on_sentence: Callable[[str], None], on_aside: Callable[[str, bool], None], **kwargs: Any
     ) -> None:
         super().__init__(audio_params(), **kwargs)
-        self._sink = sink
         self._on_sentence = on_sentence
         self._on_aside = on_aside
         self._asides: dict[str | None, str] = {}  # Pipecat's context of each, and its text
         self._aside_words: list[str] = []
         self._heard = HeardText()
+        self._player = Player(sink, OUT_RATE, self._heard.play)
         self._cut: set[object] = set()
         self.first_audio: Callable[[], None] | None = None
         self.interrupted = asyncio.Event()
         """Set by each interruption once it has silenced the sink."""
+        self.spoken_over = SpokenOver()
+        """What the agent was saying when the caller last began to speak."""
+
+    async def cleanup(self) -> None:
+        """The call is over."""
+        self._player.close()
+        await super().cleanup()  # type: ignore[no-untyped-call]
 
     async def start(self, frame: StartFrame) -> None:
         """Begin to play."""
@@ -130,6 +130,11 @@ class AudioOutput(BaseOutputTransport):
         """Follow each sentence before it queues for playing; cut at an interruption."""
         if isinstance(frame, InterruptionFrame):
             await self._interrupt()
+        elif direction is FrameDirection.DOWNSTREAM and isinstance(frame, UserStartedSpeakingFrame):
+            self.spoken_over = self._heard.spoken_over(time.monotonic())
+            self._player.hold()
+        elif direction is FrameDirection.DOWNSTREAM and isinstance(frame, UserStoppedSpeakingFrame):
+            self._player.go_on()
         elif isinstance(frame, TTSTextFrame):
             self._heard.complete(frame.segment_id)
         elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
@@ -139,10 +144,8 @@ class AudioOutput(BaseOutputTransport):
         await super().process_frame(frame, direction)
 
     async def _interrupt(self) -> None:
-        unplayed = self._sink.queued()
-        self._sink.clear()
+        self._player.drop()
         self.interrupted.set()
-        self._heard.play(-unplayed)
         self._cut_aside()
         self._cut, words = self._heard.cut()
         if words:
@@ -152,7 +155,7 @@ class AudioOutput(BaseOutputTransport):
 
     def words_heard(self) -> str:
         """What the caller has heard by now of the sentences that are under way, asides left out."""
-        return self._heard.words(unplayed=self._sink.queued())
+        return self._heard.words(unplayed=self._player.queued())
 
     def _announce(self, frame: AggregatedTextFrame) -> None:
         aside = frame.text_type == ASIDE
@@ -172,22 +175,23 @@ class AudioOutput(BaseOutputTransport):
             self._on_aside(self._asides.pop(context_id), False)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
-        """Play one chunk."""
+        """Play one chunk, unless an interruption comes before it can be heard."""
+        if not await self._player.ready():
+            return False
         if self.first_audio is not None:
             self.first_audio()
             self.first_audio = None
-        await self._sink.write(frame.audio)
-        self._heard.play(len(frame.audio) / (2 * OUT_RATE))
-        return True
+        return await self._player.write(frame.audio)
 
     async def write_transport_frame(self, frame: Frame) -> None:
         """Tell when a sentence begins to be played; hold its text back until it has been."""
         if isinstance(frame, TTSTextFrame):
-            await self._sink.drain()
-            self._heard.finished(frame.segment_id)
+            await self._player.drain()
+            self._player.over()
+            self._heard.finished(frame.segment_id, time.monotonic())
             if not frame.append_to_context:
                 self._aside_words.append(frame.text)
-        elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
+        elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken and await self._player.ready():
             self._on_sentence(frame.text)
 
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:

@@ -41,9 +41,11 @@ from pipeline.resume.checkpoint import Checkpoint
 from pipeline.resume.journal import Journal
 from pipeline.resume.restore import Restored, settled, tries
 from pipeline.settings import PipelineSettings
-from pipeline.talk.audio_ends import ASIDE, OUT_RATE, AudioInput, AudioOutput, Sink
+from pipeline.talk.audio_ends import ASIDE, OUT_RATE, AudioInput, AudioOutput
 from pipeline.talk.before_llm import BeforeLLM
 from pipeline.talk.build import Analyzers, Parts, build
+from pipeline.talk.floor import Owed, reminder
+from pipeline.talk.player import Sink
 from pipeline.talk.retries import Retries
 from pipeline.talk.services import Services, make_services
 from pipeline.talk.turn_observer import Listener, TurnObserver
@@ -133,7 +135,7 @@ class Conversation:
         self._started = asyncio.Event()
         self.microphone = AudioInput()
         self.speaker = AudioOutput(sink, self._begins, self._said_aside)
-        call = self.call = Call(session_id=session_id, agent=agent.name, end=self._leave)
+        call = Call(session_id=session_id, agent=agent.name, end=self._leave)
         made = services or make_services(agent, settings, circuits or OwnCircuits())
         llm = made.llm
         self._journal = Journal(listener.conversation_changed, self._before_tool)
@@ -162,6 +164,7 @@ class Conversation:
         self._watch()
         self._watch_for_changes()
         self._typed = Typed(self._built.worker, self._built.aggregators, listener)
+        self._built.floor.interrupt = self._typed.interrupt
 
     async def run(self) -> None:
         """Run the pipeline until `stop` is called or it ends by itself."""
@@ -300,7 +303,11 @@ class Conversation:
             if isinstance(frame, TranscriptionFrame | InterimTranscriptionFrame):  # its page has what it typed already
                 listener.user_words(frame.text, final=not isinstance(frame, InterimTranscriptionFrame))
 
-        async def agent(_: FrameProcessor, frame: Frame) -> None:
+        owed = Owed()
+
+        async def agent(assistant: FrameProcessor, frame: Frame) -> None:
+            if owed.ends_wordless(frame):
+                await assistant.queue_frame(reminder())
             if isinstance(frame, AGENT_FRAMES):
                 listener.conversation_changed()
 

@@ -5,7 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.pace import SECONDS_PER_CHARACTER, whole_words
+SECONDS_PER_CHARACTER = 0.065  # an English voice at about 15 characters a second; used while a sentence is still
+# being synthesised, so that a cut does not take its first chunk of audio for the whole
+
+
+ASKED_SECONDS = 2.0  # after the end of a question, in which what the caller says is its answer
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenOver:
+    """What the agent was at when the caller began to speak.
+
+    Attributes:
+        speaking: a sentence was being heard, or another was about to follow.
+        asked: that sentence is a question, or one had just ended.
+    """
+
+    speaking: bool = False
+    asked: bool = False
 
 
 @dataclass(slots=True)
@@ -35,6 +52,7 @@ class HeardText:
 
     def __init__(self) -> None:
         self._sentences: list[Sentence] = []
+        self._question_ended: float | None = None
 
     def announce(self, key: object, text: str, *, aside: bool = False) -> None:
         """A sentence will be spoken after those already announced; an aside is no part of the conversation."""
@@ -64,8 +82,10 @@ class HeardText:
             if seconds <= 0:
                 return
 
-    def finished(self, key: object) -> None:
-        """This sentence was heard to its end and is accounted for."""
+    def finished(self, key: object, now: float) -> None:
+        """This sentence was heard to its end at `now` (seconds) and is accounted for."""
+        if any(sentence.key == key and is_question(sentence.text) for sentence in self._sentences):
+            self._question_ended = now
         self._sentences = [sentence for sentence in self._sentences if sentence.key != key]
 
     def words(self, *, aside: bool = False, unplayed: float = 0.0) -> str:
@@ -79,6 +99,13 @@ class HeardText:
         _take_back(sentences, unplayed)
         return " ".join(text for sentence in sentences if sentence.aside is aside and (text := sentence.heard_text))
 
+    def spoken_over(self, now: float) -> SpokenOver:
+        """What a caller who begins to speak at `now` (seconds) speaks over."""
+        speaking = any(sentence.made > 0.0 for sentence in self._sentences)
+        asking = any(sentence.played > 0.0 and is_question(sentence.text) for sentence in self._sentences)
+        just_asked = self._question_ended is not None and now - self._question_ended <= ASKED_SECONDS
+        return SpokenOver(speaking, asking or just_asked)
+
     def cut(self) -> tuple[set[object], str]:
         """Everything stops now: the sentences that were under way or waiting, and the words of them that were heard."""
         keys, words = {sentence.key for sentence in self._sentences}, self.words()
@@ -86,8 +113,24 @@ class HeardText:
         return keys, words
 
 
+def is_question(text: str) -> bool:
+    """Whether a sentence of the agent asks something."""
+    return text.rstrip().rstrip("\"')").endswith(("?", "？"))
+
+
 def _take_back(sentences: Sequence[Sentence], seconds: float) -> None:
     for sentence in reversed(sentences):
         step = min(sentence.played, seconds)
         sentence.played -= step
         seconds -= step
+
+
+def whole_words(text: str, share: float) -> str:
+    """The beginning of `text` that fits into `share` (0 to 1) of its length, cut at a word's end."""
+    limit = int(len(text) * share)
+    if limit >= len(text):
+        return text
+    head = text[:limit]
+    if text[limit].isspace() or head[-1:].isspace():
+        return head.rstrip()
+    return head.rsplit(None, 1)[0].rstrip() if len(head.split()) > 1 else ""

@@ -106,14 +106,21 @@ class TurnObserver(BaseObserver):
             self._listener.activity(activity)
         if isinstance(frame, UserStartedSpeakingFrame):
             self._clock.user_started()
-            self._listener.agent_state("listening")
+        elif isinstance(frame, InterruptionFrame):
+            self._clock.interrupted()
+            return
         elif isinstance(frame, UserStoppedSpeakingFrame):
             self._clock.user_stopped(time.monotonic())
-            self._listener.agent_state("thinking")
         elif isinstance(frame, BotStartedSpeakingFrame):
             gap = self._clock.agent_started(time.monotonic())
-            self._listener.agent_state("speaking")
+            self._listener.agent_state(self._clock.state)
             self._listener.turn_taken(gap=gap, barge_ins=self._clock.barge_ins)
+            return
         elif isinstance(frame, BotStoppedSpeakingFrame):
+            before = self._clock.state
             self._clock.agent_stopped()
-            self._listener.agent_state("listening")
+            if self._clock.state == before:  # it was cut off, and is listening or thinking already
+                return
+        else:
+            return
+        self._listener.agent_state(self._clock.state)

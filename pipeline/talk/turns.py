@@ -1,4 +1,4 @@
-"""The clock of a conversation's turns: who waited how long for whom; turn_observer.py feeds it."""
+"""The clock of a conversation's turns: whose turn it is, who waited how long for whom; turn_observer.py feeds it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,44 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class TurnClock:
-    """Fed with who starts and stops speaking (seconds), it collects answer gaps and barge-ins."""
+    """Fed with who starts and stops speaking (seconds), it knows the agent's state, answer gaps and barge-ins.
+
+    Attributes:
+        state: of the agent, by LiveKit's names.
+    """
 
     gaps: list[float] = field(default_factory=list)
     barge_ins: int = 0
+    state: str = "listening"
     _user_stopped: float | None = None
+    _user_speaking: bool = False
+    _taken: bool = False  # the caller's words interrupted the agent in this turn
+    _before: tuple[str, float | None] = ("listening", None)  # what a turn without words leaves as it was
     _agent_speaking: bool = False
 
     def user_started(self) -> None:
-        """The caller began to speak: a question not answered yet is being added to."""
-        if self._agent_speaking:
-            self.barge_ins += 1
+        """The caller began to make a sound: a question not answered yet is perhaps being added to."""
+        self._before = (self.state, self._user_stopped)
+        self._user_speaking, self._taken = True, False
         self._user_stopped = None
+        self.state = "listening"
+
+    def interrupted(self) -> None:
+        """What the agent was at is cut off; by the caller's words, if the caller is making a sound."""
+        if self._user_speaking and not self._taken:
+            self._taken = True
+            self.barge_ins += self._agent_speaking
 
     def user_stopped(self, at: float) -> None:
-        """The caller's turn ended at `at`."""
-        self._user_stopped = at
+        """The caller's turn ended at `at`. Without words, all is as it was before."""
+        self._user_speaking = False
+        self.state, self._user_stopped = ("thinking", at) if self._taken else self._before
 
     def agent_started(self, at: float) -> float | None:
         """The agent began to speak at `at`; gives the gap since the caller stopped, if it answers one."""
         self._agent_speaking = True
+        self.state = "speaking"
+        self._before = ("speaking", None)
         if self._user_stopped is None:
             return None
         gap = at - self._user_stopped
@@ -37,3 +55,6 @@ class TurnClock:
     def agent_stopped(self) -> None:
         """The agent fell silent."""
         self._agent_speaking = False
+        self._before = ("listening", None)
+        if self.state == "speaking":
+            self.state = "listening"

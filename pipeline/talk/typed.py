@@ -21,6 +21,7 @@ from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameProcessor
 
+from pipeline.talk.floor import Send
 from pipeline.talk.turn_observer import Listener
 
 STEP_SECONDS = 2.0  # for an interruption to get through; some milliseconds, or 1 s for a tool that won't be cancelled
@@ -56,9 +57,13 @@ class Typed:
         self._mouth.add_event_handler("on_after_process_frame", self._passed)
         self._mouth.add_event_handler("on_after_process_frame", self._settle)
 
-    async def interrupt(self) -> None:
-        """Cut the agent off; returns when what was heard of it, and its tools' end, are in the conversation."""
-        await self._pass(InterruptionFrame(), self._mouth)
+    async def interrupt(self, send: Send | None = None) -> None:
+        """Cut the agent off; returns when what was heard of it, and its tools' end, are in the conversation.
+
+        Args:
+            send: Puts the interruption into the pipeline; None: at its beginning.
+        """
+        await self._pass(InterruptionFrame(), self._mouth, send or self._worker.queue_frame)
         if self._unsettled:
             self._settled.clear()
             with suppress(TimeoutError):
@@ -71,13 +76,17 @@ class Typed:
         async with self._one_by_one:
             await self.interrupt()
             self._listener.user_said(text)
-            await self._pass(TypedFrame(messages=[{"role": "user", "content": text}], run_llm=True), self._ears)
+            await self._pass(
+                TypedFrame(messages=[{"role": "user", "content": text}], run_llm=True),
+                self._ears,
+                self._worker.queue_frame,
+            )
 
-    async def _pass(self, frame: Frame, processor: FrameProcessor) -> None:
+    async def _pass(self, frame: Frame, processor: FrameProcessor, send: Send) -> None:
         """Send a frame and wait until it has been through this processor, STEP_SECONDS at most."""
         passed = self._awaited[processor.id, frame.id] = asyncio.Event()
         try:
-            await self._worker.queue_frame(frame)
+            await send(frame)
             with suppress(TimeoutError):  # a pipeline that stands still must not cost the words
                 async with asyncio.timeout(STEP_SECONDS):
                     await passed.wait()

@@ -12,6 +12,7 @@ import pytest
 from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
+    MetricsFrame,
     TranscriptionFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
@@ -19,6 +20,7 @@ from pipecat.frames.frames import (
 from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import SegmentedSTTService
 
+from pipeline.frames import NoWordsFrame
 from pipeline.providers import Provider, make_stt
 from pipeline.providers.in_pieces import InPieces
 from pipeline.settings import PipelineSettings
@@ -96,3 +98,27 @@ async def test_words_are_not_final_while_the_caller_goes_on() -> None:
 async def test_every_service_that_hears_whole_stretches_hears_long_ones_in_pieces(name: str) -> None:
     settings = PipelineSettings(_env_file=None, groq_api_key="k", openai_api_key="k")
     assert isinstance(make_stt(Provider(name), settings, language="en"), InPieces)
+
+
+class Deaf(Segments):
+    """Hears no words in anything."""
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame, None]:
+        async for _ in super().run_stt(audio):
+            yield MetricsFrame(data=[])
+
+
+class DeafEars(InPieces, Deaf):
+    """The same, piece by piece."""
+
+
+@pytest.mark.anyio
+async def test_sound_without_words_is_told_once_it_is_over() -> None:
+    ears, pcm = DeafEars(), spoken()
+    async with running(ears) as stage:
+        await stage.send(VADUserStartedSpeakingFrame(), *frames(pcm))
+        await until(lambda: len(ears.heard) >= SECONDS // 12, "pieces are heard", seconds=20)
+        assert stage.tail.of(NoWordsFrame) == []
+        await stage.send(VADUserStoppedSpeakingFrame())
+        await until(lambda: stage.tail.of(NoWordsFrame), "the end is told")
+        assert len(stage.tail.of(NoWordsFrame)) == 1

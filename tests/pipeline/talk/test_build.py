@@ -11,11 +11,13 @@ from pipecat.frames.frames import InputAudioRawFrame, TextFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator, LLMUserAggregator
 from pipecat.processors.filters.function_filter import FunctionFilter
-from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy, TurnAnalyzerUserTurnStopStrategy
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 
 from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import IN_RATE, AudioInput, AudioOutput
 from pipeline.talk.build import NO_TRANSCRIPT_SECONDS, Built, Parts, build, end_of_sound, make_analyzers
+from pipeline.talk.floor import Floor
+from pipeline.talk.turn_stop import SmartTurnStop, WordlessStop
 from tests.pipeline.local.sounds import without_words
 from tests.pipeline.stage import FakeSink, Tail, running, until
 
@@ -70,7 +72,7 @@ async def test_sound_and_words_go_through_the_parts_in_order() -> None:
     outer = built(silence()).worker._pipeline
     (inner,) = [processor for processor in outer.processors if isinstance(processor, Pipeline)]
     order = [type(processor) for processor in inner.processors]
-    heard = [AudioInput, Ears, Guard, LLMUserAggregator, FunctionFilter]
+    heard = [AudioInput, Ears, Guard, Floor, LLMUserAggregator, FunctionFilter]
     expected = [*heard, Before, Brain, Filter, Voice, AudioOutput, LLMAssistantAggregator]
     assert [kind for kind in order if kind in expected] == expected
 
@@ -131,10 +133,10 @@ async def test_no_sound_without_words_counts_as_speech(name: str) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("turn", "strategy"),
-    [("silence", SpeechTimeoutUserTurnStopStrategy), ("smart", TurnAnalyzerUserTurnStopStrategy)],
+    [("silence", SpeechTimeoutUserTurnStopStrategy), ("smart", SmartTurnStop)],
 )
 async def test_the_end_of_a_turn_is_told_as_the_settings_say(turn: str, strategy: type) -> None:
     settings = PipelineSettings(turn=turn, turn_timeout=1.0)
     params = built(settings).aggregators.user()._params
-    assert [type(each) for each in params.user_turn_strategies.stop] == [strategy]
+    assert [type(each) for each in params.user_turn_strategies.stop] == [strategy, WordlessStop]
     assert params.user_turn_stop_timeout == 1.0 + NO_TRANSCRIPT_SECONDS

@@ -111,7 +111,8 @@ async def test_words_over_the_goodbye_call_off_the_end(analyzers: Analyzers, typ
         else:
             ears = talk.conversation._built.aggregators.user()
             await ears.queue_frame(VADUserStartedSpeakingFrame())
-            await ears.queue_frame(TranscriptionFrame(question, "caller", "now"))
+            await until(lambda: talk.sink.clears, "the agent falls silent")
+            await talk.conversation._built.floor.queue_frame(TranscriptionFrame(question, "caller", "now"))
             await ears.queue_frame(VADUserStoppedSpeakingFrame())
         await until(lambda: "It is noon." in talk.said, "the question is answered", seconds=20)
         assert question in talk.notes.user

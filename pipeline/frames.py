@@ -1,0 +1,12 @@
+"""Frames of our own that several parts of the pipeline know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipecat.frames.frames import SystemFrame
+
+
+@dataclass
+class NoWordsFrame(SystemFrame):
+    """A stretch of the caller's sound has been listened to, and holds no words for the conversation."""
