@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.agents.definition import Agent, Extra
-from pipeline.agents.tools import Call, end_call, repeatable
+from pipeline.agents.tools import Call, Phone, end_call, repeatable
 from pipeline.providers import Provider
 
-__all__ = ["Agent", "Call", "Extra", "Provider", "end_call", "repeatable"]
+__all__ = ["Agent", "Call", "Extra", "Phone", "Provider", "end_call", "repeatable"]

@@ -115,6 +115,7 @@ class Session:
         cut_off: the agent says that it has no connection to LiveKit.
         room_made: LiveKit has made its room: a token that is used before would make one without an agent.
         greeted: the caller has heard an agent.
+        phone: `from`, `to` and `call_id` of a caller who telephones; never logged.
         rtvi: the version of RTVI, Pipecat's protocol, that the caller's page speaks; empty until it asks.
         owner: who started it: LOCAL, `key:` and the name of an API key, or `address:` and a digest of an address.
     """
@@ -140,6 +141,7 @@ class Session:
     cut_off: bool = False
     room_made: bool = False
     greeted: bool = False
+    phone: Mapping[str, str] = field(default_factory=dict)
     rtvi: str = ""
     owner: str = ""
     user_id: str | None = None
@@ -361,3 +363,13 @@ def page_speaks(session: Session, rtvi: str, *, attempt: int, job: str) -> Sessi
     """
     session.fenced(attempt, job)
     return replace(session, rtvi=rtvi)
+
+
+def telephoned(session: Session, phone: Mapping[str, str], *, attempt: int, job: str) -> Session:
+    """The session whose caller telephones: `from`, `to` and `call_id`.
+
+    Raises:
+        Stale: the agent is not the current one.
+    """
+    session.fenced(attempt, job)
+    return replace(session, phone=phone)

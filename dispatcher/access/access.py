@@ -20,6 +20,7 @@ from dispatcher.access.proof import Proofs
 from dispatcher.access.refusals import Refusals
 from dispatcher.errors import KeyInvalid, KeyMissing, LoopbackOnly, NotTheirs, OperatorsOnly, ProofMissing
 from dispatcher.starts.limits import KeyLimit, read_rate
+from session.errors import SessionError
 from session.record import LOCAL, Session
 
 SECRET_HEADER = "X-Session-Secret"
@@ -121,6 +122,13 @@ class Access:
             return requester
         shows = requester.key is not None or SECRET_HEADER in request.headers
         raise await self._refused(requester, request, NotTheirs() if shows else ProofMissing())
+
+    async def is_owner(self, request: Request, session: Session) -> bool:
+        """Whether who asks could have what is this session's; refuses nobody."""
+        try:
+            return (await self._requester(request)).may_use(session)
+        except SessionError:
+            return False
 
     async def _requester(self, request: Request) -> Requester:
         peer = request.client.host if request.client is not None else None

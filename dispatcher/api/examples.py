@@ -65,7 +65,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "room_config": {"agents": [{"agent_name": "default", "metadata": '{"order": 1234}'}]},
     },
     "TokenSourceAnswer": {"server_url": URL, "participant_token": TOKEN},
-    "SessionAnswer": {"success": True, **SESSION},
+    "SessionAnswer": {"success": True, **SESSION, "phone": None},
     "SessionsAnswer": {"success": True, "count": 1, "sessions": [dict(SESSION)], "cursor": None},
     "TranscriptAnswer": {
         "success": True,

@@ -275,8 +275,22 @@ class SessionFacts(Camel):
         return cls.model_validate(facts(session))
 
 
+class PhoneFacts(Camel):
+    """A telephone call."""
+
+    from_: str = Field(alias="from")
+    """The number of who called; empty where it is withheld."""
+    to: str
+    """The number that was called."""
+    call_id: str
+    """LiveKit's id of the call, for its SIP service."""
+
+
 class SessionAnswer(SessionFacts, Success):
     """GET /api/session/{id}."""
+
+    phone: PhoneFacts | None
+    """The caller's telephone call, for who proves that the session is theirs, and for operators; else null."""
 
 
 class SessionsAnswer(Success):

@@ -128,10 +128,12 @@ class SessionRoutes:
         await self.starts.stop(body.session_id)
         return StopAnswer()
 
-    async def show(self, session_id: str) -> SessionAnswer:
+    async def show(self, request: Request, session_id: str) -> SessionAnswer:
         """A session's record; asking for it keeps it from being idle."""
         await self.store.touch(session_id)
-        return SessionAnswer.model_validate(facts(await self.store.get(session_id)))
+        session = await self.store.get(session_id)
+        theirs = bool(session.phone) and await self.access.is_owner(request, session)
+        return SessionAnswer.model_validate({**facts(session), "phone": session.phone if theirs else None})
 
     async def sessions(
         self,

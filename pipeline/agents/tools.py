@@ -36,6 +36,21 @@ _REPEATABLE = "__greenroom_repeatable__"
 
 
 @dataclass(frozen=True, slots=True)
+class Phone:
+    """A telephone call.
+
+    Attributes:
+        from_number: The number of who called, as LiveKit's SIP service has it; empty where it is withheld.
+        to_number: The number that was called.
+        call_id: LiveKit's id of the call, for its SIP service.
+    """
+
+    from_number: str
+    to_number: str
+    call_id: str
+
+
+@dataclass(slots=True)
 class Call:
     """The call a tool runs in. A tool that takes a parameter annotated with this gets it; the LLM never sees it.
 
@@ -43,11 +58,13 @@ class Call:
         session_id: The session's id.
         agent: The agent's name.
         end: Ends the call once the agent has said what it is about to say; returns at once.
+        phone: The telephone call, once its caller is there; None for a page.
     """
 
     session_id: str
     agent: str
     end: Callable[[], Awaitable[None]]
+    phone: Phone | None = None
 
 
 @dataclass(frozen=True, slots=True)

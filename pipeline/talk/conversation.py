@@ -135,7 +135,7 @@ class Conversation:
         self._started = asyncio.Event()
         self.microphone = AudioInput()
         self.speaker = AudioOutput(sink, self._begins, self._said_aside)
-        call = Call(session_id=session_id, agent=agent.name, end=self._leave)
+        call = self.call = Call(session_id=session_id, agent=agent.name, end=self._leave)
         made = services or make_services(agent, settings, circuits or OwnCircuits())
         llm = made.llm
         self._journal = Journal(listener.conversation_changed, self._before_tool)

@@ -30,6 +30,7 @@ from worker.call.checkpoints import Checkpoints, handed_over, unwritten
 from worker.call.connection import ConnectionWatch
 from worker.call.front_end import FrontEnd
 from worker.call.listener import CallListener
+from worker.call.phone import phone_in, phone_of, recorded
 from worker.call.predecessors import Predecessors
 from worker.call.provider_circuits import LOOK_SECONDS, ProviderCircuits
 from worker.call.room_events import RoomEvents
@@ -181,8 +182,16 @@ class RoomCall:
         """The caller joined, or came back."""
         self._patience.joined(sid)
         self._rtvi.caller(identity)
+        self._telephones(identity)
         self._caller_moved(CallerPresence.PRESENT)
         logger.info("session=%s event=caller_joined", self._session.id)
+
+    def _telephones(self, identity: str) -> None:
+        phone = phone_of(self._ctx.room.remote_participants.get(identity))
+        if phone is not None and phone != phone_in(self._session):
+            self._record.telephoned(recorded(phone))
+        if phone is not None and self._conversation is not None:
+            self._conversation.call.phone = phone
 
     def caller_went(self, sid: str, *, by_itself: bool, for_good: bool) -> None:
         """A join of the caller ended."""
@@ -245,6 +254,7 @@ class RoomCall:
         )
         self._dropped_out = resolved.dropped_out
         conversation.speaker.first_audio = self._first_audio
+        conversation.call.phone = phone_in(self._session)
         self._conversation = conversation
         self._talking = self._tasks.start(conversation.run(), "conversation", policy=Policy.END)
         self._tasks.start(self._checkpoints.run(conversation.checkpoint), "checkpoints")

@@ -23,6 +23,7 @@ from session.record import (
     greeted,
     lost,
     page_speaks,
+    telephoned,
 )
 from session.store.ports import Utterance, update
 from session.store.redis.store import RedisStore
@@ -63,6 +64,10 @@ class CallRecord:
     def caller(self, presence: CallerPresence) -> None:
         """The caller is there, away or back."""
         self._write(lambda session, now: caller_moved(session, presence, now=now, **self._fence))
+
+    def telephoned(self, phone: Mapping[str, str]) -> None:
+        """The caller telephones: `from`, `to` and `call_id`."""
+        self._write(lambda session, _: telephoned(session, phone, **self._fence))
 
     def page_speaks(self, rtvi: str) -> None:
         """The caller's page speaks this version of RTVI."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from dispatcher.app import create_app
 from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
 from session.fence import caller_identity
+from session.store.ports import update
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.dispatcher.gates import LIVEKIT_SECRET, a_gate, an_access
 from tests.session.making import NOON, a_worker
@@ -308,3 +310,22 @@ async def test_a_key_in_the_address_is_refused() -> None:
         answer = await http.get(f"/api/sessions?api_key={OPERATORS_KEY}")
     assert (answer.status_code, answer.json()["code"]) == (400, "key_in_address")
     assert OPERATORS_KEY not in answer.text
+
+
+async def test_a_phone_number_is_shown_to_who_proves_that_the_session_is_theirs_and_to_nobody_else() -> None:
+    world = await a_world(*KEYS)
+    started = (await world.starts(OUTSIDE, key=SHOPS_KEY)).json()
+    path, facts = f"/api/session/{started['sessionId']}", {"from": "+431", "to": "+432", "call_id": "SCL_1"}
+    await update(world.store, started["sessionId"], lambda session, _: replace(session, phone=facts))
+
+    async def shown(**how: str) -> Any:
+        async with world.asks(OUTSIDE, **how) as http:
+            return (await http.get(path)).json()["phone"]
+
+    theirs = {"from": "+431", "to": "+432", "callId": "SCL_1"}
+    for how in ({"key": SHOPS_KEY}, {"key": OPERATORS_KEY}, {"proof": started["sessionSecret"]}):
+        assert await shown(**how) == theirs
+    for how in ({}, {"key": RIVALS_KEY}, {"key": "gr_wrong"}, {"proof": "wrong"}):
+        assert await shown(**how) is None
+    async with world.asks(OUTSIDE, key=OPERATORS_KEY) as http:
+        assert "+431" not in (await http.get("/api/sessions")).text

@@ -111,6 +111,7 @@ async def test_a_session_shows_its_record_and_nothing_private(stage: Stage) -> N
         "error": None,
         "endReason": None,
         "endedAt": None,
+        "phone": None,
     }
 
 

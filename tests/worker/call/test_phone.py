@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 import pytest
 from livekit import rtc
 
+from pipeline.agents.tools import Phone
 from session.record import EndReason
 from tests.pipeline.stage import until
+from tests.session.making import a_session
 from tests.worker.calls import a_call
 from tests.worker.room_scene import Scene
 from tests.worker.rooms import Participant, Publication
+from worker.call.phone import MAX_CHARACTERS, phone_in, phone_of, recorded
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("loaded")]
 
@@ -69,3 +75,55 @@ async def test_a_phone_that_is_gone_ends_the_call_at_once(status: str, reason: E
         await until(lambda: scene.context.shutdowns, "the call ends", seconds=5)
         await scene.close()
         assert (await scene.session()).end_reason is reason
+
+
+FACTS = {"sip.phoneNumber": "+4366012345", "sip.trunkPhoneNumber": "+431999", "sip.callID": "SCL_1"}
+
+
+def told(kind: int = SIP, **facts: str) -> Phone | None:
+    phone: Any = Participant("sip_123", kind=kind)
+    phone.attributes |= {**FACTS, **facts}
+    return phone_of(phone)
+
+
+def test_who_called_whom_is_read_in_the_direction_of_the_call() -> None:
+    assert told(**{"sip.ruleID": "SDR_1"}) == Phone("+4366012345", "+431999", "SCL_1")
+    assert told() == Phone("+431999", "+4366012345", "SCL_1")
+
+
+def test_what_a_page_says_of_a_phone_is_not_believed_and_a_long_number_is_cut() -> None:
+    assert told(kind=rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD) is None
+    assert phone_of(None) is None
+    cut = told(**{"sip.phoneNumber": "\n1" * 1000})
+    assert cut is not None
+    assert cut.to_number == "1" * (MAX_CHARACTERS // 2)
+
+
+def test_what_the_record_keeps_of_a_phone_is_read_again() -> None:
+    phone = Phone("+431", "+432", "SCL_1")
+    assert phone_in(a_session(phone=recorded(phone))) == phone
+    assert phone_in(a_session()) is None
+
+
+async def test_the_record_and_the_agent_know_who_telephones_and_no_log_does(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with a_call(adopted=True) as scene:
+            await scene.until_ready()
+            phone = a_phone("active")
+            phone.attributes |= {**FACTS, "sip.ruleID": "SDR_1"}
+            scene.room.join(phone)
+            kept = await scene.until_kept("the phone", lambda session: session.phone)
+            assert kept.phone == {"from": "+4366012345", "to": "+431999", "call_id": "SCL_1"}
+            conversation = scene.call._conversation
+            assert conversation is not None
+            assert conversation.call.phone == Phone("+4366012345", "+431999", "SCL_1")
+            logs = await scene.store.logs("session_a", limit=100)
+    assert "+43" not in caplog.text + str(logs)
+
+
+async def test_an_agent_that_follows_knows_who_telephones_before_it_meets_the_caller() -> None:
+    async with a_call(adopted=True, phone={"from": "+431", "to": "+432", "call_id": "SCL_1"}) as scene:
+        await scene.until_ready()
+        conversation = scene.call._conversation
+        assert conversation is not None
+        assert conversation.call.phone == Phone("+431", "+432", "SCL_1")
