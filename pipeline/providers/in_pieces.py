@@ -10,7 +10,14 @@ from collections.abc import AsyncGenerator
 
 import numpy as np
 from pipecat.audio.utils import pcm_to_wav
-from pipecat.frames.frames import EndFrame, ErrorFrame, Frame, InputAudioRawFrame, TranscriptionFrame
+from pipecat.frames.frames import (
+    EndFrame,
+    ErrorFrame,
+    Frame,
+    InputAudioRawFrame,
+    TranscriptionFrame,
+    VADUserStoppedSpeakingFrame,
+)
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.stt_service import SegmentedSTTService
 
@@ -24,8 +31,19 @@ class InPieces(SegmentedSTTService):
     """Mixed in before a segmented service: long speech is transcribed piece by piece, each second of it once."""
 
     _looked = 0  # bytes that held no place to cut
+    _last = 0  # bytes of the piece that was handed over last
     _ending = 0  # 1 once Pipecat's mark of the end waits behind the sound
     _answers = 0  # words and errors that came of the sound so far
+
+    @property
+    def waiting(self) -> float:
+        """Seconds of the caller's sound, up to its last pause or to now, that are not being transcribed yet."""
+        size = len(self._audio_buffer) if self._user_speaking else self._last if self._more_waits else 0
+        return size / (2 * self.sample_rate)
+
+    @property
+    def _more_waits(self) -> bool:
+        return self._segment_queue.qsize() > self._ending
 
     async def process_audio_frame(self, frame: InputAudioRawFrame, direction: FrameDirection) -> None:
         """Keep the sound; hand a piece of it over as soon as there is a whole one."""
@@ -65,7 +83,11 @@ class InPieces(SegmentedSTTService):
             await super().push_frame(frame, direction)
 
     def _more(self) -> bool:
-        return self._user_speaking or self._segment_queue.qsize() > self._ending
+        return self._user_speaking or self._more_waits
+
+    async def _handle_user_stopped_speaking(self, frame: VADUserStoppedSpeakingFrame) -> None:
+        self._last = len(self._audio_buffer)
+        await super()._handle_user_stopped_speaking(frame)
 
     async def _hand_over(self, size: int) -> None:
         pcm = bytes(self._audio_buffer[:size]) + self._trailing_silence()

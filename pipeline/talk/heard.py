@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-SECONDS_PER_CHARACTER = 0.065  # an English voice at about 15 characters a second; used while a sentence is still
-# being synthesised, so that a cut does not take its first chunk of audio for the whole
+from pipeline.pace import SECONDS_PER_CHARACTER, whole_words
 
 
 ASKED_SECONDS = 2.0  # after the end of a question, in which what the caller says is its answer
@@ -123,14 +122,3 @@ def _take_back(sentences: Sequence[Sentence], seconds: float) -> None:
         step = min(sentence.played, seconds)
         sentence.played -= step
         seconds -= step
-
-
-def whole_words(text: str, share: float) -> str:
-    """The beginning of `text` that fits into `share` (0 to 1) of its length, cut at a word's end."""
-    limit = int(len(text) * share)
-    if limit >= len(text):
-        return text
-    head = text[:limit]
-    if text[limit].isspace() or head[-1:].isspace():
-        return head.rstrip()
-    return head.rsplit(None, 1)[0].rstrip() if len(head.split()) > 1 else ""

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -82,7 +82,7 @@ class OpenAIServer:
         yield "data: [DONE]\n\n"
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator["OpenAIServer"]:
+    async def serving(self) -> AsyncIterator[Self]:
         config = uvicorn.Config(self.app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[method-assign,attr-defined]

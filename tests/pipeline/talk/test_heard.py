@@ -1,34 +1,7 @@
 """What was heard of what was said: cut at words, by the audio that was really played."""
 
-import pytest
-
-from pipeline.talk.heard import SECONDS_PER_CHARACTER, HeardText, Sentence, whole_words
-
-
-@pytest.mark.parametrize(
-    ("share", "heard"),
-    [
-        (0.0, ""),
-        (0.1, ""),  # "O": not a whole word yet
-        (0.3, "One"),  # cut exactly at the space
-        (0.4, "One"),  # cut just after the space
-        (0.55, "One"),  # cut inside "two"
-        (0.64, "One two"),
-        (0.99, "One two"),
-        (1.0, "One two six"),
-        (1.7, "One two six"),
-    ],
-)
-def test_a_text_is_cut_at_the_end_of_a_word(share: float, heard: str) -> None:
-    assert whole_words("One two six", share) == heard
-
-
-def test_no_text_has_no_words() -> None:
-    assert whole_words("", 0.5) == ""
-
-
-def test_half_a_word_that_stands_alone_was_not_heard() -> None:
-    assert whole_words("Hippopotamus", 0.9) == ""
+from pipeline.pace import SECONDS_PER_CHARACTER
+from pipeline.talk.heard import HeardText, Sentence
 
 
 def test_nothing_was_heard_of_a_sentence_that_was_not_played() -> None:

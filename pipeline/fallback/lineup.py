@@ -1,0 +1,97 @@
+"""Which of a call's candidates does the work at hand, after some have failed; tts.py and stt.py ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pipeline.fallback.candidates import OPEN_SECONDS, Candidate, Circuits, choose
+
+S = TypeVar("S")
+
+PAUSES = (0.2, 0.5, 1.0, 1.5, 2.0, 2.5)  # seconds before all of them try again
+REST_SECONDS = OPEN_SECONDS  # for which a call leaves alone a provider that failed it, while it has another
+
+
+@dataclass(slots=True)
+class Lineup(Generic[S]):
+    """The candidates of one call and what has become of them. Times are seconds of one monotonic clock.
+
+    Attributes:
+        candidates: in order.
+        circuits: told of each failure and success.
+        patience: seconds from the first failure of a piece of work until it is given up.
+    """
+
+    candidates: Sequence[Candidate[S]]
+    circuits: Circuits
+    patience: float
+    _broken: set[str] = field(default_factory=set)
+    _failed_at: dict[str, float] = field(default_factory=dict)
+    _tried: set[str] = field(default_factory=set)
+    _rounds: int = 0
+    _began: float | None = None
+
+    def pick(self, now: float) -> Candidate[S] | None:
+        """Who does the work at hand: nobody twice in a round; None: all of them have tried it."""
+        return self._choose(now, self._broken | self._tried)
+
+    def other(self, current: Candidate[S], now: float) -> Candidate[S] | None:
+        """Who else could do the work that one in use has not done yet."""
+        return self._choose(now, self._broken | self._tried | {current.key})
+
+    def _choose(self, now: float, gone: set[str]) -> Candidate[S] | None:
+        resting = {key for key, at in self._failed_at.items() if now - at < REST_SECONDS}
+        return choose(self.candidates, self.circuits, now, left=gone | resting) or choose(
+            self.candidates, self.circuits, now, left=gone
+        )
+
+    def failed(self, candidate: Candidate[S], now: float, *, permanent: bool = False, at_fault: bool = True) -> None:
+        """A candidate could not do the work at hand.
+
+        Args:
+            candidate: which.
+            now: seconds.
+            permanent: it never will in this call.
+            at_fault: False if the work may be such that nobody can do it.
+        """
+        self._tried.add(candidate.key)
+        if at_fault:
+            self.circuits.failed(candidate.key, now)
+            self._failed_at[candidate.key] = now
+        if permanent:
+            self._broken.add(candidate.key)
+        if self._began is None:
+            self._began = now
+
+    def worked(self, candidate: Candidate[S], now: float) -> None:
+        """The work at hand is done."""
+        self.circuits.worked(candidate.key, now)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """The work at hand is no longer wanted; the next is a new one."""
+        self._tried.clear()
+        self._began, self._rounds = None, 0
+
+    def pause(self, now: float) -> float | None:
+        """All have tried the work at hand: seconds until they may try again; None: they are used up."""
+        if all(candidate.key in self._broken for candidate in self.candidates) or self._rounds >= len(PAUSES):
+            return None
+        pause = PAUSES[self._rounds]
+        if now + pause >= (now if self._began is None else self._began) + self.patience:
+            return None
+        self._rounds += 1
+        self._tried.clear()
+        return pause
+
+    def prefers(self, current: Candidate[S], now: float) -> Candidate[S]:
+        """Who does new work: the one in use, or one before it in the list whose rest is over."""
+        before = self.candidates[: self.candidates.index(current)]
+        rested = (
+            each
+            for each in before
+            if each.key not in self._broken and now - self._failed_at.get(each.key, -REST_SECONDS) >= REST_SECONDS
+        )
+        return next((each for each in rested if self.circuits.allows(each.key, now)), current)
