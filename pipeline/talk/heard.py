@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from pipeline.pace import SECONDS_PER_CHARACTER, whole_words
 
-
 ASKED_SECONDS = 2.0  # after the end of a question, in which what the caller says is its answer
 
 
