@@ -24,6 +24,7 @@ from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.silence import Silence
 from dispatcher.connections import PunctualProtocol
 from dispatcher.ending import Ending
+from dispatcher.fleet.pool import FleetPool
 from dispatcher.livekit.rooms import open_rooms
 from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
@@ -109,7 +110,7 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> int:
             timers=timers,
         )
         queue = StartQueue(store, attempts, settings.max_bots)
-        fast = FastLoop(store, rooms, attempts, queue, Silence(store, ending, rooms), metrics)
+        fast = FastLoop(store, rooms, attempts, queue, Silence(store, ending, rooms), metrics, FleetPool(store))
         reservations = make_reservations(store, rooms, settings, timers)
         slow = SlowLoop(store, rooms, ending, settings, metrics, secret, reservations, settings.max_bots)
         ended = EndedFollower(store, "dispatchers", counting(metrics, circuit))

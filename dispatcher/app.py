@@ -11,6 +11,7 @@ from dispatcher.access.access import Access
 from dispatcher.access.page_guard import LOCAL_ORIGIN, PageGuard, Pages
 from dispatcher.api import errors as refusals
 from dispatcher.api import openapi
+from dispatcher.api.fleet import FleetRoutes
 from dispatcher.api.health import HealthRoutes
 from dispatcher.api.middleware import BodyLimit, Measured
 from dispatcher.api.sessions import SessionRoutes
@@ -18,6 +19,7 @@ from dispatcher.api.tokens import TokenRoutes
 from dispatcher.api.webhooks import WebhookRoutes
 from dispatcher.attempts.executor import NoTimers, Timers
 from dispatcher.ending import Ending
+from dispatcher.fleet.pool import FleetPool
 from dispatcher.livekit.port import Rooms
 from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
@@ -76,6 +78,7 @@ def create_app(
         TokenRoutes(
             starts, access, reservations, settings.agent_name, permits, token_limit, settings.address_sessions
         ).router(),
+        FleetRoutes(FleetPool(store), access).router(),
         HealthRoutes(store, store, store, rooms, metrics, settings.max_bots).router(),
         WebhookRoutes(webhooks).router(),
     ):

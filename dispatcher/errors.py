@@ -12,6 +12,7 @@ SessionError (session/errors.py)
 ├── AgentLost              this start's agent came, and its process died
 ├── ServerLost             this start's room was lost with its server
 ├── UnknownAgent           no worker has an agent of this name
+├── UnknownWorker          no worker of this name lives
 ├── ConfigNotAllowed       the agent does not let a session choose this
 ├── ProviderNotUsable      no worker can use this provider
 ├── NotJoinable            the session's state lets nobody join
@@ -80,6 +81,10 @@ class ServerLost(SessionError):
 
 class UnknownAgent(SessionError):
     """No worker has an agent of this name."""
+
+
+class UnknownWorker(SessionError):
+    """No worker of this name lives; GET /api/workers has their names."""
 
 
 class ConfigNotAllowed(SessionError):

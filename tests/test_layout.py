@@ -22,6 +22,8 @@ TESTED_TOGETHER = {
     "session/store/ports.py": "tests/session/store/test_contract.py",
     "session/store/redis/circuits.py": "tests/session/store/test_contract_circuit.py",
     "session/store/redis/connection.py": "tests/session/store/redis/test_store.py",
+    "session/store/orders.py": "tests/session/store/test_contract_orders.py",
+    "session/store/redis/orders.py": "tests/session/store/test_contract_orders.py",
     "session/store/redis/pool.py": "tests/session/store/test_contract_lists.py",
     "session/store/redis/sessions.py": "tests/session/store/test_contract.py",
     "session/store/redis/watch.py": "tests/session/store/test_contract_watch.py",

@@ -103,7 +103,7 @@ class Access:
 
     async def operator(self, request: Request) -> Requester:
         """Who asks for what operators alone may do. Raises as `caller`, and OperatorsOnly."""
-        requester = await self._requester(request)
+        requester = request.state.requester = await self._requester(request)
         if requester.operator:
             return requester
         if requester.key is not None:

@@ -41,6 +41,7 @@ STATUS: Mapping[type[SessionError], tuple[int, str]] = {
     ours.AgentLost: (503, "lost"),
     ours.ServerLost: (503, "server_lost"),
     ours.UnknownAgent: (422, "unknown_agent"),
+    ours.UnknownWorker: (404, "unknown_worker"),
     ours.ConfigNotAllowed: (422, "config_not_allowed"),
     ours.ProviderNotUsable: (422, "provider_not_usable"),
     ours.NotJoinable: (400, "session_not_joinable"),

@@ -24,6 +24,7 @@ SESSION: Mapping[str, Any] = {
     "endReason": None,
     "endedAt": None,
 }
+COUNTS: Mapping[str, int] = {"idle": 3, "starting": 0, "active": 1}
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Success": {"success": True},
     "HealthAnswer": {
@@ -34,6 +35,29 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "stats": {"totalSpawned": 7, "totalAssigned": 3, "avgStartupTime": 0.44},
         "capacity": {"current": 1, "max": 50, "available": 49},
     },
+    "PoolAnswer": {"success": True, "target": 3, **COUNTS, "workers": [{"id": "worker_9d2e", "target": 3, **COUNTS}]},
+    "ResizeBody": {"size": 6},
+    "ResizeAnswer": {"success": True, "size": 6, "applied": 6, "message": "6 processes are kept warm."},
+    "WorkersAnswer": {
+        "success": True,
+        "count": 1,
+        "workers": [
+            {
+                "id": "worker_9d2e",
+                "target": 3,
+                **COUNTS,
+                "host": "voice-1",
+                "status": "serving",
+                "slots": 8,
+                "startedAt": ASKED_AT - 3600.0,
+                "seenAt": ASKED_AT + 12.0,
+                "failedWarmups": 0,
+                "agents": ["default"],
+                "release": "",
+            }
+        ],
+    },
+    "OrderAnswer": {"success": True, "message": "The worker takes no new calls; those it has go on."},
     "StartBody": {
         "userId": "user-42",
         "userName": "Ann",

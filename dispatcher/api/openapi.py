@@ -35,6 +35,7 @@ OWNERS = (
     "session_not_found", "proof_missing", "not_your_session", "key_invalid", "rate_limited", "store_unavailable",
     "unreadable_record",
 )  # fmt: skip
+OPERATORS = ("key_missing", "key_invalid", "operators_only", "loopback_only", "rate_limited", "store_unavailable")
 ROUTES: Mapping[str, Sequence[str]] = {
     "post /api/session/start": (
         *BY_NAME, *FROM_PAGES, *CALLERS, "too_many_sessions", "no_worker", "no_capacity", "starts_failing",
@@ -54,9 +55,13 @@ ROUTES: Mapping[str, Sequence[str]] = {
     "get /api/session/{session_id}/transcript": (*BY_NAME, *OWNERS),
     "get /api/session/{session_id}/logs": (*BY_NAME, *OWNERS),
     "get /api/session/{session_id}/timings": (*BY_NAME, *OWNERS),
-    "get /api/sessions": (
-        *BY_NAME, "key_missing", "key_invalid", "operators_only", "loopback_only", "rate_limited", "store_unavailable",
-    ),
+    "get /api/sessions": (*BY_NAME, *OPERATORS),
+    "get /api/pool": (*BY_NAME, *OPERATORS),
+    "post /api/pool/resize": (*BY_NAME, *FROM_PAGES, *OPERATORS, "no_worker"),
+    "get /api/workers": (*BY_NAME, *OPERATORS),
+    "post /api/workers/{worker_id}/drain": (*BY_NAME, *FROM_PAGES, *OPERATORS, "unknown_worker"),
+    "post /api/workers/{worker_id}/cordon": (*BY_NAME, *FROM_PAGES, *OPERATORS, "unknown_worker"),
+    "post /api/workers/{worker_id}/uncordon": (*BY_NAME, *FROM_PAGES, *OPERATORS, "unknown_worker"),
     "get /api/health": (),
     "get /healthz": (),
     "get /readyz": ("store_unavailable",),

@@ -1,4 +1,4 @@
-"""Twice a second: does what is due, lets the queue advance, judges the silent; and acts on events as they come."""
+"""Twice a second: does what is due, lets the queue advance, judges the silent, shares out the pool; acts on events."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.silence import Silence
 from dispatcher.errors import LiveKitUnavailable
+from dispatcher.fleet.pool import FleetPool
 from dispatcher.livekit.participants import is_caller
 from dispatcher.livekit.port import Rooms
 from dispatcher.observe.failures import contained
@@ -40,6 +41,7 @@ class FastLoop:
     queue: StartQueue
     silence: Silence
     metrics: Metrics
+    pool: FleetPool
     reader: str = field(default_factory=lambda: secrets.token_hex(4))
     _tasks: Background = field(default_factory=lambda: Background("dispatcher"))
     _room_for: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
@@ -53,7 +55,7 @@ class FastLoop:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def run(self) -> None:
-        """Do what is due, let the queue advance, judge the silent. Raises StoreUnavailable."""
+        """Do what is due, let the queue advance, judge the silent, share out the pool. Raises StoreUnavailable."""
         suspended = await self.store.watch(gap=GAP_SECONDS, window=SILENT_SECONDS)
         self.metrics.judging(suspended == 0)
         due = await self.store.due(limit=DUE_AT_ONCE)
@@ -61,6 +63,7 @@ class FastLoop:
         await self.queue.advance()
         if suspended == 0:
             await self.silence.judge()
+            await self.pool.share()
 
     async def act(self, event: Event) -> None:
         """What follows from one event."""

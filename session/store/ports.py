@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from session.errors import Conflict
 from session.record import Session, State
+from session.store.orders import Orders, OrderStore
 
 LOG_LINES = 100  # kept of each session, as the API promises
 RESERVED_SECONDS = 900.0  # in which a token may begin its session: it lives 600 s, and somebody must meet the caller
@@ -67,6 +68,7 @@ class Worker:
     `agents` maps each agent it serves to the fields a session may override; `providers` maps stt, llm and tts to the
     names that can be used there. `languages` and `voices`: what providers have that tell, by kind, slash and name;
     `speaks`: each agent's own provider of each kind. `reads_reservations`: it records sessions its jobs bring along.
+    `target`: idle processes it keeps; `prewarm`: PREWARM_POOL_SIZE. `cordoned`: by an operator.
     """
 
     id: str
@@ -89,6 +91,13 @@ class Worker:
     voices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     speaks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     reads_reservations: bool = False
+    prewarm: int | None = None
+    cordoned: bool = False
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether it takes new calls, as far as it is asked: those that leave or are cordoned don't."""
+        return not (self.draining or self.left or self.cordoned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,8 +295,8 @@ class WatchStore(Protocol):
 class PoolStore(Protocol):
     """Which workers there are. Every method may raise StoreUnavailable."""
 
-    async def beat(self, worker: Worker) -> None:
-        """Record the worker's heartbeat, stamped with the store's clock."""
+    async def beat(self, worker: Worker) -> Orders:
+        """Record the worker's heartbeat, stamped with the store's clock; gives what the worker is ordered."""
 
     async def gone(self, worker_id: str) -> None:
         """Note that the worker has died: from now on it counts as not seen for SILENT_SECONDS."""
@@ -341,7 +350,7 @@ class CircuitStore(Protocol):
         """The open circuits whose names begin so, each with the seconds until a probe may go; 0 or less: now."""
 
 
-class Store(SessionStore, WatchStore, PoolStore, CircuitStore, Protocol):
+class Store(SessionStore, WatchStore, PoolStore, OrderStore, CircuitStore, Protocol):
     """All of it, as the dispatcher needs it."""
 
 

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.silence import Silence
 from dispatcher.ending import Ending
+from dispatcher.fleet.pool import FleetPool
 from dispatcher.livekit.port import OpenRoom, Participant
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.circuit import StartCircuit
@@ -149,7 +150,7 @@ def is_ready(session: Session, now: float) -> Session:
 def a_watch(house: House) -> FastLoop:
     queue = StartQueue(house.store, house.attempts, 9)
     silence = Silence(house.store, Ending(house.store, house.rooms), house.rooms, house.clock)
-    return FastLoop(house.store, house.rooms, house.attempts, queue, silence, house.metrics)
+    return FastLoop(house.store, house.rooms, house.attempts, queue, silence, house.metrics, FleetPool(house.store))
 
 
 def a_starts(store: Any, rooms: Any, **facts: Any) -> Starts:

@@ -255,7 +255,7 @@ class Nodes:
 
 
 def _name(machine: Machine) -> dict[str, str]:
-    return {"GREENROOM_WORKER_ID": machine.name, "PREWARM_POOL_SIZE": "1"}
+    return {"GREENROOM_WORKER_ID": machine.name, "PREWARM_POOL_SIZE": "2"}  # one each
 
 
 def _answers(url: str) -> bool:

@@ -31,7 +31,7 @@ class SecondWorker:
             "REDIS_URL": system.redis_url,
             "GREENROOM_WORKER_ID": name,
             "GREENROOM_WORKER_PORT": str(free_ports(1)[0]),
-            "PREWARM_POOL_SIZE": "2",
+            "PREWARM_POOL_SIZE": "4",  # of both: the fleet keeps as many as its newest worker is told
             **environment,
         }
         self._log = (system.directory / f"{name}.log").open("wb")

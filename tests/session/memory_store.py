@@ -12,6 +12,7 @@ from typing import Any
 from session.errors import Conflict, NoCapacity, OperationReused, SessionNotFound, Stale, TooManySessions
 from session.record import FINAL, SEATED, Session, State, reused_by_user
 from session.store.codec import entry_from_json, entry_to_json, from_cursor, from_json, to_cursor, to_json
+from session.store.orders import Orders
 from session.store.ports import (
     KEYED_SECONDS,
     LOG_LINES,
@@ -31,6 +32,7 @@ from session.store.ports import (
     Worker,
 )
 from tests.session.memory_circuits import MemoryCircuits
+from tests.session.memory_orders import MemoryOrders
 
 
 @dataclass(slots=True)
@@ -49,11 +51,12 @@ class _Kept:
         return replace(stored, last_active=max(stored.last_active, self.last_active))
 
 
-class MemoryStore(MemoryCircuits):
+class MemoryStore(MemoryCircuits, MemoryOrders):
     """All ports. `now`: the store's clock, Unix seconds; `keep_seconds`: for the record of an ended session."""
 
     def __init__(self, now: Callable[[], float], *, keep_seconds: float = 86400.0) -> None:
-        super().__init__(now)
+        MemoryCircuits.__init__(self, now)
+        MemoryOrders.__init__(self)
         self._events: deque[Event] = deque(maxlen=10_000)
         self._happened: list[Event] = []
         self._calls: dict[str, float] = {}
@@ -177,8 +180,9 @@ class MemoryStore(MemoryCircuits):
         self._seen[key] = self._now() + seconds
         return True
 
-    async def beat(self, worker: Worker) -> None:
+    async def beat(self, worker: Worker) -> Orders:
         self._workers[worker.id] = to_json(worker), self._now()
+        return self.orders_of(worker)
 
     async def workers(self, *, seen_within: float) -> Sequence[Worker]:
         since = self._now() - min(seen_within, WORKER_SECONDS)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from runtime.background import failed_so_far, report
 from session.errors import StoreUnavailable
+from session.store.orders import Orders
 from session.store.ports import PoolStore, Worker
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ class Heartbeat:
         spawned: processes ever warmed, of which the store keeps a total.
         seconds: between two beats.
         failures: tasks of this process that ever failed unexpectedly; the store keeps a total of these, too.
+        obey: does what the worker is ordered, at each beat; must not wait.
     """
 
     def __init__(
@@ -32,8 +34,9 @@ class Heartbeat:
         spawned: Callable[[], int],
         seconds: float,
         failures: Callable[[], int] = failed_so_far,
+        obey: Callable[[Orders], None] = lambda orders: None,
     ) -> None:
-        self._store, self._describe, self._seconds = store, describe, seconds
+        self._store, self._describe, self._obey, self._seconds = store, describe, obey, seconds
         self._spawned, self._failures = spawned, failures
         self._spawned_told = self._failures_told = 0
         self._away = False
@@ -71,7 +74,7 @@ class Heartbeat:
 
     async def beat(self) -> None:
         """Beat once. Raises StoreUnavailable."""
-        await self._store.beat(self._describe())
+        self._obey(await self._store.beat(self._describe()))
         spawned, failures = self._spawned() - self._spawned_told, self._failures() - self._failures_told
         if spawned:
             await self._store.count_spawned(spawned)

@@ -15,6 +15,8 @@ from typing import Any
 
 from livekit.agents import AgentServer
 
+from runtime.background import Background
+
 logger = logging.getLogger(__name__)
 
 PING_SECONDS = 1.0  # between two questions to a process whether it lives
@@ -48,6 +50,7 @@ class Pool:
 
     Attributes:
         spawned: processes ever warmed.
+        target: idle processes that it keeps.
     """
 
     def __init__(self, server: AgentServer, job_closed: JobClosed, clock: Callable[[], float] = time.monotonic) -> None:
@@ -55,8 +58,10 @@ class Pool:
         self._pool = server._proc_pool
         self._job_closed = job_closed
         self._clock = clock
-        self._target = self._pool._target_idle_processes
+        self.target = self._pool._target_idle_processes
         self._resuming: asyncio.TimerHandle | None = None
+        self._surplus: set[Any] = set()
+        self._tasks = Background("worker")
         self._failed_at = -math.inf
         self._failures = 0
         self.spawned = 0
@@ -95,6 +100,15 @@ class Pool:
         """The processes' ids."""
         return [pid for process in self._pool.processes if (pid := getattr(process, "pid", None)) is not None]
 
+    def resize(self, target: int) -> None:
+        """Keep so many idle processes from now on: others are begun, or idle ones closed, never one with a call."""
+        if target == self.target:
+            return
+        logger.info("event=pool_resized before=%d after=%d", self.target, target)
+        self.target = target
+        if self._resuming is None:
+            self._keep(target)
+
     async def close(self) -> None:
         """End all processes, also those that still warm up, and get no others; for a server that never served."""
         await self._pool.aclose()
@@ -103,13 +117,29 @@ class Pool:
         self.spawned += 1
         process._opts.ping_interval = PING_SECONDS
         process._opts.ping_timeout = HUNG_SECONDS
+        asyncio.get_running_loop().call_soon(self._close_surplus)  # the library takes it for idle after this event
 
     def _closed(self, process: Any) -> None:
         info = process.running_job
         if info is not None:
             self._job_closed(info.job, process.exitcode)
+        elif process in self._surplus:
+            self._surplus.discard(process)
         elif not self._pool._closed:
             self._failed(process.exitcode)
+
+    def _keep(self, target: int) -> None:
+        self._pool._default_num_idle_processes = target  # which the library takes for the most there may be
+        self._pool.set_target_idle_processes(target)
+        self._close_surplus()
+
+    def _close_surplus(self) -> None:
+        """Close idle processes that are too many, but none that a job waits for."""
+        idle = self._pool._warmed_proc_queue
+        while idle.qsize() > max(self.target, self._pool._jobs_waiting_for_process):
+            process = idle.get_nowait()
+            self._surplus.add(process)
+            self._tasks.start(process.aclose(), "close an idle process")
 
     def _failed(self, exitcode: int | None) -> None:
         self._failures = self.failed_warmups + 1
@@ -123,7 +153,7 @@ class Pool:
 
     def _resume(self) -> None:
         self._resuming = None
-        self._pool.set_target_idle_processes(self._target)
+        self._keep(self.target)
 
 
 def backoff(failures: int) -> float:

@@ -38,6 +38,7 @@ from worker.host import turnstile
 from worker.host.agent_files import POLL_SECONDS, AgentFiles, checked_agents, reload_step
 from worker.host.children import LOOK_SECONDS, Children
 from worker.host.heartbeat import Heartbeat
+from worker.host.obey import obey
 from worker.host.pool import Pool
 from worker.host.server import JobAcceptor, Slots, make_server
 from worker.settings import WorkerSettings
@@ -74,15 +75,15 @@ async def serve(
             heartbeat.hurry()  # a slot is free
 
         pool = await Pool.attach(server, job_closed)
-
         always = _facts(worker_id, settings, pipeline, agents)
 
         def describe() -> Worker:
             known = registered.is_set() and pool.connected
-            now = replace(_now(always, pool, known=known), draining=told.is_set())
+            now = replace(_now(always, pool, known=known), draining=told.is_set(), cordoned=slots.cordoned)
             return now if files is None else replace(now, **_of_agents(files.agents, pipeline))
 
-        heartbeat = Heartbeat(store, describe, lambda: pool.spawned, settings.heartbeat_seconds)
+        obeys = partial(obey, pool, slots, told, settings.pool_size)
+        heartbeat = Heartbeat(store, describe, lambda: pool.spawned, settings.heartbeat_seconds, obey=obeys)
         beating = tasks.start(heartbeat.run(), "heartbeat")
         reloads = Background(f"worker {worker_id}")
         if files is not None:
@@ -117,6 +118,7 @@ def _facts(worker_id: str, settings: WorkerSettings, pipeline: PipelineSettings,
         started_at=time.time(),
         slots=settings.slots,
         target=settings.pool_size,
+        prewarm=settings.pool_size,
         idle=0,
         starting=0,
         active=0,
@@ -147,6 +149,7 @@ def _now(always: Worker, pool: Pool, *, known: bool) -> Worker:
         always,
         clock=time.time(),
         slots=always.slots if known and pool.spawned else 0,
+        target=pool.target,
         idle=counts.idle,
         starting=counts.starting,
         active=counts.active,

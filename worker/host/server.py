@@ -30,15 +30,21 @@ REPORT_PAUSE = 0.3  # seconds between two tries to report a death
 
 
 class Slots:
-    """Which jobs this worker has taken; a job holds its slot from its acceptance until its process is gone."""
+    """Which jobs this worker has taken; a job holds its slot from its acceptance until its process is gone.
+
+    Attributes:
+        total: how many there are.
+        cordoned: an operator ordered that no new job is taken.
+    """
 
     def __init__(self, total: int) -> None:
         self.total = total
+        self.cordoned = False
         self._taken: set[str] = set()
 
     def take(self, job_id: str) -> bool:
         """Take a slot for this job; gives whether there was one."""
-        if len(self._taken) >= self.total:
+        if self.cordoned or len(self._taken) >= self.total:
             return False
         self._taken.add(job_id)
         return True
@@ -102,7 +108,8 @@ class JobAcceptor:
     async def accept(self, request: JobRequest) -> None:
         """Answer LiveKit's question whether this worker takes the job."""
         if not self._slots.take(request.job.id):
-            logger.info("room=%s event=declined why=no_slot", request.room.name)
+            why = "cordoned" if self._slots.cordoned else "no_slot"
+            logger.info("room=%s event=declined why=%s", request.room.name, why)
             await request.reject(terminate=False)  # by default no other worker would be asked
             return
         try:

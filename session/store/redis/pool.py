@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from session.errors import UnreadableRecord
 from session.store.codec import from_json, to_json
+from session.store.orders import Orders
 from session.store.ports import SILENT_SECONDS, Stats, Worker
 from session.store.redis.connection import Connection
+from session.store.redis.orders import read_order
 
 
 class RedisPool:
@@ -17,9 +19,12 @@ class RedisPool:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def beat(self, worker: Worker) -> None:
-        """Record the worker's heartbeat, stamped with the server's clock."""
-        await self._connection.run("beat", id=worker.id, worker=to_json(worker))
+    async def beat(self, worker: Worker) -> Orders:
+        """Record the worker's heartbeat, stamped with the server's clock; gives what it is ordered."""
+        target, kept = await self._connection.run("beat", id=worker.id, worker=to_json(worker))
+        given = read_order(kept)
+        order = given.order if given is not None and given.holds(worker.started_at) else None
+        return Orders(target=int(target) if target and target.isdecimal() else None, order=order)
 
     async def gone(self, worker_id: str) -> None:
         """Note that the worker has died."""

@@ -12,6 +12,7 @@ from functools import cache
 from importlib import resources
 
 from session.record import FINAL, SEATED, State
+from session.store.orders import ORDER_SECONDS
 from session.store.ports import (
     CIRCUIT_FAILURES,
     CIRCUIT_KEPT_SECONDS,
@@ -63,6 +64,13 @@ KEYS = {
     "WORKER": "worker:",
     # sorted set of the ids of workers, by their last heartbeat. No expiry; trimmed after WORKER_SECONDS.
     "WORKERS": "workers",
+    # string: cordon or drain, and after a space when its worker started (Unix seconds). Expires ORDER_SECONDS after the
+    # worker's last heartbeat.
+    "ORDER": "order:",
+    # hash: size and prewarm, as PoolSize has them. No expiry.
+    "POOL": "pool",
+    # hash: idle processes that a worker is told to keep, by its id. No expiry; written anew with each change.
+    "TARGETS": "targets",
     # sorted set of the ids of live sessions that somebody must look at, by their deadline. No expiry; a session leaves
     # it with the write that takes its deadline away.
     "DUE": "due",
@@ -107,6 +115,7 @@ def _constants() -> list[str]:
     limits = {
         "RESERVED_MS": RESERVED_SECONDS * 1e3,
         "WORKER_MS": WORKER_SECONDS * 1e3,
+        "ORDER_MS": ORDER_SECONDS * 1e3,
         "OP_MS": OP_SECONDS * 1e3,
         "KEYED_MS": KEYED_SECONDS * 1e3,
         "LOG_LINES": LOG_LINES,

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from session.store.redis.circuits import RedisCircuits
 from session.store.redis.connection import Connection, open_connection
+from session.store.redis.orders import RedisOrders
 from session.store.redis.pool import RedisPool
 from session.store.redis.sessions import RedisSessions
 from session.store.redis.watch import RedisWatch
@@ -39,7 +40,7 @@ async def open_store(
 
 
 class RedisStore:
-    """SessionStore, WatchStore, PoolStore and CircuitStore: each method is that of one part.
+    """SessionStore, WatchStore, PoolStore, OrderStore and CircuitStore: each method is that of one part.
 
     Args:
         connection: over which every part asks.
@@ -50,6 +51,7 @@ class RedisStore:
         sessions = RedisSessions(connection, keep_seconds=keep_seconds)
         watch = RedisWatch(connection, keep_seconds=keep_seconds)
         pool = RedisPool(connection)
+        orders = RedisOrders(connection)
         circuits = RedisCircuits(connection)
         self.now = sessions.now
         self.get = sessions.get
@@ -88,6 +90,11 @@ class RedisStore:
         self.count_failures = pool.count_failures
         self.claim_refused = pool.claim_refused
         self.stats = pool.stats
+        self.order = orders.order
+        self.pool_size = orders.pool_size
+        self.order_pool_size = orders.order_pool_size
+        self.targets = orders.targets
+        self.assign = orders.assign
         self.enter_circuit = circuits.enter_circuit
         self.report_circuit = circuits.report_circuit
         self.open_circuits = circuits.open_circuits

@@ -34,7 +34,15 @@ RIVAL, RIVALS_KEY = new_key(Role.CALLER, "rival", starts="2/day")
 OPERATOR, OPERATORS_KEY = new_key(Role.OPERATOR, "me")
 KEYS = (SHOP, RIVAL, OPERATOR)
 PUBLIC = {"/api/health", "/healthz", "/readyz", "/metrics", "/webhooks/livekit", "/api/session/{session_id}"}
-OPERATORS = {"/api/sessions"}
+OPERATORS = {
+    "/api/sessions",
+    "/api/pool",
+    "/api/pool/resize",
+    "/api/workers",
+    "/api/workers/{worker_id}/drain",
+    "/api/workers/{worker_id}/cordon",
+    "/api/workers/{worker_id}/uncordon",
+}
 
 
 class World:
@@ -75,7 +83,11 @@ def requests(session_id: str) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     """Method, route, path and body of one request for each route that needs a right."""
     yield "POST", "/api/session/start", "/api/session/start?waitMs=0", {}
     yield "POST", "/api/livekit/token", "/api/livekit/token", {}
-    yield "GET", "/api/sessions", "/api/sessions", {}
+    for path in ("/api/sessions", "/api/pool", "/api/workers"):
+        yield "GET", path, path, {}
+    yield "POST", "/api/pool/resize", "/api/pool/resize", {"size": 3}
+    for order in ("cordon", "uncordon", "drain"):
+        yield "POST", f"/api/workers/{{worker_id}}/{order}", f"/api/workers/worker_a/{order}", {}
     for what in ("transcript", "logs", "timings"):
         yield "GET", f"/api/session/{{session_id}}/{what}", f"/api/session/{session_id}/{what}", {}
     yield "POST", "/api/token", "/api/token", {"sessionId": session_id}
@@ -102,7 +114,7 @@ async def test_without_keys_this_machine_may_do_everything_and_others_nothing() 
     outside = await answers(world, session_id, OUTSIDE)
     assert {route: code for route, (_, code) in outside.items()} == {
         **dict.fromkeys(outside, "proof_missing"),
-        **dict.fromkeys(("/api/session/start", "/api/livekit/token", "/api/sessions"), "loopback_only"),
+        **dict.fromkeys(("/api/session/start", "/api/livekit/token", *OPERATORS), "loopback_only"),
     }
     here = await answers(world, session_id, "127.0.0.1")
     assert {status for status, _ in here.values()} == {200, 201}
@@ -142,9 +154,9 @@ async def test_a_tenants_key_opens_its_own_sessions_and_no_others() -> None:
     for route in ("transcript", "logs", "timings"):
         assert rivals[f"/api/session/{{session_id}}/{route}"] == (403, "not_your_session")
     assert rivals["/api/token"] == rivals["/api/session/stop"] == (403, "not_your_session")
-    assert rivals["/api/sessions"] == (403, "operators_only")
+    assert {rivals[each] for each in OPERATORS} == {(403, "operators_only")}
     own = await answers(world, session_id, OTHER, key=SHOPS_KEY)
-    assert own.pop("/api/sessions") == (403, "operators_only")
+    assert {own.pop(each) for each in OPERATORS} == {(403, "operators_only")}
     assert {status for status, _ in own.values()} == {200, 201}
 
 
@@ -216,7 +228,7 @@ async def test_a_sessions_secret_opens_that_session_alone() -> None:
     world = await a_world(open=True)
     first, second = [(await world.starts(OUTSIDE)).json() for _ in range(2)]
     own = await answers(world, first["sessionId"], OTHER, proof=first["sessionSecret"])
-    assert own.pop("/api/sessions") == (401, "key_missing")
+    assert {own.pop(each) for each in OPERATORS} == {(401, "key_missing")}
     assert {status for status, _ in own.values()} == {200, 201}
     others = await answers(world, second["sessionId"], OTHER, proof=first["sessionSecret"])
     assert others["/api/token"] == others["/api/session/stop"] == (403, "not_your_session")

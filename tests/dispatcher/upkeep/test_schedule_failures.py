@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.silence import Silence
 from dispatcher.ending import Ending
+from dispatcher.fleet.pool import FleetPool
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.circuit import StartCircuit
 from dispatcher.starts.news import News
@@ -79,7 +80,8 @@ async def running(
     registry, rooms = CollectorRegistry(), FakeRooms()
     metrics, ending, circuit = Metrics(registry), Ending(store, rooms), StartCircuit(store)
     attempts = AttemptExecutor(store, rooms, metrics, circuit, ending, 9, timers=timers)
-    fast = FastLoop(store, rooms, attempts, StartQueue(store, attempts, 9), Silence(store, ending, rooms), metrics)
+    queue, silence = StartQueue(store, attempts, 9), Silence(store, ending, rooms)
+    fast = FastLoop(store, rooms, attempts, queue, silence, metrics, FleetPool(store))
     slow = SlowLoop(store, rooms, ending, CallLimits(_env_file=None), metrics, SECRET, 9)
     ended = EndedFollower(store, "dispatchers", counting(metrics, circuit))
     followers = {"news": News(store).step, "ended": ended.step}

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from session.errors import StoreUnavailable
+from session.store.orders import Orders
 from session.store.ports import Worker
 from tests.session.making import NOON, a_worker, eventually
 from tests.session.memory_store import MemoryStore
@@ -28,14 +29,14 @@ class ShakyStore(MemoryStore):
         self.uncountable = False
         self.breaks: Exception | None = None
 
-    async def beat(self, worker: Worker) -> None:
+    async def beat(self, worker: Worker) -> Orders:
         self.beats += 1
         if self.breaks is not None:
             error, self.breaks = self.breaks, None
             raise error
         if self.away:
             raise StoreUnavailable
-        await super().beat(worker)
+        return await super().beat(worker)
 
     async def count_spawned(self, processes: int) -> None:
         if self.uncountable:
@@ -50,10 +51,10 @@ class SlowStore(MemoryStore):
         super().__init__(lambda: NOON)
         self.asked, self.answers = asyncio.Event(), asyncio.Event()
 
-    async def beat(self, worker: Worker) -> None:
+    async def beat(self, worker: Worker) -> Orders:
         self.asked.set()
         await self.answers.wait()
-        await super().beat(worker)
+        return await super().beat(worker)
 
 
 class Spawned:
@@ -184,3 +185,10 @@ async def test_failures_of_the_workers_own_tasks_are_counted_in_the_store_once()
     await heart.beat()
     await heart.beat()
     assert (await store.stats()).task_failures == 2
+
+
+async def test_what_the_worker_is_ordered_is_done_at_the_next_beat() -> None:
+    store, obeyed = ShakyStore(), list[Orders]()
+    await store.assign({a_worker().id: 5})
+    await Heartbeat(store, a_worker, Spawned(0), 1, obey=obeyed.append).beat()
+    assert obeyed == [Orders(target=5)]

@@ -320,3 +320,37 @@ async def test_a_server_that_has_no_pool_yet_is_waited_for() -> None:
         server._proc_pool = scene.processes
         await until(attaching.done, "the pool is found")
     assert isinstance(attaching.result(), Pool)
+
+
+async def test_the_pool_grows_and_shrinks_without_touching_a_call() -> None:
+    async with a_pool() as scene:
+        await scene.warm()
+        await scene.processes.launch_job(a_launch())
+        busy: Any = scene.processes.get_by_job_id("job_a")
+        for target in (5, 1, 0, 2):
+            scene.pool.resize(target)
+            wanted = Counts(idle=target, starting=0, active=1)
+            await until(lambda w=wanted: scene.pool.counts() == w, f"{target} are idle", seconds=30)  # type: ignore[misc]
+            await until(lambda n=target: len(scene.pool.pids) == n + 1, "the others are gone")  # type: ignore[misc]
+        assert scene.processes.get_by_job_id("job_a") is busy
+        assert scene.closed == []
+        assert scene.pool.failed_warmups == 0
+
+
+async def test_a_job_gets_its_process_where_none_is_kept_idle() -> None:
+    async with a_pool() as scene:
+        await scene.warm()
+        scene.pool.resize(0)
+        await until(lambda: scene.pool.counts() == Counts(idle=0, starting=0, active=0), "none is idle")
+        await scene.processes.launch_job(a_launch())
+        assert scene.pool.counts() == Counts(idle=0, starting=0, active=1)
+
+
+async def test_processes_that_are_under_way_when_the_pool_shrinks_are_closed_once_warm() -> None:
+    async with a_pool() as scene:
+        await scene.warm()
+        scene.pool.resize(6)
+        await until(lambda: scene.pool.counts().starting > 0, "others are begun")
+        scene.pool.resize(1)
+        await until(lambda: scene.pool.counts() == Counts(idle=1, starting=0, active=0), "one is left", seconds=30)
+        assert scene.pool.failed_warmups == 0

