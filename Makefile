@@ -47,7 +47,7 @@ faults: setup ## the slower tests: workers that are killed, and random orders of
 drills: drills-calls drills-servers drills-edges ## do harm to a real system with real callers, and see that nothing is lost or doubled
 
 drills-calls: setup ## the drills in which agents die, callers vanish, and many starts come at once
-	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,agent_dies.py caller.py starts.py)
+	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,agent_dies.py caller.py starts.py pool.py)
 
 drills-servers: setup ## the drills in which workers, dispatchers, the store or livekit-server die
 	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,worker_dies.py dispatcher_dies.py store.py livekit.py)

@@ -25,7 +25,7 @@ class WorkerSettings(Connections, CallLimits):
     slots: int = Field(default_factory=default_slots, validation_alias="GREENROOM_SLOTS", ge=1)
     """Calls this worker takes at once; default: its cores / 0.25."""
     pool_size: int = Field(3, validation_alias="PREWARM_POOL_SIZE", ge=1)
-    """Processes kept warm, waiting for a call."""
+    """Processes kept warm, waiting for a call: by all workers together, shared out by their free slots."""
     worker_host: str = Field("127.0.0.1", validation_alias="GREENROOM_WORKER_HOST")
     """Address on which the worker answers health checks."""
     worker_port: int = Field(8081, validation_alias="GREENROOM_WORKER_PORT", ge=0, le=65535)

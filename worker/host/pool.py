@@ -46,6 +46,7 @@ class Pool:
     Args:
         server: has been told to run.
         job_closed: called with the job and the exit code when a process that ran one is gone.
+        changed: called when there is one idle process more, or a process less.
         clock: seconds.
 
     Attributes:
@@ -53,10 +54,16 @@ class Pool:
         target: idle processes that it keeps.
     """
 
-    def __init__(self, server: AgentServer, job_closed: JobClosed, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        server: AgentServer,
+        job_closed: JobClosed,
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._server = server
         self._pool = server._proc_pool
-        self._job_closed = job_closed
+        self._job_closed, self._changed = job_closed, changed
         self._clock = clock
         self.target = self._pool._target_idle_processes
         self._resuming: asyncio.TimerHandle | None = None
@@ -69,7 +76,7 @@ class Pool:
         self._pool.on("process_closed", self._closed)
 
     @classmethod
-    async def attach(cls, server: AgentServer, job_closed: JobClosed) -> Pool:
+    async def attach(cls, server: AgentServer, job_closed: JobClosed, changed: Callable[[], None]) -> Pool:
         """Wait until the server has made its pool.
 
         Raises:
@@ -78,7 +85,7 @@ class Pool:
         async with asyncio.timeout(ATTACH_SECONDS):
             while getattr(server, "_proc_pool", None) is None:  # noqa: ASYNC110 - the library signals nothing
                 await asyncio.sleep(0.01)
-        return cls(server, job_closed)
+        return cls(server, job_closed, changed)
 
     def counts(self) -> Counts:
         """How many processes there are now."""
@@ -117,10 +124,15 @@ class Pool:
         self.spawned += 1
         process._opts.ping_interval = PING_SECONDS
         process._opts.ping_timeout = HUNG_SECONDS
-        asyncio.get_running_loop().call_soon(self._close_surplus)  # the library takes it for idle after this event
+        asyncio.get_running_loop().call_soon(self._settle)  # the library takes it for idle after this event
+
+    def _settle(self) -> None:
+        self._close_surplus()
+        self._changed()
 
     def _closed(self, process: Any) -> None:
         info = process.running_job
+        self._changed()
         if info is not None:
             self._job_closed(info.job, process.exitcode)
         elif process in self._surplus:

@@ -70,11 +70,11 @@ async def serve(
         children = Children()
         tasks.start(keep_going(children.look, "children", owner="worker", pause=LOOK_SECONDS), "children")
 
-        def job_closed(job: Any, exitcode: int | None) -> None:
-            acceptor.job_closed(job, exitcode)
-            heartbeat.hurry()  # a slot is free
+        def changed() -> None:
+            if registered.is_set():  # before, a warm process is of no use to anybody
+                heartbeat.hurry()
 
-        pool = await Pool.attach(server, job_closed)
+        pool = await Pool.attach(server, acceptor.job_closed, changed)
         always = _facts(worker_id, settings, pipeline, agents)
 
         def describe() -> Worker:

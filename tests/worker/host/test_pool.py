@@ -102,7 +102,7 @@ async def a_pool(
         job_closed(job, code)
 
     server: Any = Server(processes)
-    scene = Scene(Pool(server, told), processes, closed)
+    scene = Scene(Pool(server, told, lambda: None), processes, closed)
     starting = asyncio.create_task(processes.start())  # waits until all are warm, and much longer if they never are
     try:
         yield scene
@@ -263,7 +263,7 @@ async def test_failures_in_a_row_are_forgotten_once_the_last_is_long_ago() -> No
     clock = Clock()
     async with a_pool(num_idle_processes=0) as scene:
         server: Any = Server(scene.processes)
-        pool = Pool(server, lambda job, code: None, clock)
+        pool = Pool(server, lambda job, code: None, lambda: None, clock)
         scene.processes.emit("process_closed", Closed())
         clock.now += FORGOTTEN_SECONDS - 1
         scene.processes.emit("process_closed", Closed())
@@ -298,7 +298,7 @@ async def test_the_pool_of_a_server_is_found_once_it_runs() -> None:
     server.rtc_session(wait_for_ever, agent_name="ours")
     running = asyncio.create_task(server.run())
     try:
-        pool = await Pool.attach(server, lambda job, code: None)
+        pool = await Pool.attach(server, lambda job, code: None, lambda: None)
         assert pool.counts() == Counts(idle=0, starting=0, active=0)
     finally:
         await server.aclose()
@@ -313,7 +313,7 @@ class SlowServer:
 
 async def test_a_server_that_has_no_pool_yet_is_waited_for() -> None:
     server: Any = SlowServer()
-    attaching = asyncio.create_task(Pool.attach(server, lambda job, code: None))
+    attaching = asyncio.create_task(Pool.attach(server, lambda job, code: None, lambda: None))
     await asyncio.sleep(0)
     assert not attaching.done()
     async with a_pool() as scene:
