@@ -51,7 +51,6 @@ FULL = Session(
     losses=(NOON,),
     farewell=True,
     cut_off=True,
-    rtvi=True,
 )
 WORKER = a_worker(
     draining=True,
