@@ -57,8 +57,12 @@ class CallLimits(BaseSettings):
     """Seconds without a caller and without a request after which a session ends."""
     max_session_seconds: float | None = Field(None, validation_alias="GREENROOM_MAX_SESSION_SECONDS", gt=0)
     """Seconds after which a call that is ready ends whatever happens; None, written "off": never."""
+    silence_ask: float | None = Field(None, validation_alias="GREENROOM_SILENCE_ASK", gt=0)
+    """Seconds of a caller's silence after which the agent asks, once, if it is still there: 60, say; off: never."""
+    silence_seconds: float | None = Field(1800.0, validation_alias="GREENROOM_SILENCE_SECONDS", gt=0)
+    """Seconds in which nobody says, types or does anything, until a call whose caller is there ends; off: never."""
 
-    @field_validator("max_session_seconds", mode="before")
+    @field_validator("max_session_seconds", "silence_ask", "silence_seconds", mode="before")
     @classmethod
     def _off(cls, given: object) -> object:
         return None if given in ("", "off") else given

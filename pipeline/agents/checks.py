@@ -67,6 +67,10 @@ def _dropped_out(agent: Fields) -> None:
         _spoken("dropped_out", "the sentence", agent["dropped_out"], "Sorry, I was gone for a moment.")
 
 
+def _sentence(field: str, example: str) -> Callable[[Fields], None]:
+    return lambda agent: _spoken(field, "the sentence", agent[field], example)
+
+
 def _spoken(field: str, called: str, text: object, example: str) -> None:
     if not isinstance(text, str) or not any(letter.isalnum() for letter in text):
         raise AgentFault(field, f"{called} has no word that can be spoken", f'For example {field}="{example}"')
@@ -157,4 +161,6 @@ CHECKS: Mapping[str, Callable[[Fields], None]] = {
     "overridable": _overridable,
     "processors": _processors,
     "dropped_out": _dropped_out,
+    "goodbye": _sentence("goodbye", "Goodbye, and thank you."),
+    "still_there": _sentence("still_there", "Hello?"),
 }

@@ -49,6 +49,8 @@ class Agent:
         overridable: What a session may choose for itself: prompt, greeting, voice, language, stt, llm, tts.
         processors: Makes Pipecat processors of the agent's own for a call; None for none.
         dropped_out: Said by the agent that takes over when this one was lost in a call; may be empty.
+        goodbye: Said before the agent ends a call when the LLM says nothing itself.
+        still_there: Said to a caller who has been silent for GREENROOM_SILENCE_ASK.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Agent:
     overridable: frozenset[str] | tuple[str, ...] = ("voice", "language")
     processors: Callable[[Call], Extra] | None = None
     dropped_out: str = "Sorry, I dropped out for a moment."
+    goodbye: str = "Goodbye."
+    still_there: str = "Are you still there?"
 
     def with_config(self, config: Mapping[str, object]) -> Agent:
         """This agent with a session's own settings.
@@ -134,6 +138,8 @@ class Agent:
             tools=tuple(_described(function) for function in self.tools),
             processors=self.processors,
             dropped_out=self.dropped_out,
+            goodbye=self.goodbye,
+            still_there=self.still_there,
         )
 
     def providers(self, kind: Kind, settings: PipelineSettings) -> tuple[Provider, ...]:
@@ -177,6 +183,8 @@ class ResolvedAgent:
     tools: tuple[Tool, ...]
     processors: Callable[[Call], Extra] | None
     dropped_out: str
+    goodbye: str
+    still_there: str
 
     def extra_processors(self, call: Call) -> Extra:
         """Make the agent's own processors for a call.

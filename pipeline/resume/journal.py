@@ -58,6 +58,10 @@ class Journal:
         """The calls whose result is not settled, oldest first."""
         return tuple(self._entries.values())
 
+    def running(self) -> bool:
+        """Whether a tool is at work."""
+        return any(not entry.done and entry.tool_call_id not in self._stopped for entry in self._entries.values())
+
     def settle(self, tool_call_ids: Collection[str]) -> None:
         """Forget calls whose result the context has."""
         for tool_call_id in tool_call_ids:

@@ -45,6 +45,7 @@ from pipeline.talk.audio_ends import ASIDE, OUT_RATE, AudioInput, AudioOutput
 from pipeline.talk.before_llm import BeforeLLM
 from pipeline.talk.build import Analyzers, Parts, build
 from pipeline.talk.floor import Owed, reminder
+from pipeline.talk.parting import Parting, Step
 from pipeline.talk.player import Sink
 from pipeline.talk.retries import Retries
 from pipeline.talk.services import Services, make_services
@@ -127,7 +128,7 @@ class Conversation:
         self._listener = listener
         self._sink = sink
         begins = restored or Restored()
-        self._begins_with, self._leaving = begins, begins.leaving
+        self._begins_with, self._parting = begins, Parting(agreed=begins.leaving)
         self._keep = keep
         self._failures, self._retries = Failures(), Retries(settings.answer_seconds)
         self._tasks = Background(session_id)
@@ -188,7 +189,7 @@ class Conversation:
             sentence: Said first, and no part of the conversation; nothing if it is empty.
             unanswered: As in `Restored`: the LLM answers what the conversation ends with.
         """
-        if self._leaving and not unanswered:
+        if self._parting.agreed and not unanswered:
             self._listener.wants_to_end()  # the goodbye has been heard
             return
         if sentence:
@@ -212,12 +213,20 @@ class Conversation:
             tried=tries(self._begins_with, messages, pending),
             speaking=" ".join(filter(None, spoken)),
             journal=self._journal.open(),
-            leaving=self._leaving,
+            leaving=self._parting.agreed,
         )
 
     async def say(self, text: str) -> None:
         """Speak these words; they become part of the conversation."""
         await self._built.worker.queue_frame(TTSSpeakFrame(text))
+
+    async def ask_if_there(self) -> None:
+        """Ask a caller who is silent whether it is still there."""
+        await self.say(self._agent.still_there)
+
+    def tools_run(self) -> bool:
+        """Whether a tool is at work."""
+        return self._journal.running()
 
     async def answer(self, text: str) -> None:
         """Take words that the caller typed: they interrupt the agent as spoken ones do, and are answered."""
@@ -244,18 +253,19 @@ class Conversation:
             await self._runner.cancel("the call is over")
 
     async def _leave(self) -> None:
-        self._leaving = True
+        self._parting.agree()
 
     def _caller_spoke(self) -> None:
         """The conversation goes on: without the tools that were stopped, and without the end that was agreed."""
         self._journal.caller_spoke()
-        self._leaving = False
+        self._parting.caller_spoke()
 
     async def _before_tool(self) -> None:
         if self._keep is not None:
             await self._keep(self.checkpoint(), for_tool=True)
 
     async def _before_llm(self) -> None:
+        self._parting.llm_is_asked()
         self._retries.ask(time.monotonic(), messages=len(self._built.context.messages))
         if self._keep is not None:
             await self._keep(self.checkpoint(), for_tool=False)
@@ -278,8 +288,11 @@ class Conversation:
         async def agent_turn(_: LLMAssistantAggregator, message: AssistantTurnStoppedMessage) -> None:
             listener.agent_said(message.content, interrupted=message.interrupted)
             listener.conversation_changed()
-            if self._leaving and message.content and not message.interrupted:
+            step = self._parting.turn_over(words=bool(message.content), interrupted=message.interrupted)
+            if step is Step.END:
                 listener.wants_to_end()
+            elif step is Step.SAY_GOODBYE:
+                await self.say(self._agent.goodbye)
 
         async def started(_: PipelineWorker, __: object) -> None:
             self._started.set()
@@ -308,6 +321,7 @@ class Conversation:
         async def agent(assistant: FrameProcessor, frame: Frame) -> None:
             if owed.ends_wordless(frame):
                 await assistant.queue_frame(reminder())
+            self._parting.passes(frame)
             if isinstance(frame, AGENT_FRAMES):
                 listener.conversation_changed()
 

@@ -36,6 +36,7 @@ from worker.call.provider_circuits import LOOK_SECONDS, ProviderCircuits
 from worker.call.room_events import RoomEvents
 from worker.call.rtvi import Rtvi
 from worker.call.rtvi_requests import RtviRequests
+from worker.call.silence import CallerSilence, SilenceWatch
 from worker.call.waterfall import Waterfall
 
 if TYPE_CHECKING:
@@ -95,9 +96,9 @@ class RoomCall:
         self._moved = asyncio.Event()
         self._front_end = FrontEnd(ctx.room, self._checkpoints.settled)
         self._rtvi = Rtvi(ctx.room, session, self._record.page_speaks, self._checkpoints.settled)
-        self._listener = CallListener(
-            self._front_end, self._rtvi, self._record, self._checkpoints, give_up=self._give_up, end=self.end
-        )
+        self._silence = CallerSilence(patience.ask, patience.silent)
+        told = (self._front_end, self._rtvi, self._record, self._checkpoints, self._silence)
+        self._listener = CallListener(*told, give_up=self._give_up, end=self.end)
         self._track = AgentTrack(OUT_RATE, Predecessors(ctx.room, session).silent)
         self._conversation: Conversation | None = None
         self._talking: asyncio.Task[None] | None = None
@@ -134,6 +135,8 @@ class RoomCall:
         self._front_end.state("listening")
         self._rtvi.begin()
         self._tasks.start(self._greet(conversation, publication), "greet", policy=Policy.END)
+        quiet = SilenceWatch(self._silence, conversation, lambda: self.end(EndReason.IDLE))
+        self._tasks.start(keep_going(quiet.step, "silence", owner=self._session.id), "silence")
         await self._wait_for_the_end()
 
     async def close(self) -> None:
@@ -181,6 +184,7 @@ class RoomCall:
     def caller_came(self, identity: str, sid: str) -> None:
         """The caller joined, or came back."""
         self._patience.joined(sid)
+        self._silence.words(time.monotonic())
         self._rtvi.caller(identity)
         self._telephones(identity)
         self._caller_moved(CallerPresence.PRESENT)
@@ -196,6 +200,7 @@ class RoomCall:
     def caller_went(self, sid: str, *, by_itself: bool, for_good: bool) -> None:
         """A join of the caller ended."""
         if self._patience.left(sid, time.monotonic(), by_itself=by_itself, for_good=for_good):
+            self._silence.away()
             self._caller_moved(CallerPresence.AWAY)
             logger.info("session=%s event=caller_away by_itself=%s", self._session.id, by_itself)
             if self._conversation is not None:

@@ -9,12 +9,19 @@ from session.record import CallerPresence, EndReason
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the agent waits, in seconds: for a first join, after a drop, after a hang-up, and for the whole call."""
+    """How long the agent waits, in seconds: for a first join, after a drop, after a hang-up, and for the whole call.
+
+    Attributes:
+        ask: in silence, until it asks whether the caller is there.
+        silent: in silence, until the call ends.
+    """
 
     join: float
     dropped: float
     hung_up: float
     whole: float | None = None
+    ask: float | None = None
+    silent: float | None = None
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from pipeline.talk.turn_observer import Activity
@@ -10,6 +11,7 @@ from worker.call.call_record import CallRecord, Outcome
 from worker.call.checkpoints import Checkpoints
 from worker.call.front_end import FrontEnd
 from worker.call.rtvi import Rtvi
+from worker.call.silence import CallerSilence
 
 
 class CallListener:
@@ -20,6 +22,7 @@ class CallListener:
         rtvi: tells a page of Pipecat's the same, in its protocol.
         record: keeps the transcript and the log.
         checkpoints: keep the conversation.
+        silence: told of all that breaks it.
         give_up: called with the reason once the conversation cannot go on; the caller hears so before the call ends.
         end: called with the reason once the conversation has come to its end.
     """
@@ -30,12 +33,13 @@ class CallListener:
         rtvi: Rtvi,
         record: CallRecord,
         checkpoints: Checkpoints,
+        silence: CallerSilence,
         *,
         give_up: Callable[[ErrorReason], None],
         end: Callable[[Outcome], None],
     ) -> None:
         self._front_end, self._rtvi, self._record, self._checkpoints = front_end, rtvi, record, checkpoints
-        self._give_up, self._end = give_up, end
+        self._silence, self._give_up, self._end = silence, give_up, end
 
     def agent_state(self, state: str) -> None:
         """The agent is now listening, thinking or speaking."""
@@ -44,16 +48,19 @@ class CallListener:
     def activity(self, what: Activity) -> None:
         """Caller or agent starts or stops something."""
         self._rtvi.activity(what)
+        self._silence.activity(what, time.monotonic())
 
     def user_words(self, text: str, *, final: bool) -> None:
         """The caller's words as they are understood."""
         self._front_end.user_words(text, final=final)
         self._rtvi.user_words(text, final=final)
+        self._silence.words(time.monotonic())
 
     def user_said(self, text: str) -> None:
         """A turn of the caller."""
         self._rtvi.user_said(text)
         self._record.say("user", text)
+        self._silence.words(time.monotonic())
 
     def agent_sentence(self, text: str) -> None:
         """The agent begins a sentence."""

@@ -223,6 +223,8 @@ def patience(settings: WorkerSettings) -> Patience:
         dropped=settings.caller_grace,
         hung_up=settings.hangup_grace,
         whole=settings.max_session_seconds,
+        ask=settings.silence_ask,
+        silent=settings.silence_seconds,
     )
 
 

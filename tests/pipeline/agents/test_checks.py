@@ -52,6 +52,8 @@ def test_what_is_within_the_bounds_is_taken(more: dict[str, Any]) -> None:
         ("greeting", ""),
         ("greeting", "\u0000Hello"),
         ("dropped_out", " "),
+        ("goodbye", ""),
+        ("still_there", " "),
         ("dropped_out", "..."),
         ("dropped_out", None),
         ("dropped_out", "x" * (MAX_GREETING + 1)),

@@ -118,3 +118,12 @@ async def test_words_over_the_goodbye_call_off_the_end(analyzers: Analyzers, typ
         assert question in talk.notes.user
         assert not talk.conversation.checkpoint().leaving
         assert talk.notes.goodbyes == 0
+
+
+async def test_an_agent_that_ends_the_call_without_a_word_says_goodbye_of_its_own(analyzers: Analyzers) -> None:
+    answers = [tools_answer("end_call"), text_answer()]
+    async with asking(analyzers, *answers, goodbye="So long.") as talk:
+        await talk.conversation.answer("Bye.")
+        await until(lambda: talk.notes.goodbyes, "the agent wants to end", seconds=20)
+        assert talk.said == "So long."
+        assert len(talk.requests) == 2

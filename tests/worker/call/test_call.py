@@ -100,6 +100,18 @@ async def test_a_call_that_lasts_too_long_is_ended() -> None:
     assert session.end_reason is EndReason.MAX_DURATION
 
 
+async def test_a_caller_who_is_there_and_silent_is_asked_once_and_then_left() -> None:
+    async with a_call(patience=Patience(join=60, dropped=60, hung_up=60, ask=0.5, silent=4)) as scene:
+        scene.caller_comes()
+        said = await scene.until_said(2)
+        assert said == [("agent", GREETING), ("agent", "Are you still there?")]
+        await until(lambda: scene.context.shutdowns, "the call ends", seconds=20)
+        await scene.close()
+        assert len(await scene.until_said(2)) == 2
+        session = await scene.session()
+    assert (session.state, session.end_reason) == (State.ENDED, EndReason.IDLE)
+
+
 @pytest.mark.parametrize("error", [rtc.ConnectError("no route"), PublishTrackError("refused")])
 async def test_a_room_that_cannot_be_had_ends_the_call(error: Exception) -> None:
     async with a_call(context=Context(error)) as scene:

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.talk.turn_observer import Activity
 from session.record import EndReason, ErrorReason
 from worker.call.listener import CallListener
+from worker.call.silence import CallerSilence
 
 
 class Written:
@@ -32,7 +33,8 @@ class Page:
 def a_listener() -> tuple[CallListener, Written, list[Any]]:
     written: Any = Written()
     ends: list[Any] = []
-    return CallListener(written, Page(written), written, written, give_up=ends.append, end=ends.append), written, ends
+    told = (written, Page(written), written, written, CallerSilence(None, None))
+    return CallListener(*told, give_up=ends.append, end=ends.append), written, ends
 
 
 def test_words_reach_the_page_and_the_transcript() -> None:

@@ -186,8 +186,9 @@ async def test_no_room_is_adopted_without_a_free_seat() -> None:
 
 
 def test_patience_comes_from_the_settings() -> None:
-    given = settings(join_seconds=1, caller_grace=2, hangup_grace=3, max_session_seconds=4)
-    assert patience(given) == Patience(join=1, dropped=2, hung_up=3, whole=4)
+    given = settings(join_seconds=1, caller_grace=2, hangup_grace=3, max_session_seconds=4, silence_ask=5)
+    assert patience(given) == Patience(join=1, dropped=2, hung_up=3, whole=4, ask=5, silent=1800)
+    assert patience(settings(silence_seconds="off")).silent is None
 
 
 class Process:
