@@ -109,7 +109,7 @@ async def test_words_over_the_goodbye_call_off_the_end(analyzers: Analyzers, typ
         if typed:
             await talk.conversation.answer(question)
         else:
-            ears = talk.conversation._built.aggregators.user()
+            ears = talk.conversation._built.floor
             await ears.queue_frame(VADUserStartedSpeakingFrame())
             await until(lambda: talk.sink.clears, "the agent falls silent")
             await talk.conversation._built.floor.queue_frame(TranscriptionFrame(question, "caller", "now"))
