@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 async def test_an_agent_that_is_killed_is_replaced_and_the_pool_refills(system, http):
     async with Caller(system.url) as caller:
+        left = []
+        caller.room.on("participant_disconnected", lambda who: left.append(who.attributes.get("lk.publish_on_behalf")))
         await caller.start()
         await caller.join()
         await caller.wait_for_sound(caller.asked_at, timeout=10)
@@ -26,6 +28,7 @@ async def test_an_agent_that_is_killed_is_replaced_and_the_pool_refills(system, 
         answer = await until_answer(http, path, lambda each: each["attempt"] == 2 and each["status"] == "ready", 15)
         assert answer["error"] is None
         await caller.wait_for_text("agent", "dropped out", timeout=10)
+        assert left == ["successor"]  # or LiveKit's pages would hang up
         await caller.stop()
     await until_answer(http, "/api/health", lambda each: each["sessions"]["pool"] >= 2, 20)
 

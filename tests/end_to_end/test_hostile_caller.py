@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import psutil
@@ -11,6 +12,7 @@ from livekit.agents.types import TOPIC_CHAT
 
 from client.caller import Caller
 from tests.support.asking import until_answer
+from worker.call.intake import BURST, PER_SECOND
 from worker.call.pre_connect import TOPIC
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
@@ -79,3 +81,26 @@ async def test_a_flood_of_messages_costs_no_record_of_the_call(system, caller, h
     await caller.stop()
     record = await until_answer(http, f"/api/session/{session}", lambda each: each["status"] == "ended", 10)
     assert record["endReason"] == "stopped"
+
+
+async def test_a_flood_of_requests_over_rtvi_costs_neither_the_call_nor_its_record(system, caller, http):
+    session = await _greeted(caller)
+    told = []
+    caller.room.on("data_received", lambda packet: told.append(json.loads(packet.data)["type"]))
+    sender = caller.room.local_participant
+
+    async def send(type_, **data):
+        message = json.dumps({"label": "rtvi-ai", "type": type_, "id": "1", "data": data})
+        await sender.publish_data(message, reliable=True)
+
+    await send("client-ready", version="2.1.0")
+    began = time.monotonic()
+    for _ in range(20):
+        await asyncio.gather(send("ui-snapshot", tree="x" * 50_000), *(send("ui-event", event="e") for _ in range(99)))
+    flooded = time.monotonic() - began
+    await _knows(caller, "purple")
+    assert 0 < told.count("error-response") <= BURST + PER_SECOND * (flooded + 2)
+    assert told.count("error") == 1
+    lines = [line for line in system.log().splitlines() if session in line]
+    assert len(lines) < 100
+    assert (await http.get(f"/api/session/{session}")).json()["attempt"] == 1

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from livekit import rtc
+from livekit.agents.types import ATTRIBUTE_TRANSCRIPTION_FINAL, TOPIC_TRANSCRIPTION
 
 from tests.pipeline.stage import until
 from tests.support.livekit import LiveKit
@@ -23,8 +24,9 @@ async def agent_and_page(livekit: LiveKit) -> AsyncIterator[tuple[rtc.Room, rtc.
     """Two rooms of the SDK: the agent's, and that of its page, which sees the agent."""
     name = f"room-{secrets.token_hex(4)}"
     agent, page = rtc.Room(), rtc.Room()
-    await page.connect(livekit.url, token(name, "caller"))
+    # The agent first: of one without a track the others in the room learn 3 s later.
     await agent.connect(livekit.url, token(name, "agent", agent=True))
+    await page.connect(livekit.url, token(name, "caller"))
     try:
         await until(lambda: "agent" in page.remote_participants, "the page sees the agent", seconds=10)
         yield agent, page
@@ -43,3 +45,35 @@ async def test_an_agent_that_gives_way_is_no_agent_to_its_page_when_it_leaves(li
         await agent.disconnect()
         await until(lambda: left, "the agent has left", seconds=10)
     assert left == ["successor"]
+
+
+async def test_the_lines_of_a_turn_keep_their_place_on_the_page_until_what_nobody_heard_is_gone(
+    livekit: LiveKit,
+) -> None:
+    streams = list[tuple[str, str, str, str]]()  # stream, sender, whether final, text
+
+    async def read(reader: rtc.TextStreamReader, sender: str) -> None:
+        text = await reader.read_all()
+        final = (reader.info.attributes or {})[ATTRIBUTE_TRANSCRIPTION_FINAL]
+        streams.append((reader.info.stream_id, sender, final, text))
+
+    async with agent_and_page(livekit) as (agent, page):
+        reading = set[asyncio.Task[None]]()
+        page.register_text_stream_handler(
+            TOPIC_TRANSCRIPTION, lambda *stream: reading.add(asyncio.create_task(read(*stream), name="read"))
+        )
+        front_end = FrontEnd(agent, asyncio.Event().wait)
+        front_end.agent_sentence("One.")
+        front_end.agent_sentence("Two.")
+        front_end.agent_said("")
+        front_end.agent_sentence("Three.")
+        await until(lambda: len(streams) == 4, "the page has all of it", seconds=10)
+        await front_end.close()
+    assert [stream[1:] for stream in streams] == [
+        ("agent", "false", "One."),
+        ("agent", "false", "One. Two."),
+        ("agent", "true", " "),
+        ("agent", "false", "Three."),
+    ]
+    first, second, third, next_turn = (stream[0] for stream in streams)
+    assert first == second == third != next_turn
