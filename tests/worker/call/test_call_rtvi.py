@@ -61,7 +61,7 @@ async def test_a_page_that_was_there_before_its_agent_is_told_that_it_is_ready(s
     async with a_call(state=State.RECOVERING if "recoveries" in session else State.STARTING, **session) as scene:
         scene.caller_comes()
         await until(lambda: told(scene, "bot-ready"), "the agent is ready", seconds=20)
-        await until(lambda: len(told(scene, "bot-output")) == 2, "it speaks", seconds=20)
+        await until(lambda: len(told(scene, "bot-output")) >= 2, "it speaks", seconds=20)
 
 
 async def test_a_page_that_never_asks_is_told_nothing() -> None:
