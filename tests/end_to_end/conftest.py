@@ -40,6 +40,20 @@ agent = Agent(name="faulty", prompt="You never come to it.", greeting="Hello.", 
 '''
 
 
+PHONE = '''"""An agent that knows who telephones."""
+
+from greenroom import Agent, Call
+
+
+async def number(call: Call) -> str:
+    """Tell the number from which the caller telephones."""
+    return f"Your number is {call.phone.from_number}" if call.phone else "You don't telephone."
+
+
+agent = Agent(name="phone", prompt="You answer the phone.", greeting="Hello on the phone.", tools=[number])
+'''
+
+
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     directory = tmp_path_factory.mktemp("system")
@@ -48,6 +62,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     shutil.copy(ROOT / "agents" / "default.py", agents)
     (agents / "broken.py").write_text(BROKEN)
     (agents / "faulty.py").write_text(FAULTY)
+    (agents / "phone.py").write_text(PHONE)
     environment = {
         "GREENROOM_AGENTS": str(agents),
         "PREWARM_POOL_SIZE": "2",
