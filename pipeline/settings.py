@@ -75,7 +75,7 @@ class PipelineSettings(SecretSettings):
     answer_seconds: float = Field(8.0, validation_alias="GREENROOM_ANSWER_SECONDS", gt=0, le=60)
     """Seconds for which an LLM that fails is asked again, and may be silent; then the caller hears that it failed."""
     provider_timeout: float = Field(8.0, validation_alias="GREENROOM_PROVIDER_TIMEOUT", gt=0, le=600)
-    """Seconds without a byte from a provider over HTTP before its answer counts as failed; tried twice."""
+    """Seconds without a byte from a provider over HTTP before its answer counts as failed."""
 
     openai_base_url: str | None = Field(
         None, validation_alias="GREENROOM_OPENAI_BASE_URL", pattern=r"^https?://[^\s/]+\S*$"

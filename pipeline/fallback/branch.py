@@ -17,6 +17,7 @@ from pipecat.pipeline.pipeline import PipelineSink, PipelineSource
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 
 from pipeline.fallback.candidates import Candidate
+from pipeline.providers.spec import let_go
 from runtime.background import Background
 
 S = TypeVar("S", bound=FrameProcessor)
@@ -101,6 +102,7 @@ class Branch(Generic[S]):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self.service.process_frame(CancelFrame(), FrameDirection.DOWNSTREAM)
                 await self.service.cleanup()  # type: ignore[no-untyped-call]
+                await let_go(self.service)
 
     async def _down(self, frame: Frame, _: FrameDirection) -> None:
         if not self.left:

@@ -33,6 +33,10 @@ class Lineup(Generic[S]):
     _rounds: int = 0
     _began: float | None = None
 
+    def first(self, now: float) -> Candidate[S]:
+        """Who begins."""
+        return self._choose(now, set()) or self.candidates[0]
+
     def pick(self, now: float) -> Candidate[S] | None:
         """Who does the work at hand: nobody twice in a round; None: all of them have tried it."""
         return self._choose(now, self._broken | self._tried)

@@ -39,12 +39,13 @@ from pipeline.fallback.branch import LEAVE_SECONDS, Branch, for_service
 from pipeline.fallback.candidates import Candidate, Circuits
 from pipeline.fallback.kept import LAG_SECONDS, Kept, without_overlap
 from pipeline.fallback.lineup import Lineup
+from pipeline.frames import NoWordsFrame
 from pipeline.providers.in_pieces import InPieces
 from runtime.background import Background
 
 logger = logging.getLogger(__name__)
 
-WORDS_SECONDS = 1.2  # without words after the caller paused: most services have them after 0.3 to 1
+WORDS_SECONDS = 1.5  # without words after the caller paused: services have them after 0.3 to 1.5, as they say
 SPEECH_FRAMES = (InputAudioRawFrame, VADUserStartedSpeakingFrame, VADUserStoppedSpeakingFrame)
 SHARED_FRAMES = (*SPEECH_FRAMES, UserStoppedSpeakingFrame, InterruptionFrame, LLMContextAssistantTurnFrame)
 
@@ -84,22 +85,16 @@ class FallbackSTT(FrameProcessor):
         self._muted = False
         self._settings = list[STTUpdateSettingsFrame]()  # that every candidate is to have
         self._last_words = ""
-        self._branch: Branch[STTService] | None = None
+        self._branch: Branch[STTService] | None = self._make(self._lineup.first(time.monotonic()))
         self._second: Branch[STTService] | None = None
         self._metadata = dict[Branch[STTService], STTMetadataFrame]()
         self._pauses = 0  # and beginnings of the caller's: the words of one are waited for until the next
 
-    @property
-    def provider(self) -> str:
-        """The name of the candidate in use."""
-        return self._branch.candidate.name if self._branch is not None else self._lineup.candidates[0].name
-
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Begin to connect the first candidate."""
         await super().setup(setup)
-        first = self._lineup.pick(time.monotonic())
-        if first is not None:
-            self._branch = await self._open(first)
+        if self._branch is not None:
+            self._branch.begin(setup)
 
     async def cleanup(self) -> None:
         """Leave the candidates in use."""
@@ -174,16 +169,19 @@ class FallbackSTT(FrameProcessor):
         if self._second is None:
             other = self._another(self._branch)
             if other is None:
-                self._kept.forget()
                 return
             logger.info("event=second_opinion kind=stt owner=%s provider=%s", self._owner, other.name)
             self._second = await self._open(other)
             await asyncio.sleep(2 * self._words_seconds)
-        if self._pauses == pause and self._kept.owed and self._second is not None:
-            self._second.leave()
-            self._second = None
-            self._kept.forget()
-            self._lineup.give_up()
+        if self._pauses == pause and self._kept.owed:
+            await self._no_words(NoWordsFrame())
+
+    async def _no_words(self, frame: NoWordsFrame) -> None:
+        """What the caller said was no words: a cough, or another sound."""
+        self._leave_second()
+        self._kept.forget()
+        self._lineup.give_up()
+        await self.push_frame(frame)
 
     def _another(self, branch: Branch[STTService]) -> Candidate[STTService] | None:
         """Another candidate, or the only one on a connection of its own, if it keeps one."""
@@ -200,6 +198,10 @@ class FallbackSTT(FrameProcessor):
                 await self.push_frame(frame)
         elif isinstance(frame, TranscriptionFrame):
             await self._words(branch, frame)
+        elif isinstance(frame, NoWordsFrame) and branch is self._second:
+            self._leave_second()  # the first may still have some
+        elif isinstance(frame, NoWordsFrame):
+            await self._no_words(frame)
         elif branch is self._branch and isinstance(frame, InterimTranscriptionFrame | MetricsFrame):
             await self.push_frame(frame)
 
@@ -210,9 +212,8 @@ class FallbackSTT(FrameProcessor):
                 self._leave_failed(first, "hang")
             if branch in self._metadata:
                 await self.push_frame(self._metadata[branch])
-        elif self._second is not None:
-            self._second.leave()
-            self._second = None
+        else:
+            self._leave_second()
         if self._kept.cut and branch.again:
             frame.text = without_overlap(self._last_words, frame.text)
         branch.again = False
@@ -231,6 +232,11 @@ class FallbackSTT(FrameProcessor):
         if isinstance(service, SegmentedSTTService):
             return math.inf if self._kept.speaking else 0.0
         return LAG_SECONDS if self._kept.speaking else 0.0
+
+    def _leave_second(self) -> None:
+        if self._second is not None:
+            self._second.leave()
+            self._second = None
 
     def _leave_failed(self, branch: Branch[STTService], why: str, *, permanent: bool = False) -> None:
         self.failed, self.permanent = branch.candidate.name, permanent
@@ -276,19 +282,23 @@ class FallbackSTT(FrameProcessor):
 
     async def _open(self, candidate: Candidate[STTService]) -> Branch[STTService]:
         """A candidate that gets to hear first what is kept, then what comes."""
-        branch = Branch(candidate, self._tasks, said=self._heard, failed=self._error)
+        branch = self._make(candidate)
         branch.begin(self.processor_setup, self._began)
+        for change in self._settings:
+            await branch.give(for_service(change))
+        branch.again = self._kept.owed
+        for frame in self._kept.frames():
+            await branch.give(frame)
+        return branch
+
+    def _make(self, candidate: Candidate[STTService]) -> Branch[STTService]:
+        branch = Branch(candidate, self._tasks, said=self._heard, failed=self._error)
 
         async def disconnected(_: STTService) -> None:
             if self._kept.owed and not branch.left:  # it may well get its connection back, but not the sound
                 await self._fail(branch, "disconnected")
 
         branch.service.add_event_handler("on_disconnected", disconnected)
-        for change in self._settings:
-            await branch.give(for_service(change))
-        branch.again = self._kept.owed
-        for frame in self._kept.frames():
-            await branch.give(frame)
         return branch
 
     def _leave(self) -> None:

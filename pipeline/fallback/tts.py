@@ -35,6 +35,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 from pipecat.services.tts_service import TTSService
+from pipecat.utils.string import resolve_sentence_tokenizer_language
 from pipecat.utils.text.base_text_aggregator import BaseTextAggregator
 from pipecat.utils.text.simple_text_aggregator import SimpleTextAggregator
 
@@ -61,7 +62,7 @@ class FallbackTTS(FrameProcessor):
         circuits: told which of them fail.
         patience: seconds that a sentence may take to be heard before the call is given up.
         owner: named in the log.
-        language: whose sentences are told apart.
+        language: BCP 47 tag of the language whose sentences are told apart.
         sound_seconds: without sound after which a candidate hangs.
 
     Attributes:
@@ -86,7 +87,9 @@ class FallbackTTS(FrameProcessor):
         self._sound_seconds = sound_seconds
         self._tasks, self._owner = Background(owner), owner
         self._began: StartFrame | None = None
-        self._sentences: BaseTextAggregator = SimpleTextAggregator(language=language)  # type: ignore[no-untyped-call]
+        self._sentences: BaseTextAggregator = SimpleTextAggregator(
+            language=resolve_sentence_tokenizer_language(language)
+        )  # type: ignore[no-untyped-call]
         self._answer: Utterance | None = None
         self._waiting = deque[Frame | Piece | Ending]()  # the first piece among them is with the candidate in use
         self._asked: Piece | None = None
@@ -95,19 +98,13 @@ class FallbackTTS(FrameProcessor):
         self._paces = dict[str, tuple[float, int]]()  # seconds and characters that each candidate has said
         self._settings = list[TTSUpdateSettingsFrame]()  # that every candidate is to have
         self._out = asyncio.Lock()
-        self._branch: Branch[TTSService] | None = None
-
-    @property
-    def provider(self) -> str:
-        """The name of the candidate in use."""
-        return self._branch.candidate.name if self._branch is not None else self._lineup.candidates[0].name
+        self._branch: Branch[TTSService] | None = self._make(self._lineup.first(time.monotonic()))
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Begin to connect the first candidate."""
         await super().setup(setup)
-        first = self._lineup.pick(time.monotonic())
-        if first is not None:
-            await self._use(first)
+        if self._branch is not None:
+            self._branch.begin(setup)
 
     async def cleanup(self) -> None:
         """Leave the candidate in use."""
@@ -340,10 +337,13 @@ class FallbackTTS(FrameProcessor):
     async def _use(self, candidate: Candidate[TTSService]) -> None:
         self._leave()
         self._interruptions.clear()
-        self._branch = Branch(candidate, self._tasks, said=self._heard, failed=self._error)
+        self._branch = self._make(candidate)
         self._branch.begin(self.processor_setup, self._began)
         for frame in self._settings:
             await self._branch.give(for_service(frame))
+
+    def _make(self, candidate: Candidate[TTSService]) -> Branch[TTSService]:
+        return Branch(candidate, self._tasks, said=self._heard, failed=self._error)
 
     def _leave(self) -> None:
         if self._branch is not None:

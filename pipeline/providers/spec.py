@@ -136,14 +136,12 @@ def hosted(service: Any, request: Request, spec: Spec) -> Any:
     return service(**arguments, settings=service.Settings(**chosen))
 
 
-# One more try of speech, as a 429 or a 500 often passes; a second one would come too late for a caller.
-SPEECH_RETRIES = 1
 ANSWER_SHARE = 0.8  # of GREENROOM_ANSWER_SECONDS; the rest is for saying that there is no answer
 
 
 def over_http(service: Any, request: Request, spec: Spec) -> Any:
-    """Make a speech service that asks over plain HTTP, and let it give up in time."""
-    return _impatient(hosted(service, request, spec), request.settings.provider_timeout, SPEECH_RETRIES)
+    """Make a speech service that asks over plain HTTP, and let it give up in time; pipeline/fallback tries again."""
+    return _impatient(hosted(service, request, spec), request.settings.provider_timeout)
 
 
 def thinks_over_http(service: Any, request: Request, spec: Spec) -> Any:
@@ -152,30 +150,28 @@ def thinks_over_http(service: Any, request: Request, spec: Spec) -> Any:
 
 
 def in_time_for_an_answer(made: Any, request: Request) -> Any:
-    """Let an LLM give up while the caller still waits, and be asked again by its conversation alone.
-
-    Its SDK would sleep for as long as a Retry-After says.
-    """
+    """Let an LLM give up while the caller still waits, and be asked again by its conversation alone."""
     settings = request.settings
-    return _impatient(made, min(settings.provider_timeout, settings.answer_seconds * ANSWER_SHARE), 0)
+    return _impatient(made, min(settings.provider_timeout, settings.answer_seconds * ANSWER_SHARE))
 
 
-def _impatient(made: Any, timeout: float, retries: int) -> Any:
+def _impatient(made: Any, timeout: float) -> Any:
     """Let a service made over an SDK of OpenAI's kind give up after `timeout` seconds without a byte.
 
-    The SDKs beneath would wait 600 s (openai) or 60 s (groq) and try three times, which in a call is a hang. Pipecat
-    1.14 passes no timeout on, so its client is replaced here, in the one file that names it.
+    The SDKs beneath would wait 600 s (openai) or 60 s (groq), try three times and sleep for as long as a Retry-After
+    says, which in a call is a hang. So they try nothing again: whoever asks them does. Pipecat 1.14 passes no timeout
+    on, so its client is replaced here, in the one file that names it.
     """
-    made._client = made._client.with_options(timeout=timeout, max_retries=retries)
+    made._client = made._client.with_options(timeout=timeout, max_retries=0)
     return made
 
 
 async def let_go(made: Any) -> None:
-    """Close a service's connections, which Pipecat 1.14 leaves open: for a process that outlives many conversations.
+    """Close a service's connections over HTTP, which Pipecat 1.14 leaves open to the end of the process.
 
     Args:
-        made: An LLM as `make_llm` made it; one that has no connections is left as it is.
+        made: A service as this package made it; one that has no such connections is left as it is.
     """
-    client = getattr(made, "_client", None)
-    if client is not None:
-        await client.close()
+    close = getattr(getattr(made, "_client", None), "close", None)
+    if close is not None:
+        await close()

@@ -25,7 +25,6 @@ from pipecat.processors.aggregators.llm_response_universal import LLMContextAggr
 from pipecat.processors.filters.function_filter import FunctionFilter
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
-from pipecat.services.tts_service import TTSService
 from pipecat.turns.user_start import (
     BaseUserTurnStartStrategy,
     TranscriptionUserTurnStartStrategy,
@@ -71,7 +70,7 @@ class Parts:
     before_llm: FrameProcessor
     llm: LLMService
     tts_inputs: Sequence[FrameProcessor]
-    tts: TTSService
+    tts: FrameProcessor
     speaker: AudioOutput
 
 

@@ -137,7 +137,7 @@ class Conversation:
         self.microphone = AudioInput()
         self.speaker = AudioOutput(sink, self._begins, self._said_aside)
         call = self.call = Call(session_id=session_id, agent=agent.name, end=self._leave)
-        made = services or make_services(agent, settings, circuits or OwnCircuits())
+        made = services or make_services(agent, settings, circuits or OwnCircuits(), owner=session_id)
         llm = made.llm
         self._journal = Journal(listener.conversation_changed, self._before_tool)
         register_tools(llm, agent.tools, call, self._journal, timeout=settings.tool_timeout)

@@ -9,11 +9,13 @@ from typing import TypeVar
 
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
-from pipecat.services.tts_service import TTSService
 
 from pipeline.agents.definition import ResolvedAgent
 from pipeline.fallback.candidates import Candidate, Circuits, choose
-from pipeline.providers import candidates
+from pipeline.fallback.stt import FallbackSTT
+from pipeline.fallback.tts import FallbackTTS
+from pipeline.providers import Kind, candidates
+from pipeline.providers.choices import LOCAL
 from pipeline.settings import PipelineSettings
 
 S = TypeVar("S")
@@ -31,16 +33,17 @@ class Services:
 
     stt: FrameProcessor
     llm: LLMService
-    tts: TTSService
+    tts: FrameProcessor
 
 
-def make_services(agent: ResolvedAgent, settings: PipelineSettings, circuits: Circuits) -> Services:
+def make_services(agent: ResolvedAgent, settings: PipelineSettings, circuits: Circuits, *, owner: str) -> Services:
     """Make those that an agent has chosen.
 
     Args:
         agent: Who talks.
         settings: The deployment's, for keys.
         circuits: Which providers are left alone.
+        owner: Whose conversation it is, for the log.
 
     Raises:
         ProviderError: One can't be made.
@@ -52,10 +55,23 @@ def make_services(agent: ResolvedAgent, settings: PipelineSettings, circuits: Ci
     )
     now = time.monotonic()
     return Services(
-        stt=_first(stt, circuits, now).make(),
+        stt=(
+            stt[0].make()
+            if _is_bundled("stt", stt)
+            else FallbackSTT(stt, circuits, patience=settings.answer_seconds, owner=owner)
+        ),
         llm=_first(llm, circuits, now).make(),
-        tts=_first(tts, circuits, now).make(),
+        tts=(
+            tts[0].make()
+            if _is_bundled("tts", tts)
+            else FallbackTTS(tts, circuits, patience=settings.answer_seconds, owner=owner, language=agent.language)
+        ),
     )
+
+
+def _is_bundled(kind: Kind, listed: Sequence[Candidate[S]]) -> bool:
+    """Whether it is the one alone that runs here: nothing stands between it and the call."""
+    return [each.name for each in listed] == [LOCAL[kind]]
 
 
 def _first(listed: Sequence[Candidate[S]], circuits: Circuits, now: float) -> Candidate[S]:

@@ -62,9 +62,8 @@ class Told(OwnCircuits):
 def over_http(name: str, server: SpeechServer, made: list[Any]) -> Candidate[TTSService]:
     def make() -> TTSService:
         service = OpenAITTSService(api_key="key", base_url=server.url, settings=OpenAITTSSettings(voice="alloy"))
-        client = cast(Any, service)._client.with_options(max_retries=0)
-        cast(Any, service)._client = client
-        made.append((service, client))
+        cast(Any, service)._client = cast(Any, service)._client.with_options(max_retries=0)
+        made.append(service)
         return service
 
     return Candidate(name, f"tts/{name}/1", make)
@@ -73,7 +72,7 @@ def over_http(name: str, server: SpeechServer, made: list[Any]) -> Candidate[TTS
 def over_socket(name: str, server: SpeechServer, made: list[Any]) -> Candidate[TTSService]:
     def make() -> TTSService:
         service = DeepgramTTSService(api_key="key", base_url=server.socket_url)
-        made.append((service, None))
+        made.append(service)
         return service
 
     return Candidate(name, f"tts/{name}/1", make)
@@ -119,9 +118,6 @@ async def voices(*choices: tuple[str, SpeechServer], patience: float = 4.0) -> A
         yield spoken
         for _, server in choices:
             server.released.set()
-    for _, client in made:
-        if client is not None:  # Pipecat leaves it to the end of the process.
-            await client.close()
 
 
 @pytest.mark.parametrize("kind", ["http", "socket"])
@@ -263,7 +259,7 @@ async def test_settings_reach_the_voice_in_use_and_those_for_all_the_next_one_to
         await spoken.over()
         await spoken.answer("Seven eight.")
         await spoken.over(2)
-        said = [(service.settings.speed, service.settings.instructions) for service, _ in spoken.made]
+        said = [(service.settings.speed, service.settings.instructions) for service in spoken.made]
         assert said == [(0.8, "Whisper."), (0.8, None)]
 
 

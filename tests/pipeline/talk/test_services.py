@@ -55,7 +55,8 @@ async def test_a_spare_is_not_made_before_it_is_needed(monkeypatch: pytest.Monke
     settings = settings_with(
         silent, stt="local, groq", llm="local, openai-compatible", tts="local, groq", groq_api_key=SecretStr("k")
     )
-    make_services(Agent(name="a", prompt="Be kind.", greeting=GREETING).resolve(settings), settings, OwnCircuits())
+    agent = Agent(name="a", prompt="Be kind.", greeting=GREETING).resolve(settings)
+    make_services(agent, settings, OwnCircuits(), owner="session_a")
     assert sorted(made) == [("llm", "rules"), ("stt", "moonshine"), ("tts", "hibari")]
 
 
@@ -70,3 +71,10 @@ async def test_a_call_greets_and_answers_without_connecting_to_its_spare(
         await until(lambda: len(talk.notes.agent) > 1, "it answers")
         with pytest.raises(BlockingIOError):
             silent.accept()
+
+
+async def test_nothing_stands_between_a_call_and_the_bundled_speech_alone() -> None:
+    settings = PipelineSettings(_env_file=None)
+    agent = Agent(name="a", prompt="Be kind.", greeting=GREETING).resolve(settings)
+    made = make_services(agent, settings, OwnCircuits(), owner="session_a")
+    assert (type(made.stt).__name__, type(made.tts).__name__) == ("MoonshineSTT", "HibariTTS")
