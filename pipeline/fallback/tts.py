@@ -43,6 +43,7 @@ from pipeline.fallback.branch import LEAVE_SECONDS, Branch, for_service
 from pipeline.fallback.candidates import Candidate, Circuits
 from pipeline.fallback.lineup import Lineup
 from pipeline.fallback.utterances import Ending, Piece, SaidFrame, Utterance, piece
+from pipeline.frames import UnsayableFrame
 from pipeline.pace import SECONDS_PER_CHARACTER
 from runtime.background import Background
 
@@ -255,7 +256,7 @@ class FallbackTTS(FrameProcessor):
     async def _heard_in_turn(self, branch: Branch[TTSService], frame: Frame) -> bool:
         """Returns: whether the candidate has left off in the middle of a piece."""
         asked = self._asked
-        if isinstance(frame, MetricsFrame):
+        if isinstance(frame, MetricsFrame | UnsayableFrame):
             await self.push_frame(frame)
         elif isinstance(frame, InterruptionFrame):
             self._interruptions.discard(frame.id)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import unicodedata
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ FRAME_SECONDS = 0.005
 LEAD_SECONDS = 0.01  # kept before the first sound, so that its attack is whole
 TAIL_SECONDS = 0.08  # kept after the last sound: what a sentence needs before the next one
 LONG_OPENING = 100  # characters; a longer first sentence is synthesised up to its first pause
+FOREIGN_LETTERS = 2  # that make a word; one alone is a sign, such as that of pi
 SHORT_OPENING = 12  # characters; a pause before this many isn't worth a break
 
 _URL = re.compile(r"(?:https?://|www\.)([^\s/?#:]+?)(?:[/?#:]\S*?)?([.,;!?]?)(?=\s|$)", re.IGNORECASE)
@@ -61,6 +64,12 @@ def _clock(found: re.Match[str]) -> str:
 def _number(found: re.Match[str]) -> str:
     """A year and a round number as they are, any other long number as the digits of a code."""
     return found[0] if re.fullmatch(r"(19|20)\d\d|[1-9]\d*000", found[0]) else ", ".join(found[0])
+
+
+def unsayable(text: str) -> bool:
+    """Whether there are words in it that an English voice leaves out: in another script than the Latin one."""
+    foreign = (letter for letter in text if letter.isalpha() and "LATIN" not in unicodedata.name(letter, "LATIN"))
+    return len(list(itertools.islice(foreign, FOREIGN_LETTERS))) == FOREIGN_LETTERS
 
 
 def digit_by_digit(text: str) -> str:

@@ -23,8 +23,9 @@ from pipecat.frames.frames import Frame, TTSAudioRawFrame
 from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 
+from pipeline.frames import UnsayableFrame
 from pipeline.local import lane
-from pipeline.local.spoken import digit_by_digit, parts, speakable, trimmed
+from pipeline.local.spoken import digit_by_digit, parts, speakable, trimmed, unsayable
 from pipeline.providers.local import ACCENTS
 
 Pcm = npt.NDArray[np.int16]
@@ -81,7 +82,7 @@ def _sound(text: str, voice: str) -> Pcm:
             break
         except Exception as error:  # noqa: BLE001 - a text over which the library stumbles must not cost the others
             logger.warning("event=voice_stumbled characters=%d why=%s", len(said), type(error).__name__)
-    if not samples.size:
+    if not samples.size or unsayable(text):
         logger.warning("event=unsayable characters=%d", len(text))
     return np.asarray(np.clip(samples, -1, 1) * 32767, dtype=np.int16)
 
@@ -167,6 +168,8 @@ class HibariTTS(TTSService):
             if sound is None:
                 sound = await lane.run(_sound, part, self._voice)
             await self.stop_ttfb_metrics()
+            if not sound.size or unsayable(part):
+                await self.push_frame(UnsayableFrame())
             for frame in self._frames(sound, context_id):
                 yield frame
 

@@ -51,6 +51,7 @@ from pipeline.talk.retries import Retries
 from pipeline.talk.services import Services, make_services
 from pipeline.talk.turn_observer import Listener, TurnObserver
 from pipeline.talk.typed import Typed, TypedFrame
+from pipeline.talk.voice_limits import tell_limits
 from runtime.background import Background, report
 
 REPEATED_SECONDS = 30.0  # two errors of a provider within this time are a failure, one alone is a hiccup
@@ -322,6 +323,7 @@ class Conversation:
             if owed.ends_wordless(frame):
                 await assistant.queue_frame(reminder())
             self._parting.passes(frame)
+            tell_limits(self._built.context, frame)
             if isinstance(frame, AGENT_FRAMES):
                 listener.conversation_changed()
 

@@ -99,7 +99,7 @@ def reply(messages: Sequence[Message], tools: Sequence[ToolSpec], now: datetime,
     Returns:
         The answer to the last message; nothing if that is our own or a tool that still runs.
     """
-    last = messages[-1] if messages else {"role": "system"}
+    last = next((each for each in reversed(messages) if not _is_note(each)), {"role": "system"})
     told = [text_of(message) for message in messages if message.get("role") == "user"]
     if last.get("role") == "tool" or result_text(last):
         return Reply(_of_tools(messages, told))
@@ -120,6 +120,11 @@ def reply(messages: Sequence[Message], tools: Sequence[ToolSpec], now: datetime,
         turn = RuleTurn(sentence, plain(sentence), known, spoken, f"{prompt} {system}", offered, now, learnt)
         answers.append(_answer(turn))
     return _together(answers, told[-1])
+
+
+def _is_note(message: Message) -> bool:
+    """Whether it tells us something that isn't to be answered."""
+    return message.get("role") == "developer" and not result_text(message)
 
 
 def text_of(message: Message) -> str:

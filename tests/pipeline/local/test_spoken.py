@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.local.spoken import digit_by_digit, parts, speakable, trimmed
+from pipeline.local.spoken import digit_by_digit, parts, speakable, trimmed, unsayable
 
 RATE = 24_000
 
@@ -34,6 +34,22 @@ RATE = 24_000
 )
 def test_what_a_voice_would_read_badly_is_written_out(text, said):
     assert speakable(text) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "leaves_out"),
+    [
+        ("", False),
+        ("Hello, 12 & 3.5 %!", False),
+        ("Caf\u00e9, na\u00efve, \u00dcber, 1\u00aa \u2014 \u20ac5", False),
+        ("\u03c0 is 3.14", False),
+        ("\u4f60\u597d", True),
+        ("Hello \u4f60\u597d there", True),
+        ("\u041f\u0440\u0438\u0432\u0435\u0442", True),
+    ],
+)
+def test_what_an_english_voice_leaves_out_is_known(text: str, leaves_out: bool) -> None:
+    assert unsayable(text) is leaves_out
 
 
 @pytest.mark.parametrize("text", ["", "   ", "...", "?!", "😀", "***", "—", "\x00"])
