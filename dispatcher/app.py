@@ -21,6 +21,7 @@ from dispatcher.attempts.executor import NoTimers, Timers
 from dispatcher.ending import Ending
 from dispatcher.fleet.pool import FleetPool
 from dispatcher.livekit.port import Rooms
+from dispatcher.observe.copy import Copy
 from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
 from dispatcher.starts.limits import read_rate
@@ -79,7 +80,7 @@ def create_app(
             starts, access, reservations, settings.agent_name, permits, token_limit, settings.address_sessions
         ).router(),
         FleetRoutes(FleetPool(store), access).router(),
-        HealthRoutes(store, store, store, rooms, metrics, settings.max_bots).router(),
+        HealthRoutes(store, Copy(store, rooms), metrics, settings.max_bots).router(),
         WebhookRoutes(webhooks).router(),
     ):
         metrics.routes([route.path for route in router.routes if isinstance(route, APIRoute)])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Response
@@ -12,15 +10,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from dispatcher.api.schemas import Camel, Success
 from dispatcher.errors import LiveKitUnavailable
-from dispatcher.livekit.port import Rooms
 from dispatcher.observe.clocks import warnings
+from dispatcher.observe.copy import Copy, Facts
 from dispatcher.observe.metrics import CONTENT_TYPE, Metrics
-from session.errors import StoreUnavailable
-from session.provider_circuits import PREFIX, failing
+from session.provider_circuits import failing
 from session.record import SEATED, State
-from session.store.ports import SILENT_SECONDS, CircuitStore, PoolStore, SessionStore, Stats, Worker
-
-PING_SECONDS = 0.8  # for LiveKit's answer: health is asked for every second by some
+from session.store.ports import SessionStore, Stats, Worker
 
 
 class SessionCounts(Camel):
@@ -74,15 +69,12 @@ class HealthAnswer(Success):
 
 @dataclass(frozen=True, slots=True)
 class HealthRoutes:
-    """Routes over these parts. `max_seats`: MAX_BOTS; `clock`: ours, Unix seconds."""
+    """Routes over these parts. `copy`: of how it is; `max_seats`: MAX_BOTS."""
 
     store: SessionStore
-    pool: PoolStore
-    circuits: CircuitStore
-    rooms: Rooms
+    copy: Copy
     metrics: Metrics
     max_seats: int
-    clock: Callable[[], float] = time.time
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -103,34 +95,12 @@ class HealthRoutes:
         return router
 
     async def health(self) -> HealthAnswer | JSONResponse:
-        """How it goes; 503 with the same fields when the store or LiveKit cannot be reached."""
-        now, counts, workers, stats, circuits, livekit = await asyncio.gather(
-            self.store.now(),
-            self.store.counts(),
-            self.pool.workers(seen_within=SILENT_SECONDS),
-            self.pool.stats(),
-            self.circuits.open_circuits(PREFIX),
-            self.rooms.ping(timeout=PING_SECONDS),
-            return_exceptions=True,
-        )
-        away = [each for each in (now, counts, workers, stats, circuits, livekit) if isinstance(each, BaseException)]
-        for error in away:
-            if not isinstance(error, (StoreUnavailable, LiveKitUnavailable)):
-                raise error
-        if (
-            isinstance(now, BaseException)
-            or isinstance(counts, BaseException)
-            or isinstance(workers, BaseException)
-            or isinstance(stats, BaseException)
-            or isinstance(circuits, BaseException)
-        ):
-            answer = self._answer([], {}, [], Stats(0, 0, 0.0))
-        else:
-            warned = [*warnings(self.clock(), now, workers), *_left_alone(circuits)]
-            answer = self._answer(warned, counts, workers, stats)
-        if not away:
+        """How it goes, at most a second ago; 503 with the same fields when the store or LiveKit cannot be reached."""
+        look = await self.copy.look()
+        answer = self._answer(look.facts)
+        if look.away is None:
             return answer
-        unhealthy = {"success": False, "status": "unhealthy", "error": str(away[0]), "code": "unhealthy"}
+        unhealthy = {"success": False, "status": "unhealthy", "error": str(look.away), "code": "unhealthy"}
         headers = {"Retry-After": "2"}
         return JSONResponse(answer.model_dump(by_alias=True) | unhealthy, status_code=503, headers=headers)
 
@@ -145,21 +115,18 @@ class HealthRoutes:
 
     async def scrape(self) -> Response:
         """Prometheus' text; without the store, what this process knows by itself."""
-        try:
-            facts = await asyncio.gather(
-                self.store.counts(),
-                self.pool.workers(seen_within=SILENT_SECONDS),
-                self.pool.stats(),
-                self.circuits.open_circuits(PREFIX),
-            )
-            self.metrics.observe(*facts)
-        except StoreUnavailable:
+        look = await self.copy.look()
+        self.metrics.livekit(up=not isinstance(look.away, LiveKitUnavailable))
+        if look.facts is None:
             self.metrics.store_away()
+        else:
+            self.metrics.observe(look.facts.counts, look.facts.workers, look.facts.stats, look.facts.circuits)
         return Response(self.metrics.text(), media_type=CONTENT_TYPE)
 
-    def _answer(
-        self, warned: list[str], counts: Mapping[State, int], workers: Sequence[Worker], stats: Stats
-    ) -> HealthAnswer:
+    def _answer(self, facts: Facts | None) -> HealthAnswer:
+        facts = facts or Facts(0.0, 0.0, {}, [], Stats(0, 0, 0.0), ())
+        counts, workers, stats = facts.counts, facts.workers, facts.stats
+        warned = [*warnings(facts.clock, facts.now, workers), *_left_alone(facts.circuits)]
         current = sum(counts.get(state, 0) for state in SEATED)
         average = round(stats.startup_seconds / stats.assigned, 3) if stats.assigned else None
         return HealthAnswer(

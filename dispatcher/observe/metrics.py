@@ -78,6 +78,7 @@ class Metrics:
             ["kind", "provider"],
             registry=registry,
         )
+        self._livekit_up = self._gauge("livekit_up", "Whether LiveKit answered the last look, at most a second ago.")
         self._store_up = self._gauge("store_up", "Whether the store answered the last scrape.")
 
     def _counter(self, name: str, text: str, label: str = "", values: Iterable[str] = ()) -> Counter:
@@ -175,6 +176,10 @@ class Metrics:
     def store_away(self) -> None:
         """Note that the store did not answer."""
         self._store_up.set(0)
+
+    def livekit(self, *, up: bool) -> None:
+        """Note whether LiveKit answers."""
+        self._livekit_up.set(up)
 
     def text(self) -> bytes:
         """All of it in Prometheus' format."""

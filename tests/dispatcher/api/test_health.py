@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from dispatcher.api import errors as refusals
 from dispatcher.api.health import HealthRoutes
+from dispatcher.observe.copy import Copy
 from dispatcher.observe.metrics import Metrics
 from session.errors import StoreUnavailable
 from session.provider_circuits import circuit_of
@@ -58,7 +59,8 @@ async def stage() -> AsyncIterator[Stage]:
     clock = Clock(NOON)
     store, rooms, app = LosableStore(clock), FakeRooms(), FastAPI()
     refusals.install(app)
-    app.include_router(HealthRoutes(store, store, store, rooms, Metrics(CollectorRegistry()), 9, clock).router())
+    copy = Copy(store, rooms, seconds=0, clock=clock)
+    app.include_router(HealthRoutes(store, copy, Metrics(CollectorRegistry()), 9).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
         yield Stage(clock, store, rooms, http)
 
