@@ -23,7 +23,7 @@ from runtime.background import Background
 S = TypeVar("S", bound=FrameProcessor)
 Change = TypeVar("Change", bound=ServiceUpdateSettingsFrame[Any])
 
-LEAVE_SECONDS = 5.0  # for a service to close what it has open; one that hangs is left as it is
+LEAVE_SECONDS = 3.0  # for a service to close what it has open; one that hangs is left as it is
 
 
 class Branch(Generic[S]):
@@ -33,7 +33,7 @@ class Branch(Generic[S]):
 
     Args:
         candidate: whose service it is.
-        tasks: of the call.
+        tasks: of all branches of its owner; they end by themselves once the branches are left.
         said: told of each frame that the service sends on, until it is left.
         failed: told of each error of the service, until it is left.
     """

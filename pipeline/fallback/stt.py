@@ -35,7 +35,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 from pipecat.services.stt_service import SegmentedSTTService, STTService
 
-from pipeline.fallback.branch import LEAVE_SECONDS, Branch, for_service
+from pipeline.fallback.branch import Branch, for_service
 from pipeline.fallback.candidates import Candidate, Circuits
 from pipeline.fallback.kept import LAG_SECONDS, Kept, without_overlap
 from pipeline.fallback.lineup import Lineup
@@ -79,7 +79,7 @@ class FallbackSTT(FrameProcessor):
         self.used_up, self.failed, self.permanent = False, "", False
         self._lineup = Lineup(candidates, circuits, patience)
         self._words_seconds = words_seconds
-        self._tasks, self._owner = Background(owner), owner
+        self._tasks, self._branches, self._owner = Background(owner), Background(owner), owner
         self._began: StartFrame | None = None
         self._kept = Kept()
         self._muted = False
@@ -99,9 +99,9 @@ class FallbackSTT(FrameProcessor):
     async def cleanup(self) -> None:
         """Leave the candidates in use."""
         await super().cleanup()  # type: ignore[no-untyped-call]
+        self._tasks.cancel()
         self._leave()
-        async with asyncio.timeout(LEAVE_SECONDS + 1):
-            await self._tasks.settled()
+        await self._branches.settled()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Let everything pass; let the candidates in use hear what concerns them."""
@@ -292,7 +292,7 @@ class FallbackSTT(FrameProcessor):
         return branch
 
     def _make(self, candidate: Candidate[STTService]) -> Branch[STTService]:
-        branch = Branch(candidate, self._tasks, said=self._heard, failed=self._error)
+        branch = Branch(candidate, self._branches, said=self._heard, failed=self._error)
 
         async def disconnected(_: STTService) -> None:
             if self._kept.owed and not branch.left:  # it may well get its connection back, but not the sound

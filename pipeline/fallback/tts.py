@@ -39,7 +39,7 @@ from pipecat.utils.string import resolve_sentence_tokenizer_language
 from pipecat.utils.text.base_text_aggregator import BaseTextAggregator
 from pipecat.utils.text.simple_text_aggregator import SimpleTextAggregator
 
-from pipeline.fallback.branch import LEAVE_SECONDS, Branch, for_service
+from pipeline.fallback.branch import Branch, for_service
 from pipeline.fallback.candidates import Candidate, Circuits
 from pipeline.fallback.lineup import Lineup
 from pipeline.fallback.utterances import Ending, Piece, SaidFrame, Utterance, piece
@@ -86,7 +86,7 @@ class FallbackTTS(FrameProcessor):
         self.used_up, self.failed, self.permanent = False, "", False
         self._lineup = Lineup(candidates, circuits, patience)
         self._sound_seconds = sound_seconds
-        self._tasks, self._owner = Background(owner), owner
+        self._tasks, self._branches, self._owner = Background(owner), Background(owner), owner
         self._began: StartFrame | None = None
         self._sentences: BaseTextAggregator = SimpleTextAggregator(
             language=resolve_sentence_tokenizer_language(language)
@@ -110,9 +110,9 @@ class FallbackTTS(FrameProcessor):
     async def cleanup(self) -> None:
         """Leave the candidate in use."""
         await super().cleanup()  # type: ignore[no-untyped-call]
+        self._tasks.cancel()
         self._leave()
-        async with asyncio.timeout(LEAVE_SECONDS + 1):
-            await self._tasks.settled()
+        await self._branches.settled()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Say what is to be said; keep the rest in its place around it."""
@@ -344,7 +344,7 @@ class FallbackTTS(FrameProcessor):
             await self._branch.give(for_service(frame))
 
     def _make(self, candidate: Candidate[TTSService]) -> Branch[TTSService]:
-        return Branch(candidate, self._tasks, said=self._heard, failed=self._error)
+        return Branch(candidate, self._branches, said=self._heard, failed=self._error)
 
     def _leave(self) -> None:
         if self._branch is not None:

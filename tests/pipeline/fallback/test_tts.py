@@ -101,11 +101,13 @@ class Spoken:
 
 
 @asynccontextmanager
-async def voices(*choices: tuple[str, SpeechServer], patience: float = 4.0) -> AsyncIterator[Spoken]:
+async def voices(
+    *choices: tuple[str, SpeechServer], patience: float = 4.0, sound_seconds: float = 0.6
+) -> AsyncIterator[Spoken]:
     made: list[Any] = []
     candidates = [KINDS[kind](f"{kind}{at}", server, made) for at, (kind, server) in enumerate(choices)]
     circuits, sink = Told(), FakeSink(instant=True)
-    tts = FallbackTTS(candidates, circuits, patience=patience, owner="session_a", sound_seconds=0.6)
+    tts = FallbackTTS(candidates, circuits, patience=patience, owner="session_a", sound_seconds=sound_seconds)
     began = time.monotonic()
     async with running(tts, AudioOutput(sink, lambda _: None, lambda *_: None)) as stage:
         assert time.monotonic() - began < 0.5
@@ -268,3 +270,13 @@ async def test_sound_is_in_the_rate_of_the_pipeline() -> None:
         await spoken.answer("Hello there.")
         await spoken.over()
         assert {frame.sample_rate for frame in spoken.stage.tail.of(TTSAudioRawFrame)} == {OUT_RATE}
+
+
+async def test_the_end_of_a_call_waits_neither_for_a_voice_nor_for_its_sound() -> None:
+    async with SpeechServer("hang").serving() as server:
+        async with voices(("http", server), sound_seconds=30) as spoken:
+            await spoken.answer(SENTENCE)
+            await until(lambda: server.texts, "the voice to be asked")
+            began = time.monotonic()
+            await spoken.stage.worker.cancel()
+        assert time.monotonic() - began < 2.0
