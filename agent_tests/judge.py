@@ -90,6 +90,7 @@ def transcript(exchanges: Sequence[Exchange]) -> str:
     lines: list[str] = []
     for exchange in exchanges:
         lines += [f"caller: {exchange.caller}"] if exchange.caller else []
+        lines += [f"caller, over the agent's answer: {exchange.interrupts}"] if exchange.interrupts else []
         lines += [f"tool {call.name}({dict(call.arguments)}): {call.result}" for call in exchange.tools]
         lines += [f"agent: {exchange.said}"] if exchange.said else []
     return "\n".join(lines)

@@ -51,8 +51,10 @@ def lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
 def talk(exchange: Exchange) -> Iterator[str]:
     """What was said and called in one exchange, a line each."""
     if exchange.caller:
-        heard = f" (heard as: {exchange.heard})" if exchange.heard and exchange.heard != exchange.caller else ""
-        yield f"caller  {exchange.caller}{heard}"
+        said = f"{exchange.caller} {exchange.interrupts}".strip()
+        heard = f" (heard as: {exchange.heard})" if exchange.heard not in ("", said) else ""
+        over = f" … over the answer: {exchange.interrupts}" if exchange.interrupts else ""
+        yield f"caller  {exchange.caller}{over}{heard}"
     for call in exchange.tools:
         came = f"failed: {call.error}" if call.error else str(call.result)
         yield f"tool    {shown(call.name, call.arguments)} → {came}"

@@ -18,17 +18,25 @@ from session.record import EndReason, ErrorReason
 
 FILE = ("agent", "conversations")
 CONVERSATION = ("name", "agent", "brain", "tools", "talk")
-TURN = ("caller", "said", "not said", "matches", "called", "not called", "ended", "within", "judge")
+TURN = ("caller", "interrupts", "said", "not said", "matches", "called", "not called", "ended", "within", "judge")
 PIECE = ("calls", "with")
 REASONS = sorted(reason.value for kind in (EndReason, ErrorReason) for reason in kind)
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One entry of a talk: what the caller says (None: nothing yet, as at the greeting), and what is expected then."""
+    """One entry of a talk.
+
+    Attributes:
+        line: Where it stands, 1-based.
+        caller: What the caller says; None: nothing yet, as at the greeting.
+        interrupts: What the caller says over the answer; empty: nothing.
+        expected: What is expected then.
+    """
 
     line: int
     caller: str | None
+    interrupts: str
     expected: Expected
 
 
@@ -97,6 +105,8 @@ def _turn(file: YamlFile, node: Node, *, first: bool) -> Turn:
         raise file.fault(
             node, "the turn has no caller", "Write what the caller says; only the first may be the greeting's"
         )
+    if "interrupts" in entries and "caller" not in entries:
+        raise file.fault(node, "there is no answer to be interrupted", "Write caller: too, and what the agent answers")
     if not entries:
         raise file.fault(node, "the turn is empty", "Write caller: or said:")
     given: dict[str, Any] = {}
@@ -112,7 +122,8 @@ def _turn(file: YamlFile, node: Node, *, first: bool) -> Turn:
     if "within" in entries:
         given["within"] = _seconds(file, entries["within"][1])
     caller = file.some_text(entries["caller"][1], "caller") if "caller" in entries else None
-    return Turn(line_of(node), caller, Expected(**given))
+    interrupts = file.some_text(entries["interrupts"][1], "interrupts") if "interrupts" in entries else ""
+    return Turn(line_of(node), caller, interrupts, Expected(**given))
 
 
 def _pattern(file: YamlFile, node: Node) -> str:
@@ -173,7 +184,7 @@ def _playing(turns: Sequence[Turn]) -> Callable[[Caller], Awaitable[None]]:
         for turn in turns:
             try:
                 if turn.caller is not None:
-                    await caller.says(turn.caller)
+                    await caller.says(turn.caller, interrupts=turn.interrupts)
             except CallEnded as ended:
                 raise Unmet([Fault(str(ended))], turn.line) from ended
             found = faults(turn.expected, caller.exchanges[-1])

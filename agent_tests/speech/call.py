@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 
 from agent_tests.speech.wire import Wire
@@ -17,6 +18,7 @@ from greenroom.testing.exchange import Exchange, ToolCall
 
 TEXT_SECONDS = 2.0  # for the last of the transcript, which comes apart from the sound
 END_SECONDS = 8.0  # for a session's record to say that it has ended, once its agent has left
+OVER_SECONDS = 0.5  # of the answer that a caller hears before an interruption
 POLL_SECONDS = 0.1
 
 
@@ -58,16 +60,24 @@ class SpeechCall:
         await caller.wait_for_agent(AGENT_SECONDS)
         return await self._exchange("", caller.asked_at, caller.asked_at, GREETING_SECONDS)
 
-    async def say(self, words: str) -> Exchange:
+    async def say(self, words: str, interrupts: str = "") -> Exchange:
         """Speak these words, and hear the agent out.
 
         Args:
             words: The caller's.
+            interrupts: What the caller says over the answer, a moment after it has begun; empty: nothing.
         """
         sound = await asyncio.to_thread(self._voice, words)
+        over = await asyncio.to_thread(self._voice, interrupts) if interrupts else None
         began = time.monotonic()
         said = await self._caller.speak(sound)
-        return await self._exchange(words, began, said.ended, ANSWER_SECONDS)
+        if over is not None:
+            with suppress(TookTooLong, NotJoined):  # then it is said into the silence
+                await self._caller.wait_for_sound(said.ended, ANSWER_SECONDS)
+                await asyncio.sleep(OVER_SECONDS)
+            said = await self._caller.speak(over)
+        exchange = await self._exchange(words, began, said.ended, ANSWER_SECONDS)
+        return replace(exchange, interrupts=interrupts)
 
     async def _exchange(self, words: str, began: float, spoken: float, patience: float) -> Exchange:
         """What the agent does after something was said from `began` to `spoken`."""

@@ -15,8 +15,11 @@ class Line(Protocol):
     async def begin(self) -> Exchange:
         """Let the agent begin; returns when it waits for the caller."""
 
-    async def say(self, words: str) -> Exchange:
-        """Say these words; returns when the agent waits for the caller again, or the call has ended."""
+    async def say(self, words: str, interrupts: str = "") -> Exchange:
+        """Say these words, and over the answer `interrupts` if it isn't empty.
+
+        Returns when the agent waits for the caller again, or the call has ended.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +105,13 @@ class Caller:
         """Why the call has ended, as its record would say it; empty while it goes on."""
         return self.exchanges[-1].ended
 
-    async def says(self, words: str) -> Exchange:
+    async def says(self, words: str, *, interrupts: str = "") -> Exchange:
         """Say something, and hear the agent out.
 
         Args:
             words: What the caller says.
+            interrupts: What the caller says over the answer: in text when half of its first sentence has been said, or
+                a tool has run for a second.
 
         Returns:
             What the agent did until it waited for the caller again.
@@ -117,7 +122,7 @@ class Caller:
         """
         if self.ended:
             raise CallEnded(words, self.ended)
-        return await self._kept(self._line.say(words))
+        return await self._kept(self._line.say(words, interrupts))
 
     async def _kept(self, coming: Awaitable[Exchange]) -> Exchange:
         try:

@@ -34,11 +34,12 @@ class Exchange:
 
     Attributes:
         caller: The caller's words; empty for what came before the caller spoke, such as the greeting.
-        said: The agent's words.
+        said: The agent's words; of those that the caller cut off, what was heard.
         tools: The tools it called, in order.
         ended: Why the call ended with this, as its record would say it ("finished"); empty while it goes on.
         seconds: How long it took.
         heard: What the agent understood of the caller's words, where they were spoken; else empty.
+        interrupts: What the caller said over the answer; else empty.
     """
 
     caller: str
@@ -47,6 +48,7 @@ class Exchange:
     ended: str = ""
     seconds: float = 0.0
     heard: str = ""
+    interrupts: str = ""
 
     def says(self, phrase: str) -> bool:
         """Whether the agent said these words, by `says`."""

@@ -28,6 +28,7 @@ from pipeline.talk.turn_observer import Listener
 
 POLL_SECONDS = 0.0005  # a rule's answer takes 3 ms in all
 QUIET_ROUNDS = 2  # a tool that was just asked for may begin behind the first round
+TOOL_SECONDS = 1.0  # after which a caller says something over a tool's silence
 RUNNING = "IN_PROGRESS"  # what Pipecat writes in place of a result
 
 
@@ -112,11 +113,12 @@ class SettlingConversation(Conversation):
     ) -> None:
         self._activity = Activity()
         self._returned = asyncio.Event()
+        self._speaker = NoSpeaker()
         super().__init__(
             agent,
             settings,
             no_analyzers(),
-            sink=NoSpeaker(),
+            sink=self._speaker,
             listener=listener,
             session_id=session_id,
             services=Services(NoEars(), brain, SilentVoice(self._activity.voiced)),
@@ -126,6 +128,31 @@ class SettlingConversation(Conversation):
     def messages(self) -> list[Mapping[str, Any]]:
         """The conversation as the brain gets it."""
         return [message for message in self._built.context.messages if isinstance(message, Mapping)]
+
+    async def interrupted(self, words: str, by: str, *, seconds: float) -> None:
+        """Write `words`, and `by` when the agent has said half a sentence, or a tool has run for TOOL_SECONDS.
+
+        Args:
+            words: The caller's.
+            by: The caller's words over the agent's answer.
+            seconds: The longest that it may take to begin.
+
+        Raises:
+            NotSettled: It took longer.
+        """
+        self._speaker.hold()
+        await self.answer(words)
+        deadline, tool_began = time.monotonic() + seconds, None
+        while not self._speaker.speaking.is_set():
+            now = time.monotonic()
+            tool_began = (tool_began or now) if self._tools_run() else None
+            if tool_began is not None and now - tool_began > TOOL_SECONDS:
+                break
+            if now > deadline:
+                raise NotSettled(seconds)
+            await asyncio.sleep(POLL_SECONDS)
+        self._speaker.hold_no_more()
+        await self.answer(by)
 
     async def settled(self, over: Callable[[], bool], *, seconds: float, patience: float) -> None:
         """Return when the agent waits for the caller.

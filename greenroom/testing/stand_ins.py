@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams
@@ -10,10 +11,11 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 
-from pipeline.talk.audio_ends import IN_RATE
+from pipeline.talk.audio_ends import CHUNK_10MS, IN_RATE, OUT_RATE
 from pipeline.talk.build import Analyzers
 
-SILENCE = bytes(480)  # 10 ms: a sentence without any sound would not count as spoken
+SENTENCE_SECONDS = CHUNK_10MS / 100  # one write: a sentence without any sound would not count as spoken
+SILENCE = bytes(round(OUT_RATE * SENTENCE_SECONDS) * 2)
 
 
 class NoEars(FrameProcessor):
@@ -54,7 +56,7 @@ class SilentVoice(TTSService):
         self._voiced = voiced
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
-        """Say nothing, for 10 ms.
+        """Say nothing, for a moment.
 
         Args:
             text: What would be said.
@@ -65,17 +67,40 @@ class SilentVoice(TTSService):
 
 
 class NoSpeaker:
-    """A sink that plays at once whatever it is given."""
+    """A sink that plays at once whatever it is given, but for a sentence that the caller is to cut off.
+
+    Attributes:
+        speaking: Set while it holds one, of which it has played the first half.
+    """
+
+    def __init__(self) -> None:
+        self.speaking, self._silenced = asyncio.Event(), asyncio.Event()
+        self._holds = False
+
+    def hold(self) -> None:
+        """From now on play only the first half of a sentence."""
+        self._holds = True
+        self._silenced.clear()
+
+    def hold_no_more(self) -> None:
+        """From now on play every sentence; one that is held is still held until it is cut off."""
+        self._holds = False
 
     async def write(self, pcm: bytes) -> None:
         """Take this sound."""
 
     def queued(self) -> float:
-        """Nothing waits."""
-        return 0.0
+        """Seconds of the sentence that is held."""
+        return SENTENCE_SECONDS / 2 if self.speaking.is_set() else 0.0
 
     def clear(self) -> None:
-        """Nothing is to be forgotten."""
+        """Forget the sentence that is held."""
+        if self.speaking.is_set():
+            self.speaking.clear()
+            self._silenced.set()
 
     async def drain(self) -> None:
-        """All has been played."""
+        """Wait until all has been played, or forgotten."""
+        if self._holds:
+            self.speaking.set()
+            await self._silenced.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -163,26 +163,30 @@ class TextCall:
         Raises:
             Unfinished: It didn't come to an end.
         """
-        began = time.monotonic()
-        await self._conversation.greet()
-        return await self._exchange("", began)
+        return await self._exchange("", "", self._conversation.greet())
 
-    async def say(self, words: str) -> Exchange:
+    async def say(self, words: str, interrupts: str = "") -> Exchange:
         """Write these words, and read the agent to its end.
 
         Args:
             words: The caller's.
+            interrupts: What the caller writes over the answer; empty: nothing.
 
         Raises:
             Unfinished: It didn't come to its end, or there was no answer left for the brain.
         """
-        began = time.monotonic()
-        await self._conversation.answer(words)
-        return await self._exchange(words, began)
+        return await self._exchange(words, interrupts, self._said(words, interrupts))
 
-    async def _exchange(self, words: str, began: float) -> Exchange:
-        before, fault = len(self._heard.said), ""
+    async def _said(self, words: str, interrupts: str) -> None:
+        if interrupts:
+            await self._conversation.interrupted(words, interrupts, seconds=self._seconds)
+        else:
+            await self._conversation.answer(words)
+
+    async def _exchange(self, words: str, interrupts: str, beginning: Coroutine[Any, Any, None]) -> Exchange:
+        began, before, fault = time.monotonic(), len(self._heard.said), ""
         try:
+            await beginning
             await self._conversation.settled(
                 lambda: bool(self._heard.ended), seconds=self._seconds, patience=self._patience
             )
@@ -192,6 +196,7 @@ class TextCall:
             fault = SCRIPT_TOO_SHORT.format(answers=self._answers)
         exchange = Exchange(
             caller=words,
+            interrupts=interrupts,
             said=" ".join(self._heard.said[before:]),
             tools=self._new_tools(),
             ended=self._heard.ended,

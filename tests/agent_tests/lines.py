@@ -18,5 +18,5 @@ class Says:
     async def begin(self):
         return Exchange("", self.words)
 
-    async def say(self, words):
+    async def say(self, words, interrupts=""):
         return Exchange(words, self.words)

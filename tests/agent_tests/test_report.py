@@ -4,7 +4,7 @@ from pathlib import Path
 
 from agent_tests.cases import Case, Outcome
 from agent_tests.errors import Fault
-from agent_tests.report import Paint, lines, summary
+from agent_tests.report import Paint, lines, summary, talk
 from greenroom.testing.caller import Verdict
 from greenroom.testing.exchange import Exchange, ToolCall
 
@@ -39,6 +39,11 @@ def test_a_failure_shows_what_was_expected_and_what_was_said():
         "        agent   (nothing)  [0.25 s]",
         "                the call ended as finished",
     ]
+
+
+def test_what_the_caller_said_over_the_answer_is_shown_with_what_was_answered():
+    first, *_ = talk(Exchange("Bye.", "Good", heard="Bye. Wait!", interrupts="Wait!"))
+    assert first == "caller  Bye. … over the answer: Wait!"
 
 
 def test_a_conversation_that_passed_is_one_line():

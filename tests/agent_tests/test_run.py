@@ -40,7 +40,7 @@ async def test_it_fails_with_the_line_of_what_was_not_met():
 
 async def test_what_was_said_until_it_stuck_is_kept():
     class Stuck(Says):
-        async def say(self, words):
+        async def say(self, words, interrupts=""):
             raise Unfinished("not done", Exchange(words, "Well"))
 
     async def play(caller):

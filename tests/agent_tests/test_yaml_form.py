@@ -69,6 +69,7 @@ TALK = "conversations:\n- name: a\n  talk:\n  - caller: Hi\n"
         (TALK + "    within: soon\n", 5, "within must be a number of seconds"),
         (TALK + "    ended: 3\n", 5, "ended must be true, false or a reason"),
         (TALK + "    ended: finishd\n", 5, "no call ends as 'finishd'. Did you mean 'finished'? There are: "),
+        (TALK.replace("caller", "interrupts") + "    said: a\n", 4, "there is no answer to be interrupted"),
         (TALK + "    said: a\n  - said: b\n", 6, "the turn has no caller"),
         (TALK + "    said: a\n- name: a\n  talk: {said: b}\n", 6, "two conversations are called 'a'"),
         (TALK + "    said: a: b\n", 5, "is not valid YAML"),
@@ -86,7 +87,9 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path, text, line, told):
 
 
 def test_a_turn_becomes_what_is_expected(tmp_path):
-    file = YamlFile(written(tmp_path, "caller: Hi\nsaid: [9.5, yes]\nnot said: no\nended: false\nwithin: 2\n"))
+    file = YamlFile(
+        written(tmp_path, "caller: Hi\ninterrupts: Stop\nsaid: [9.5, yes]\nnot said: no\nended: false\nwithin: 2\n")
+    )
     turn = _turn(file, file.root, first=False)
-    assert turn.caller == "Hi"
+    assert (turn.caller, turn.interrupts) == ("Hi", "Stop")
     assert turn.expected == Expected(said=("9.5", "yes"), not_said=("no",), ended=False, within=2.0)

@@ -83,6 +83,32 @@ async def test_an_answer_for_an_unknown_tool_is_refused():
         TextCall(agent(), SETTINGS, tools={"prices": 1})
 
 
+async def test_words_over_the_answer_cut_it_off_and_are_answered():
+    async with scripted("I have a long story to tell you. It begins.", "What is it?") as call:
+        await call.begin()
+        exchange = await call.say("Hello", interrupts="Wait")
+    assert exchange.said == "I have a long What is it?"
+    assert (exchange.caller, exchange.interrupts) == ("Hello", "Wait")
+
+
+async def test_words_over_a_tool_that_takes_long_stop_it():
+    async def never(**_):
+        await asyncio.Event().wait()
+
+    async with scripted(calls("price", pizza="x"), "What else?", tools={"price": never}) as call:
+        await call.begin()
+        exchange = await call.say("How much?", interrupts="Never mind")
+    assert exchange.said == "What else?"
+    assert [tool.result for tool in exchange.tools] == ["CANCELLED"]
+
+
+async def test_an_agent_that_never_begins_cannot_be_interrupted():
+    async with scripted("", "", seconds=1) as call:
+        await call.begin()
+        with pytest.raises(Unfinished, match="not done after 1 s"):
+            await call.say("Hello", interrupts="Wait")
+
+
 async def test_the_call_ends_and_the_caller_cannot_go_on():
     async with scripted(calls("end_call"), "Goodbye.") as call:
         caller = Caller(call, Agrees())
