@@ -12,6 +12,17 @@ import yaml
 from agent_tests.errors import TestFileError
 
 Node = yaml.Node
+TEXT, DATE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what takes its writers by surprise: times (10:05, else 605) and dates are texts."""
+
+    def resolve(self, kind: type[Node], value: Any, implicit: Any) -> str:
+        """The tag of something that was written without one."""
+        tag = str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call] # of PyYAML
+        numeral = tag.endswith((":int", ":float"))
+        return TEXT if tag == DATE or (numeral and ":" in value) else tag
 
 
 class YamlFile:
@@ -27,7 +38,7 @@ class YamlFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._loader = yaml.SafeLoader(path.read_text("utf-8"))
+            self._loader = _Loader(path.read_text("utf-8"))
             self.root = self._loader.get_single_node()
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark is not None else None

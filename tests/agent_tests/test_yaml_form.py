@@ -45,6 +45,12 @@ def test_all_that_can_be_written_is_read(tmp_path):
     assert case.names == (("price", 5), ("order", 12), ("price", 12), ("end_call", 12))
 
 
+def test_times_and_dates_are_texts_and_numbers_are_numbers(tmp_path):
+    tools = "  tools: {a: 10:05:30, b: [14:05, 2026-11-23], c: 9.5, d: 3, e: yes}\n"
+    (case,) = read(written(tmp_path, TALK + "    said: a\n" + tools), "default")
+    assert case.tools == {"a": "10:05:30", "b": ["14:05", "2026-11-23"], "c": 9.5, "d": 3, "e": True}
+
+
 @pytest.mark.parametrize("text", ["", "# nothing yet\n"])
 def test_an_empty_file_has_no_conversations(tmp_path, text):
     assert read(written(tmp_path, text), "default") == []
