@@ -59,6 +59,9 @@ async def test_a_page_of_pipecats_sees_a_call_and_takes_part_in_it(system, calle
     (ready,) = await page.until("bot-ready")
     assert (ready["id"], ready["data"]["version"]) == ("1", "2.2.0")
     await caller.wait_for_quiet(0.8, timeout=10)
+    before = len(page.told)
+    await caller.wait_for_quiet(2.5, timeout=10)
+    assert len(page.told) == before  # in silence nothing is sent
     await caller.speak(speech("What is twelve plus thirty?"))
     await page.until("user-transcription", final=True)
     await page.until("bot-output", text="12 plus 30 is 42.", spoken_status="completed")

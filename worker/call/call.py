@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext
 from livekit.rtc.participant import PublishTrackError
 
-from pipeline.errors import AgentFault, ConfigRefused, PipelineError, ProviderError
+from pipeline.errors import PipelineError
 from pipeline.resume.restore import Restored
 from pipeline.talk.audio_ends import IN_RATE, OUT_RATE
 from pipeline.talk.conversation import Conversation, play
@@ -37,6 +37,7 @@ from worker.call.room_events import RoomEvents
 from worker.call.rtvi import Rtvi
 from worker.call.rtvi_requests import RtviRequests
 from worker.call.silence import CallerSilence, SilenceWatch
+from worker.call.unusable import for_the_log, why_unusable
 from worker.call.waterfall import Waterfall
 
 if TYPE_CHECKING:
@@ -233,9 +234,8 @@ class RoomCall:
             return self._converse(), None
         except PipelineError as error:
             logger.error("session=%s event=agent_unusable why=%s", self._session.id, error)
-            field = {"field": error.field} if isinstance(error, ConfigRefused) else {}
-            self._record.log("agent_unusable", level="error", error=type(error).__name__, **field)
-            return None, _why_unusable(error, self._session.config)
+            self._record.log("agent_unusable", level="error", **for_the_log(error))
+            return None, why_unusable(error, self._session.config)
         except Exception as error:  # noqa: BLE001 - the agent's author's code ends here
             report(self._session.id, "agent", error)
             return None, ErrorReason.AGENT_FAILED
@@ -331,6 +331,7 @@ class RoomCall:
         self, connecting: asyncio.Task[rtc.LocalTrackPublication | None], reason: ErrorReason, seconds: float
     ) -> None:
         """Say in one sentence that the call cannot go on, if anybody is there in time, and end it."""
+        self._rtvi.error(reason.value, fatal=True)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 publication = await asyncio.shield(connecting)
@@ -385,11 +386,3 @@ class RoomCall:
             self._superseded = True
             self._track.close()
             self._ctx.shutdown(reason="superseded")
-
-
-def _why_unusable(error: PipelineError, config: Mapping[str, Any]) -> ErrorReason:
-    """Whose fault it is that there is no conversation: the agent has worked without this `config` at the preload."""
-    if isinstance(error, AgentFault):
-        return ErrorReason.AGENT_FAILED
-    refused = isinstance(error, ConfigRefused) or (isinstance(error, ProviderError) and config)
-    return ErrorReason.BAD_CONFIG if refused else ErrorReason.PROVIDER_FAILED

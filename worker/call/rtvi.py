@@ -51,6 +51,7 @@ class Rtvi:
         self._version, self._request = session.rtvi, ""
         self._caller = ""
         self._ready = False
+        self._over = ""  # why the call ends, if it does
         self._sentences = Sentences(session.attempt * SEGMENTS)
         self._speaking = False
         self._held: list[Message] = []  # of sentences, until the agent's voice is heard: pages expect that order
@@ -66,7 +67,10 @@ class Rtvi:
             self._version = version
             self._asked(version)
         self._request = request
-        self._say_ready()
+        if self._over:
+            self._send(event("error", error=self._over, fatal=True))
+        else:
+            self._say_ready()
 
     def begin(self) -> None:
         """The agent is ready: a page that asked this agent, or the one before it, is told so."""
@@ -79,7 +83,9 @@ class Rtvi:
         self._send(error_response(request, why))
 
     def error(self, what: str, *, fatal: bool) -> None:
-        """Something went wrong; `fatal`: the agent goes."""
+        """Something went wrong; `fatal`: the call ends, and a page that asks only then hears that instead."""
+        if fatal:
+            self._over = what
         self._send(event("error", error=what, fatal=fatal))
 
     def typed(self, request: str, text: str) -> None:
@@ -124,7 +130,7 @@ class Rtvi:
 
     async def close(self) -> None:
         """Send what there is, for LAST_WORDS_SECONDS at most, and nothing more."""
-        self._ready = False
+        self._version = ""
         if self._queue is not None:
             await self._queue.close(LAST_WORDS_SECONDS)
 
@@ -138,7 +144,7 @@ class Rtvi:
         self._send(bot_ready(self._request, self._version))
 
     def _send(self, *messages: Message) -> None:
-        if self._version and self._ready and self._caller:
+        if self._version and self._caller and (self._ready or self._over):
             for message in messages:
                 self._put(self._publish(json.dumps(message)))
 

@@ -80,3 +80,13 @@ async def test_a_page_learns_why_its_call_ends() -> None:
         send(scene, caller, "send-text", content="Hello?")
         await until(lambda: told(scene, "error"), "the page is told", seconds=20)
         assert told(scene, "error")[0]["data"] == {"error": "provider_failed", "fatal": True}
+
+
+async def test_a_page_learns_that_its_agent_cannot_begin_though_it_asks_after_that() -> None:
+    async with a_call(config={"llm": "groq"}) as scene:
+        caller = scene.caller_comes(can_hear=False)
+        await until(lambda: scene.room.local_participant.tracks, "the agent is there", seconds=20)
+        send(scene, caller, "client-ready", version="2.1.0")
+        await until(lambda: told(scene, "error"), "the page is told")
+        assert told(scene, "error")[0]["data"] == {"error": "bad_config", "fatal": True}
+        assert told(scene, "bot-ready") == []
