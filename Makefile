@@ -1,5 +1,5 @@
 # Every target makes sure of the set-up first; when nothing has changed that takes no time.
-.PHONY: help setup lock up dev call demo docs check test faults drills drills-calls drills-servers drills-edges audit long bench load restarts soak clean
+.PHONY: help setup lock up dev call demo docs check test faults drills drills-calls drills-servers drills-edges drills-providers audit long bench load restarts soak clean
 
 BIN := .venv/bin
 # A run that hangs must fail, not wait for ever: a suite takes under 10 minutes, on a slow machine longer; then 30 seconds to end.
@@ -44,7 +44,7 @@ test: check ## check, and the tests, end to end included, with real servers and 
 faults: setup ## the slower tests: workers that are killed, and random orders of all that can happen to a session
 	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills -m faults
 
-drills: drills-calls drills-servers drills-edges ## do harm to a real system with real callers, and see that nothing is lost or doubled
+drills: drills-calls drills-servers drills-edges drills-providers ## do harm to a real system with real callers, and see that nothing is lost or doubled
 
 drills-calls: setup ## the drills in which agents die, callers vanish, and many starts come at once
 	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,agent_dies.py caller.py starts.py pool.py)
@@ -54,6 +54,9 @@ drills-servers: setup ## the drills in which workers, dispatchers, the store or 
 
 drills-edges: setup ## the drills of reserved tokens used at a bad time, and of several LiveKit nodes (as root on Linux)
 	@$(LIMIT) $(BIN)/pytest $(addprefix tests/drills/test_,reserved_tokens.py nodes.py)
+
+drills-providers: setup ## the drills in which speech and LLM providers die, hang, or answer 429 or garbage, and come back
+	@$(LIMIT) $(BIN)/pytest tests/drills/test_providers.py
 
 audit: setup ## known vulnerabilities of the locked packages, by pip-audit; asks the package index
 	@.cache/uv/bin/uv tool run --quiet pip-audit==2.10.1 --requirement requirements.lock --disable-pip --no-deps

@@ -1,0 +1,113 @@
+"""Providers die, hang, answer 429 or garbage in mid-call: the next in the list goes on; then they come back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from bench.harness.system import System
+from tests.drills.conftest import ENVIRONMENT
+from tests.drills.hosted import Hosted, Kind, Mode, hosted
+from tests.drills.talk import BACK_SECONDS, Talk
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+
+MODES: tuple[Mode, ...] = ("dies", "hangs", "429", "garbage")
+KINDS: tuple[Kind, ...] = ("stt", "llm", "tts")
+ANSWER_SECONDS = 8.0  # GREENROOM_ANSWER_SECONDS
+REST_SECONDS = 60.0  # for which a provider that failed is left alone
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Hosted]:
+    with hosted() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def environment(provider: Hosted) -> dict[str, str]:
+    """Each kind has a hosted provider, and the bundled one stands last."""
+    lists = {f"GREENROOM_{kind}": "openai, local" for kind in ("STT", "LLM", "TTS")}
+    # OpenAI's SDK reads the address.
+    return {**ENVIRONMENT, **lists, "OPENAI_API_KEY": "drill", "OPENAI_BASE_URL": provider.url}
+
+
+@pytest.fixture(autouse=True)
+async def no_failures(system: System, provider: Hosted) -> None:
+    """Nothing is known of the drills before."""
+    provider.work()
+    async with Redis.from_url(system.redis_url, decode_responses=True) as client:
+        for key in await client.keys("greenroom:*:*circuit*"):
+            await client.delete(key)
+
+
+async def says(talk: Talk, provider: Hosted, words: str, expected: str, *, heard_as: str | None = None) -> float:
+    """Say something and hear an answer to its end; seconds from the caller's last sound to the agent's first."""
+    provider.hears = words if heard_as is None else heard_as
+
+    def said() -> int:
+        return talk.caller.transcript.said("agent").casefold().count(expected)
+
+    before = said()
+    spoken = await talk.caller.speak(talk.speech(words))
+    await talk.caller.wait_for(lambda: said() > before, f"an answer with “{expected}”", BACK_SECONDS)
+    sound = await talk.caller.wait_for_sound(spoken.ended, timeout=BACK_SECONDS)
+    await talk.settled()
+    return sound - spoken.ended
+
+
+async def begun(talk: Talk, provider: Hosted) -> None:
+    """A call that the hosted provider has greeted and answered."""
+    await talk.caller.start()
+    await talk.caller.join()
+    await talk.caller.wait_for_sound(talk.caller.asked_at, timeout=BACK_SECONDS)
+    await talk.settled()
+    await says(talk, provider, "The weather is nice today.", "i heard: the weather is nice today")
+    assert all(provider.asked[kind] for kind in KINDS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_the_ears_fail_in_mid_call(http, talk, provider, timed, mode):
+    await begun(talk, provider)
+    provider.modes["stt"] = mode
+    waited = await says(talk, provider, "What is twelve plus thirty?", "twelve", heard_as="Nobody said this.")
+    assert timed(f"an answer when they {mode}", waited) < ANSWER_SECONDS
+    asked = provider.asked["stt"]
+    await says(talk, provider, "What is one plus one?", "one plus one", heard_as="Nobody said this.")
+    assert provider.asked["stt"] == asked
+    record = await talk.record(http)
+    assert record["status"] == "ready"
+    assert "Nobody" not in talk.caller.transcript.said("agent")
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_the_voice_fails_in_mid_call(http, talk, provider, timed, mode):
+    await begun(talk, provider)
+    provider.modes["tts"] = mode
+    waited = await says(talk, provider, "What is twelve plus thirty?", "anything else?")
+    assert timed(f"an answer when it {mode}", waited) < ANSWER_SECONDS
+    said = [each["text"] for each in await talk.written(http) if each["speaker"] == "agent"]
+    assert said[-1].startswith("I heard: What is twelve plus thirty")  # whole, and once
+    assert said[-1].count("heard") == 1
+    asked = provider.asked["tts"]
+    await says(talk, provider, "What is one plus one?", "one plus one")
+    assert provider.asked["tts"] == asked
+    assert (await talk.record(http))["status"] == "ready"
+
+
+async def test_ears_and_voice_come_back(http, talk, provider):
+    await begun(talk, provider)
+    for kind in ("stt", "tts"):
+        provider.modes[kind] = "dies"
+    await says(talk, provider, "What is twelve plus thirty?", "twelve")
+    failed = time.monotonic()
+    provider.work()
+    await says(talk, provider, "What is one plus one?", "one plus one")
+    assert (provider.asked["stt"], provider.asked["tts"]) == (0, 0)
+    await talk.caller.wait_for(lambda: time.monotonic() > failed + REST_SECONDS, "its rest is over", REST_SECONDS + 5)
+    await says(talk, provider, "The weather is nice today.", "i heard: the weather is nice today")
+    assert all(provider.asked[kind] for kind in KINDS)
+    assert (await talk.record(http))["status"] == "ready"
