@@ -29,6 +29,8 @@ from dispatcher.api.schemas import (
     facts,
 )
 from dispatcher.errors import FAILED, AgentNotAllowed, BadRequest
+from dispatcher.fleet import session_list
+from dispatcher.fleet.session_list import Wanted
 from dispatcher.observe.metrics import Metrics
 from dispatcher.starts.admission import estimated_wait
 from dispatcher.starts.idempotency import KEY_PATTERN, once
@@ -47,6 +49,7 @@ COLD_SECONDS = 2.0  # and without one: a fork, and its share of a burst of ten
 WAIT_MS = "Milliseconds for which the answer waits for `ready`."
 KEY = "Names this request, so that asking again begins no second session; up to 255 printable characters."
 STATUS = "Only sessions in this state; by default all that are queued or have a seat."
+SINCE = "Only sessions made at this time or later, Unix seconds."
 NO_CURSOR = "cursor must be one that this server gave out."
 UTTERANCES = "How many utterances at most, 200 by default."
 LINES = "How many lines at most, the newest; 50 by default."
@@ -140,11 +143,15 @@ class SessionRoutes:
         status: Annotated[State | None, Query(description=STATUS)] = None,
         limit: Annotated[int, Query(ge=1, le=200, description="How many at most, 50 by default.")] = 50,
         cursor: Annotated[str | None, Query(description="The `cursor` of the page before.")] = None,
+        user_id: Annotated[str | None, Query(alias="userId", description="Only sessions of this user.")] = None,
+        agent: Annotated[str | None, Query(description="Only sessions of this agent.")] = None,
+        worker: Annotated[str | None, Query(description="Only sessions whose agent this worker runs.")] = None,
+        since: Annotated[float | None, Query(description=SINCE, allow_inf_nan=False)] = None,
     ) -> SessionsAnswer:
         """Sessions, newest first; the live ones where no status is asked for: seated, or in the queue."""
+        wanted = Wanted(JOINABLE if status is None else {status}, user_id, agent, worker, since)
         try:
-            states = JOINABLE if status is None else {status}
-            page = await self.store.page(states, limit=limit, cursor=cursor or None)
+            page = await session_list.page(self.store, wanted, limit=limit, cursor=cursor or None)
         except ValueError:
             raise BadRequest(NO_CURSOR) from None
         shown = [SessionFacts.of(each) for each in page.sessions]
