@@ -73,7 +73,7 @@ class PipelineSettings(SecretSettings):
     tool_timeout: float = Field(10.0, validation_alias="GREENROOM_TOOL_TIMEOUT", gt=0, le=600)
     """Seconds a tool may take; then the agent is told that it failed."""
     answer_seconds: float = Field(8.0, validation_alias="GREENROOM_ANSWER_SECONDS", gt=0, le=60)
-    """Seconds for which an LLM that fails is asked again, and may be silent; then the caller hears that it failed."""
+    """Seconds of silence after which a caller who is owed an answer hears something; LLMs that fail are asked again."""
     provider_timeout: float = Field(8.0, validation_alias="GREENROOM_PROVIDER_TIMEOUT", gt=0, le=600)
     """Seconds without a byte from a provider over HTTP before its answer counts as failed."""
 

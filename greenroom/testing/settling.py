@@ -21,6 +21,7 @@ from pipecat.services.llm_service import LLMService
 
 from greenroom.testing.stand_ins import NoEars, NoSpeaker, SilentVoice, no_analyzers
 from pipeline.agents.definition import ResolvedAgent
+from pipeline.fallback.candidates import Candidate
 from pipeline.settings import PipelineSettings
 from pipeline.talk.conversation import Conversation
 from pipeline.talk.services import Services
@@ -121,7 +122,9 @@ class SettlingConversation(Conversation):
             sink=self._speaker,
             listener=listener,
             session_id=session_id,
-            services=Services(NoEars(), brain, SilentVoice(self._activity.voiced)),
+            services=Services(
+                NoEars(), [Candidate("brain", "brain", lambda: brain)], SilentVoice(self._activity.voiced)
+            ),
         )
         self._count()
 

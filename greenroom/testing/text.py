@@ -73,6 +73,9 @@ class Heard:
     def turn_taken(self, *, gap: float | None, barge_ins: int) -> None:
         """Not looked at."""
 
+    def noticed(self, event: str, facts: Mapping[str, str | int | float | bool]) -> None:
+        """Not looked at."""
+
     def conversation_changed(self) -> None:
         """Not looked at."""
 

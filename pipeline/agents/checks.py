@@ -62,9 +62,12 @@ def _greeting(agent: Fields) -> None:
     _spoken("greeting", "the greeting", agent["greeting"], "Hello, who is there?")
 
 
-def _dropped_out(agent: Fields) -> None:
-    if agent["dropped_out"] != "":
-        _spoken("dropped_out", "the sentence", agent["dropped_out"], "Sorry, I was gone for a moment.")
+def _or_nothing(field: str, example: str) -> Callable[[Fields], None]:
+    def check(agent: Fields) -> None:
+        if agent[field] != "":
+            _spoken(field, "the sentence", agent[field], example)
+
+    return check
 
 
 def _sentence(field: str, example: str) -> Callable[[Fields], None]:
@@ -160,7 +163,9 @@ CHECKS: Mapping[str, Callable[[Fields], None]] = {
     "tools": _tools,
     "overridable": _overridable,
     "processors": _processors,
-    "dropped_out": _dropped_out,
+    "dropped_out": _or_nothing("dropped_out", "Sorry, I was gone for a moment."),
     "goodbye": _sentence("goodbye", "Goodbye, and thank you."),
     "still_there": _sentence("still_there", "Hello?"),
+    "waiting": _or_nothing("waiting", "I'm still looking."),
+    "no_answer": _or_nothing("no_answer", "Sorry, could you say that again?"),
 }

@@ -51,6 +51,8 @@ class Agent:
         dropped_out: Said by the agent that takes over when this one was lost in a call; may be empty.
         goodbye: Said before the agent ends a call when the LLM says nothing itself.
         still_there: Said to a caller who has been silent for GREENROOM_SILENCE_ASK.
+        waiting: Said while a tool is at work for so long that the caller would hear nothing; may be empty.
+        no_answer: Said when the LLM has twice answered without a word; may be empty.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Agent:
     dropped_out: str = "Sorry, I dropped out for a moment."
     goodbye: str = "Goodbye."
     still_there: str = "Are you still there?"
+    waiting: str = "I'm still working on it."
+    no_answer: str = "Sorry, I have no answer to that. Could you say it in other words?"
 
     def with_config(self, config: Mapping[str, object]) -> Agent:
         """This agent with a session's own settings.
@@ -140,6 +144,8 @@ class Agent:
             dropped_out=self.dropped_out,
             goodbye=self.goodbye,
             still_there=self.still_there,
+            waiting=self.waiting,
+            no_answer=self.no_answer,
         )
 
     def providers(self, kind: Kind, settings: PipelineSettings) -> tuple[Provider, ...]:
@@ -185,6 +191,8 @@ class ResolvedAgent:
     dropped_out: str
     goodbye: str
     still_there: str
+    waiting: str
+    no_answer: str
 
     def extra_processors(self, call: Call) -> Extra:
         """Make the agent's own processors for a call.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 S = TypeVar("S")
 
@@ -45,6 +45,21 @@ class Circuits(Protocol):
 
     def worked(self, key: str, now: float) -> None:
         """Note that a provider has done what it was asked for: a trial closes its circuit by that."""
+
+
+@runtime_checkable
+class Fallback(Protocol):
+    """What a processor of this package says with its own ErrorFrame.
+
+    Attributes:
+        used_up: All its candidates have failed: the call can't go on.
+        failed: The name of the provider that failed last.
+        permanent: Whether that one would fail again for certain.
+    """
+
+    used_up: bool
+    failed: str
+    permanent: bool
 
 
 @dataclass(slots=True)

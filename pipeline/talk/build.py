@@ -24,7 +24,6 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
 from pipecat.processors.filters.function_filter import FunctionFilter
 from pipecat.processors.frame_processor import FrameProcessor
-from pipecat.services.llm_service import LLMService
 from pipecat.turns.user_start import (
     BaseUserTurnStartStrategy,
     TranscriptionUserTurnStartStrategy,
@@ -68,7 +67,7 @@ class Parts:
     stt: FrameProcessor
     llm_inputs: Sequence[FrameProcessor]
     before_llm: FrameProcessor
-    llm: LLMService
+    llm: FrameProcessor
     tts_inputs: Sequence[FrameProcessor]
     tts: FrameProcessor
     speaker: AudioOutput

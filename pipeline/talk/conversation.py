@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipecat.frames.frames import (
     ErrorFrame,
@@ -32,25 +32,30 @@ from pipecat.processors.aggregators.llm_response_universal import (
     UserTurnStoppedMessage,
 )
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.llm_service import LLMService
 from pipecat.workers.runner import WorkerRunner
 
 from pipeline.agents.definition import ResolvedAgent
 from pipeline.agents.tools import Call, register_tools, tools_schema
-from pipeline.fallback.candidates import Circuits, OwnCircuits
+from pipeline.fallback.candidates import Candidate, Circuits, Fallback, OwnCircuits
+from pipeline.fallback.llm import FallbackLLM, Hooks
 from pipeline.resume.checkpoint import Checkpoint
 from pipeline.resume.journal import Journal
 from pipeline.resume.restore import Restored, settled, tries
 from pipeline.settings import PipelineSettings
+from pipeline.talk.answer_deadline import MOMENT, AnswerDeadline, Fillers
 from pipeline.talk.audio_ends import ASIDE, OUT_RATE, AudioInput, AudioOutput
 from pipeline.talk.before_llm import BeforeLLM
 from pipeline.talk.build import Analyzers, Parts, build
 from pipeline.talk.floor import Owed, reminder
 from pipeline.talk.parting import Parting, Step
 from pipeline.talk.player import Sink
-from pipeline.talk.retries import Retries
-from pipeline.talk.services import Services, make_services
+from pipeline.talk.sentences import Sentences
+from pipeline.talk.services import Services, make_brain, make_services
+from pipeline.talk.silence import Filler
 from pipeline.talk.turn_observer import Listener, TurnObserver
 from pipeline.talk.typed import Typed, TypedFrame
+from pipeline.talk.unspoken import for_the_caller
 from pipeline.talk.voice_limits import tell_limits
 from runtime.background import Background, report
 
@@ -107,6 +112,7 @@ class Conversation:
         restored: where another agent left off; then `resume` it instead of greeting.
         keep: awaited with the checkpoint before the LLM runs, and before a tool does that must not run twice; must
             bound its own time, and not raise. Told whether it is for a tool.
+        moment: MOMENT of answer_deadline.py, as 16-bit mono PCM at OUT_RATE; empty: it is never heard.
         services: what it hears, thinks and speaks with; None: what the agent has chosen.
         circuits: which providers are left alone; None: those that fail in this conversation.
     """
@@ -122,38 +128,39 @@ class Conversation:
         session_id: str,
         restored: Restored | None = None,
         keep: Keep | None = None,
+        moment: bytes = b"",
         services: Services | None = None,
         circuits: Circuits | None = None,
     ) -> None:
         self._agent = agent
         self._listener = listener
-        self._sink = sink
+        self._deadline = AnswerDeadline(sink, settings.answer_seconds, Fillers(moment, self._at_work, self._filled))
+        self._sink = self._deadline.sink
         begins = restored or Restored()
         self._begins_with, self._parting = begins, Parting(agreed=begins.leaving)
         self._keep = keep
-        self._failures, self._retries = Failures(), Retries(settings.answer_seconds)
+        self._failures = Failures()
         self._tasks = Background(session_id)
         self._runner: WorkerRunner | None = None
         self._started = asyncio.Event()
         self.microphone = AudioInput()
-        self.speaker = AudioOutput(sink, self._begins, self._said_aside)
+        self.speaker = AudioOutput(self._sink, self._begins, self._said_aside)
         call = self.call = Call(session_id=session_id, agent=agent.name, end=self._leave)
-        made = services or make_services(agent, settings, circuits or OwnCircuits(), owner=session_id)
-        llm = made.llm
+        self._circuits = circuits or OwnCircuits()
+        made = services or make_services(agent, settings, self._circuits, owner=session_id)
         self._journal = Journal(listener.conversation_changed, self._before_tool)
-        register_tools(llm, agent.tools, call, self._journal, timeout=settings.tool_timeout)
+        self._llm = self._make_brain(made.llm, settings)
         extra = agent.extra_processors(call)
         parts = Parts(
             microphone=self.microphone,
             stt=made.stt,
             llm_inputs=extra.before_llm,
             before_llm=BeforeLLM(self._before_llm),
-            llm=llm,
-            tts_inputs=extra.before_tts,
+            llm=self._llm,
+            tts_inputs=[*extra.before_tts, Sentences(agent.language, settings.answer_seconds, self._deadline.since)],
             tts=made.tts,
             speaker=self.speaker,
         )
-        self._llm = llm
         self._owner, self._own_processors = session_id, (*extra.before_llm, *extra.before_tts)
         self._built = build(
             parts,
@@ -167,11 +174,13 @@ class Conversation:
         self._watch_for_changes()
         self._typed = Typed(self._built.worker, self._built.aggregators, listener)
         self._built.floor.interrupt = self._typed.interrupt
+        self._deadline.watch(self._llm, self._built.aggregators.assistant())
 
     async def run(self) -> None:
         """Run the pipeline until `stop` is called or it ends by itself."""
         self._runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
         await self._runner.add_workers(self._built.worker)
+        self._tasks.start(self._deadline.run(), "answer deadline")
         await self._runner.run()
 
     async def started(self) -> None:
@@ -267,12 +276,10 @@ class Conversation:
 
     async def _before_llm(self) -> None:
         self._parting.llm_is_asked()
-        self._retries.ask(time.monotonic(), messages=len(self._built.context.messages))
         if self._keep is not None:
             await self._keep(self.checkpoint(), for_tool=False)
 
     def _begins(self, sentence: str) -> None:
-        self._retries.over()
         self._listener.agent_sentence(sentence)
         self._listener.conversation_changed()
 
@@ -341,27 +348,38 @@ class Conversation:
         name = type(source).__name__ if source is not None else "pipeline"
         own = source in self._own_processors
         error = report(self._owner, name, frame.exception) if own and frame.exception is not None else None
-        if source is self._llm and not permanent:
-            self._ask_again(name)
+        if isinstance(source, Fallback) and source.used_up:
+            self._listener.provider_failed(source.failed, permanent=source.permanent)
         elif self._failures.give_up(permanent=permanent, now=time.monotonic()):
             if own:
                 self._listener.agent_failed(error.where if error is not None else name)
             else:
                 self._listener.provider_failed(name, permanent=permanent)
 
-    def _ask_again(self, name: str) -> None:
-        """Ask the LLM again after a pause, unless somebody else does before; or give it up."""
-        pause, asked = self._retries.pause(time.monotonic()), self._retries.asked
-        if pause is None:
-            self._listener.provider_failed(name, permanent=False)
-            return
+    def _make_brain(self, llms: Sequence[Candidate[LLMService[Any]]], settings: PipelineSettings) -> FallbackLLM:
+        def equip(llm: LLMService[Any]) -> None:
+            register_tools(llm, self._agent.tools, self.call, self._journal, timeout=settings.tool_timeout)
 
-        async def ask() -> None:
-            await asyncio.sleep(pause)
-            if self._retries.asked == asked:
-                await self._built.worker.queue_frame(LLMRunFrame())
+        hooks = Hooks(
+            since=self._deadline.since,
+            words=for_the_caller,
+            answered=self._deadline.answered,
+            leaving=lambda: self._parting.agreed,
+            noticed=self._listener.noticed,
+        )
+        return make_brain(llms, self._circuits, self._agent, settings, hooks, equip=equip)
 
-        self._tasks.start(ask(), "ask the LLM again")
+    async def _at_work(self) -> bool:
+        """Say that a tool is still at work; whether the agent has words for it."""
+        if self._agent.waiting:
+            frame = TTSSpeakFrame(self._agent.waiting, append_to_context=False, text_type=ASIDE)
+            await self._built.worker.queue_frame(frame)
+        return bool(self._agent.waiting)
+
+    def _filled(self, filler: Filler, first: bool) -> None:
+        self._listener.noticed("answer_late", {"said": filler.value})
+        if filler is Filler.MOMENT and first:
+            self._listener.agent_said(MOMENT, interrupted=False)
 
 
 async def play(sink: Sink, pcm: bytes) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 
 from pipeline.agents.definition import ResolvedAgent
-from pipeline.fallback.candidates import Candidate, Circuits, choose
+from pipeline.fallback.candidates import Candidate, Circuits
+from pipeline.fallback.llm import FallbackLLM, Hooks
 from pipeline.fallback.stt import FallbackSTT
 from pipeline.fallback.tts import FallbackTTS
 from pipeline.providers import Kind, candidates
@@ -27,12 +27,12 @@ class Services:
 
     Attributes:
         stt: Speech to text; any processor where nobody speaks.
-        llm: The brain, told the agent's prompt.
+        llm: The brains in order, told the agent's prompt: one that fails is left for the next.
         tts: Text to speech.
     """
 
     stt: FrameProcessor
-    llm: LLMService
+    llm: Sequence[Candidate[LLMService[Any]]]
     tts: FrameProcessor
 
 
@@ -53,14 +53,13 @@ def make_services(agent: ResolvedAgent, settings: PipelineSettings, circuits: Ci
         candidates("llm", agent.llm, settings, prompt=agent.prompt),
         candidates("tts", agent.tts, settings, voices=agent.voices, language=agent.language),
     )
-    now = time.monotonic()
     return Services(
         stt=(
             stt[0].make()
             if _is_bundled("stt", stt)
             else FallbackSTT(stt, circuits, patience=settings.answer_seconds, owner=owner)
         ),
-        llm=_first(llm, circuits, now).make(),
+        llm=llm,
         tts=(
             tts[0].make()
             if _is_bundled("tts", tts)
@@ -74,6 +73,24 @@ def _is_bundled(kind: Kind, listed: Sequence[Candidate[S]]) -> bool:
     return [each.name for each in listed] == [LOCAL[kind]]
 
 
-def _first(listed: Sequence[Candidate[S]], circuits: Circuits, now: float) -> Candidate[S]:
-    """The one that a call begins with."""
-    return choose(listed, circuits, now) or listed[0]
+def make_brain(
+    llms: Sequence[Candidate[LLMService[Any]]],
+    circuits: Circuits,
+    agent: ResolvedAgent,
+    settings: PipelineSettings,
+    hooks: Hooks,
+    *,
+    equip: Callable[[LLMService[Any]], None],
+) -> FallbackLLM:
+    """Make one brain of several LLMs.
+
+    Args:
+        llms: In order.
+        circuits: Which are left alone.
+        agent: Who talks.
+        settings: The deployment's.
+        hooks: To the conversation.
+        equip: Gives the agent's tools to an LLM that was made.
+    """
+    patience, no_answer = settings.answer_seconds, agent.no_answer
+    return FallbackLLM(llms, circuits, patience=patience, equip=equip, hooks=hooks, no_answer=no_answer)

@@ -85,6 +85,9 @@ class Listener(Protocol):
     def conversation_changed(self) -> None:
         """There is something new in the conversation's checkpoint."""
 
+    def noticed(self, event: str, facts: Mapping[str, str | int | float | bool]) -> None:
+        """Something for the session's log that costs the caller nothing but time; `facts` are nobody's words."""
+
     def wants_to_end(self) -> None:
         """The agent has said goodbye and been heard: the call may end."""
 

@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from pipeline.fallback.llm import BrokeOffFrame
 from pipeline.talk.plain import PlainText
 
 THOUGHTS = ("think", "thinking", "thought", "reasoning")
@@ -130,6 +131,12 @@ def _whole(text: str) -> int:
     return at if possible or (begun != name and name in NAMES) else len(text)
 
 
+def for_the_caller(text: str) -> str:
+    """What of a whole text is for the caller."""
+    spoken = SpokenText()
+    return spoken.feed(text) + spoken.end()
+
+
 class Unspoken(FrameProcessor):
     """Stands behind the LLM and lets pass what is for the caller."""
 
@@ -146,7 +153,7 @@ class Unspoken(FrameProcessor):
             return
         if isinstance(frame, LLMFullResponseEndFrame):
             await self._say(self._plain.feed(self._text.end()) + self._plain.end())
-        elif isinstance(frame, LLMFullResponseStartFrame | InterruptionFrame):
+        elif isinstance(frame, LLMFullResponseStartFrame | InterruptionFrame | BrokeOffFrame):
             self._begin()
         await self.push_frame(frame, direction)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -163,6 +163,7 @@ class Notes:
         self.turns: list[tuple[float | None, int]] = []
         self.failures: list[tuple[str, bool]] = []
         self.faults: list[str] = []
+        self.log: list[tuple[str, dict[str, str | int | float | bool]]] = []
         self.goodbyes = 0
         self.changes = 0
 
@@ -194,6 +195,9 @@ class Notes:
 
     def agent_failed(self, where: str) -> None:
         self.faults.append(where)
+
+    def noticed(self, event: str, facts: Mapping[str, str | int | float | bool]) -> None:
+        self.log.append((event, dict(facts)))
 
     def conversation_changed(self) -> None:
         self.changes += 1

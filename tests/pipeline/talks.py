@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
+from pipecat.services.llm_service import LLMService
 from pydantic import SecretStr
 
 from pipeline.agents.definition import Agent
 from pipeline.agents.tools import end_call
+from pipeline.fallback.candidates import Candidate, OwnCircuits
 from pipeline.local import tts as hibari
 from pipeline.providers import Provider
+from pipeline.providers.spec import let_go
 from pipeline.resume.restore import Restored
 from pipeline.settings import PipelineSettings
+from pipeline.talk.audio_ends import OUT_RATE
 from pipeline.talk.build import Analyzers, make_analyzers
 from pipeline.talk.conversation import Conversation, Keep
+from pipeline.talk.services import make_services
 from tests.pipeline.providers.openai_server import OpenAIServer
 from tests.pipeline.stage import FakeSink, Notes
 
 GREETING = "Good day."
+MOMENT_PCM = b"\5\0" * (OUT_RATE // 2)
 
 
 def warm() -> Analyzers:
@@ -49,13 +56,16 @@ async def talking(
     plays: bool = True,
     restored: Restored | None = None,
     keep: Keep | None = None,
+    brains: Sequence[Candidate[LLMService[Any]]] | None = None,
     **agent: Any,
 ) -> AsyncIterator[Talk]:
     settings = settings or PipelineSettings(turn="silence")
     sink, notes = FakeSink(instant=plays), Notes()
     facts = {"name": "a", "prompt": "Be kind.", "greeting": GREETING, "tools": [end_call], **agent}
+    resolved = Agent(**facts).resolve(settings)
+    made = make_services(resolved, settings, OwnCircuits(), owner="session_a")
     conversation = Conversation(
-        Agent(**facts).resolve(settings),
+        resolved,
         settings,
         analyzers,
         sink=sink,
@@ -63,6 +73,8 @@ async def talking(
         session_id="session_a",
         restored=restored,
         keep=keep,
+        moment=MOMENT_PCM,
+        services=replace(made, llm=brains or made.llm),
     )
     running = asyncio.create_task(conversation.run(), name="conversation")
     try:
@@ -91,4 +103,5 @@ async def asking(analyzers: Analyzers, *answers: Any, patience: float = 8.0, **m
             talk.requests = server.requests
             yield talk
         # Pipecat leaves it to the end of the process.
-        await cast(Any, talk.conversation)._llm._client.close()
+        for service in talk.conversation._llm.services:
+            await let_go(service)

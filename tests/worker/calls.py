@@ -46,6 +46,7 @@ class Loaded:
     settings: PipelineSettings = SETTINGS
     analyzers: Analyzers = ANALYZERS
     apology: bytes = b"\7\0" * (OUT_RATE // 2)
+    moment: bytes = b"\5\0" * (OUT_RATE // 2)
 
 
 class Context:

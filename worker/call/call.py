@@ -256,6 +256,7 @@ class RoomCall:
             restored=self._before,
             keep=self._checkpoints.keep_first,
             circuits=self._circuits,
+            moment=warm.moment,
         )
         self._dropped_out = resolved.dropped_out
         conversation.speaker.first_audio = self._first_audio

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pipeline.talk.turn_observer import Activity
 from session.record import EndReason, ErrorReason
@@ -88,6 +88,10 @@ class CallListener:
         """The agent's own code cannot go on. `where`: the error's type and place."""
         self._record.log("agent_failed", level="error", error=where)
         self._give_up(ErrorReason.AGENT_FAILED)
+
+    def noticed(self, event: str, facts: Mapping[str, str | int | float | bool]) -> None:
+        """Something for the session's log."""
+        self._record.log(event, level="warning", **facts)
 
     def conversation_changed(self) -> None:
         """There is something to remember."""

@@ -14,6 +14,7 @@ from pipeline.agents.files import load_agents
 from pipeline.local import tts as hibari
 from pipeline.providers import Provider
 from pipeline.settings import PipelineSettings
+from pipeline.talk.answer_deadline import MOMENT
 from pipeline.talk.build import make_analyzers
 from pipeline.talk.conversation import Conversation
 from runtime import log
@@ -38,16 +39,19 @@ def load() -> Warm:
     agents = load_agents(folder)
     chosen = [agent.resolve(settings) for agent in agents.values()]
     for agent in chosen:
+        said = [agent.greeting, agent.dropped_out, agent.waiting, agent.no_answer]
         for kind in providers.KINDS:
             for choice in getattr(agent, kind):
-                providers.preload(kind, choice, [agent.greeting, agent.dropped_out], agent.voices.get(choice.name))
+                providers.preload(kind, choice, said, agent.voices.get(choice.name))
     providers.preload("tts", Provider("hibari"))
     apology, _ = hibari.synthesise(APOLOGY)
+    moment, _ = hibari.synthesise(MOMENT)
     analyzers = make_analyzers(settings)
     worker = WorkerSettings()
     gc.collect()
     gc.freeze()
-    return Warm(os.getpid(), folder, agents, settings, worker, analyzers, apology.tobytes())
+    made_before = (apology.tobytes(), moment.tobytes())
+    return Warm(os.getpid(), folder, agents, settings, worker, analyzers, *made_before)
 
 
 # Imported for what importing them costs: every call needs them, and none should pay for it.

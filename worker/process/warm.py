@@ -33,6 +33,7 @@ class Warm:
     worker: WorkerSettings
     analyzers: Analyzers
     apology: bytes
+    moment: bytes
 
 
 def renewed(warm: Warm) -> Warm:

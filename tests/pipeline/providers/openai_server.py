@@ -77,6 +77,11 @@ class OpenAIServer:
             if item == {"hang": True}:
                 await self.released.wait()
                 return
+            if item == {"break": True}:
+                raise ConnectionResetError
+            if "pause" in item:
+                await asyncio.sleep(item["pause"])
+                continue
             yield f"data: {json.dumps(item)}\n\n"
             await asyncio.sleep(0)
         yield "data: [DONE]\n\n"

@@ -18,11 +18,11 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipeline.agents.definition import Agent, Extra
 from pipeline.agents.tools import repeatable
+from pipeline.fallback.retries import PAUSES
 from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import OUT_RATE
 from pipeline.talk.build import Analyzers
 from pipeline.talk.conversation import APOLOGY_CHUNK, REPEATED_SECONDS, Conversation, Failures
-from pipeline.talk.retries import PAUSES
 from tests.pipeline.providers.openai_server import text_answer, tools_answer
 from tests.pipeline.stage import FakeSink, Notes, until
 from tests.pipeline.talks import GREETING, asking, talking, warm

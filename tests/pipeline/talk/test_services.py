@@ -57,7 +57,7 @@ async def test_a_spare_is_not_made_before_it_is_needed(monkeypatch: pytest.Monke
     )
     agent = Agent(name="a", prompt="Be kind.", greeting=GREETING).resolve(settings)
     make_services(agent, settings, OwnCircuits(), owner="session_a")
-    assert sorted(made) == [("llm", "rules"), ("stt", "moonshine"), ("tts", "hibari")]
+    assert sorted(made) == [("stt", "moonshine"), ("tts", "hibari")]  # the conversation makes the first LLM
 
 
 async def test_a_call_greets_and_answers_without_connecting_to_its_spare(

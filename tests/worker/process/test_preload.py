@@ -34,6 +34,7 @@ print(json.dumps({
     "agents": sorted(WARM.agents),
     "kept": [text for text, _ in hibari._kept],
     "apology": len(WARM.apology) / 2 / 24000,
+    "moment": len(WARM.moment) / 2 / 24000,
     "turn": isinstance(WARM.analyzers.turn, BaseSmartTurn),
     "frozen": gc.get_freeze_count(),
     "python_threads": threading.active_count(),
@@ -82,9 +83,10 @@ def test_agents_and_listening_models_are_loaded(seen: dict[str, Any]) -> None:
     assert seen["pid"]
 
 
-def test_greeting_and_apology_are_synthesised(seen: dict[str, Any]) -> None:
+def test_greeting_and_sentences_of_our_own_are_synthesised(seen: dict[str, Any]) -> None:
     assert any("help you" in text for text in seen["kept"]), "the greeting is not"
     assert 1 < seen["apology"] < 8
+    assert 0.5 < seen["moment"] < 3
 
 
 def test_what_every_call_imports_is_imported(seen: dict[str, Any]) -> None:

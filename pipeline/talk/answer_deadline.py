@@ -1,0 +1,131 @@
+"""Sees to it that a caller who is owed an answer hears something in time, whatever happens; conversation.py runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from pipecat.frames.frames import (
+    Frame,
+    InterruptionFrame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+)
+from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
+from pipecat.processors.frame_processor import FrameProcessor
+
+from pipeline.talk.player import Sink
+from pipeline.talk.shared_sink import SharedSink
+from pipeline.talk.silence import Filler, Silence
+
+MOMENT = "One moment, please."
+"""Made beforehand in the bundled voice, in a worker's preload: no provider is needed for it."""
+POLL_SECONDS = 0.1  # while an answer is owed, and only then
+
+
+@dataclass(frozen=True, slots=True)
+class Fillers:
+    """What is heard while an answer is owed.
+
+    Attributes:
+        moment: MOMENT as 16-bit mono PCM at OUT_RATE; empty: nothing was made beforehand, and nothing is heard.
+        at_work: lets the agent say that a tool is still at work; gives whether it has words for that.
+        noticed: told of each filler, for the session's log: its name, and whether nothing of the answer was heard yet.
+    """
+
+    moment: bytes
+    at_work: Callable[[], Awaitable[bool]]
+    noticed: Callable[[Filler, bool], None]
+
+
+class AnswerDeadline:
+    """Follows one conversation from the caller's turn to the end of the answer.
+
+    Args:
+        sink: where the call's sound goes.
+        bound: seconds of silence after which something is heard.
+        fillers: what that is.
+    """
+
+    def __init__(self, sink: Sink, bound: float, fillers: Fillers) -> None:
+        self.sink = SharedSink(sink, self._heard)
+        """Where the pipeline's sound must go."""
+        self._silence = Silence(bound)
+        self._fillers = fillers
+        self._owed = asyncio.Event()
+        self._answering = self._unheard = self._caller_speaks = False
+        self._assistant: LLMAssistantAggregator | None = None
+
+    def since(self) -> float:
+        """Since when (time.monotonic) the caller has heard nothing of its answer."""
+        return self._silence.since
+
+    def watch(self, llm: FrameProcessor, assistant: LLMAssistantAggregator) -> None:
+        """Follow the frames at the LLM, and at the end of the pipeline."""
+        self._assistant = assistant
+
+        async def at_llm(_: FrameProcessor, frame: Frame) -> None:
+            self._at_llm(frame)
+
+        async def at_end(_: FrameProcessor, frame: Frame) -> None:
+            if isinstance(frame, LLMFullResponseEndFrame) and not self._answering:
+                self._unheard = False
+
+        llm.add_event_handler("on_before_process_frame", at_llm)
+        assistant.add_event_handler("on_after_process_frame", at_end)
+
+    def answered(self) -> None:
+        """The LLM's answer has come to its end, and is still to be heard."""
+        self._answering = False
+
+    async def run(self) -> None:
+        """Watch for as long as the conversation runs."""
+        while True:
+            await self._owed.wait()
+            self._owed.clear()
+            while self._pending:
+                await self._step()
+
+    async def _step(self) -> None:
+        tool = self._tool_runs
+        due, filler = self._silence.next(tool=tool)
+        if self._caller_speaks or (rest := due - time.monotonic()) > 0:
+            await asyncio.sleep(POLL_SECONDS if self._caller_speaks else min(rest, POLL_SECONDS))
+            return
+        if filler is Filler.AT_WORK and await self._fillers.at_work():
+            self._silence.filled(time.monotonic(), 0.0, filler, tool=True)
+            self._fillers.noticed(filler, self._silence.mute)
+            return
+        self._fillers.noticed(Filler.MOMENT, self._silence.mute)
+        played = await self.sink.interject(self._fillers.moment)
+        now = time.monotonic()
+        self._silence.filled(now, now + played, Filler.MOMENT, tool=tool)
+
+    @property
+    def _tool_runs(self) -> bool:
+        return self._assistant is not None and self._assistant.has_function_calls_in_progress
+
+    @property
+    def _pending(self) -> bool:
+        return self._answering or self._unheard or self._tool_runs
+
+    def _at_llm(self, frame: Frame) -> None:
+        if isinstance(frame, LLMContextFrame):
+            self._silence.asked(time.monotonic(), waiting=self._pending)
+            self._answering = self._unheard = True
+            self._owed.set()
+        elif isinstance(frame, InterruptionFrame):
+            self._answering = self._unheard = False
+        elif isinstance(frame, UserStartedSpeakingFrame):
+            self._caller_speaks = True
+            self._silence.turn_begins()
+        elif isinstance(frame, UserStoppedSpeakingFrame):
+            self._caller_speaks = False
+            self._silence.turn_ends(time.monotonic())
+
+    def _heard(self, queued: float) -> None:
+        self._silence.heard(time.monotonic() + queued)
