@@ -18,13 +18,17 @@ from pipecat.frames.frames import (
     LLMMessagesAppendFrame,
 )
 from pipecat.pipeline.worker import PipelineWorker
-from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    UserTurnMessageAddedMessage,
+)
 from pipecat.processors.frame_processor import FrameProcessor
 
 from pipeline.talk.floor import Send
 from pipeline.talk.turn_observer import Listener
 
 STEP_SECONDS = 2.0  # for an interruption to get through; some milliseconds, or 1 s for a tool that won't be cancelled
+SPOKEN_SECONDS = 1.5  # for a turn of speech to end whose words are known: they were said before those that are typed
 TOOL_SECONDS = 0.5  # for a cancelled tool's call to be written down; there is none to come where it had not begun
 
 
@@ -52,10 +56,11 @@ class Typed:
         self._written: set[str] = set()  # tool calls that the conversation has
         self._overtaken: set[str] = set()  # that were cancelled before it had them
         self._unsettled: set[str] = set()  # of these, those that an interruption waits for
-        self._settled = asyncio.Event()
+        self._settled, self._turn_added = asyncio.Event(), asyncio.Event()
         self._ears.add_event_handler("on_after_process_frame", self._passed)
         self._mouth.add_event_handler("on_after_process_frame", self._passed)
         self._mouth.add_event_handler("on_after_process_frame", self._settle)
+        self._ears.add_event_handler("on_user_turn_message_added", self._spoke)
 
     async def interrupt(self, send: Send | None = None) -> None:
         """Cut the agent off; returns when what was heard of it, and its tools' end, are in the conversation.
@@ -74,6 +79,7 @@ class Typed:
     async def answer(self, text: str) -> None:
         """Let the agent answer these words; returns when they are in the conversation."""
         async with self._one_by_one:
+            await self._let_speech_end()
             await self.interrupt()
             self._listener.user_said(text)
             await self._pass(
@@ -92,6 +98,16 @@ class Typed:
                     await passed.wait()
         finally:
             del self._awaited[processor.id, frame.id]
+
+    async def _let_speech_end(self) -> None:
+        if self._ears.aggregation_string():
+            self._turn_added.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SPOKEN_SECONDS):
+                    await self._turn_added.wait()
+
+    async def _spoke(self, _: FrameProcessor, __: UserTurnMessageAddedMessage) -> None:
+        self._turn_added.set()
 
     async def _passed(self, processor: FrameProcessor, frame: Frame) -> None:
         if (passed := self._awaited.get((processor.id, frame.id))) is not None:

@@ -71,3 +71,14 @@ async def test_a_journal_that_nobody_watches_works() -> None:
     await journal.begin("a", "book", {"n": 1}, repeatable=False)
     journal.end("a", 1)
     assert journal.open()[0].done
+
+
+async def test_a_tool_runs_until_it_has_ended_or_was_stopped() -> None:
+    journal = Journal()
+    assert not journal.running()
+    for call in ("call_1", "call_2"):
+        await journal.begin(call, "book", {}, repeatable=True)
+    journal.end("call_1", "done")
+    assert journal.running()
+    journal.cancelled("call_2")
+    assert not journal.running()

@@ -64,6 +64,29 @@ async def test_messages_typed_one_after_the_other_are_all_kept_in_their_order(an
         assert said(talk)[0][0] == "assistant"
 
 
+async def test_words_typed_into_a_turn_of_speech_come_behind_what_was_said(analyzers: Analyzers) -> None:
+    async with talking(analyzers) as talk:
+        ears = talk.conversation._built.floor
+        await ears.queue_frame(VADUserStartedSpeakingFrame())
+        await ears.queue_frame(TranscriptionFrame("My name is Ada.", "caller", "now"))
+        pending = talk.conversation._built.aggregators.user().aggregation_string
+        await until(pending, "the words are known")
+        await ears.queue_frame(VADUserStoppedSpeakingFrame())
+        await talk.conversation.answer("What is my name?")
+        await until(lambda: "Your name is Ada" in talk.said, "the typed words are answered", seconds=20)
+        assert talk.notes.user == ["My name is Ada.", "What is my name?"]
+        assert [words for role, words in said(talk) if role == "user"] == talk.notes.user
+
+
+async def test_words_that_come_after_a_hush_stand_behind_what_was_heard(analyzers: Analyzers) -> None:
+    async with talking(analyzers, plays=False) as talk:
+        await half_heard(talk)
+        talk.sink.instant = True
+        await asyncio.gather(talk.conversation.hush(), talk.conversation.answer("My name is Ada."))
+        await until(lambda: "Ada" in talk.said, "the words are answered", seconds=20)
+        assert [role for role, _ in said(talk)] == ["assistant", "user", "assistant"]
+
+
 @pytest.mark.parametrize("words", [(), ("Let", " me", " see.")])
 async def test_a_tool_that_typing_interrupts_is_cancelled_before_the_words(
     analyzers: Analyzers, words: tuple[str, ...]

@@ -105,6 +105,7 @@ async def test_a_caller_who_is_there_and_silent_is_asked_once_and_then_left() ->
         scene.caller_comes()
         said = await scene.until_said(2)
         assert said == [("agent", GREETING), ("agent", "Are you still there?")]
+        await scene.store.touch("session_a")  # a page that polls is no sign of the caller
         await until(lambda: scene.context.shutdowns, "the call ends", seconds=20)
         await scene.close()
         assert len(await scene.until_said(2)) == 2

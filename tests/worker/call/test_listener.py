@@ -57,6 +57,31 @@ def test_words_reach_the_page_and_the_transcript() -> None:
     assert ends == []
 
 
+class Heard(CallerSilence):
+    """Notes what breaks the silence."""
+
+    def __init__(self) -> None:
+        super().__init__(None, None)
+        self.by: list[str] = []
+
+    def words(self, now: float) -> None:
+        self.by.append("words")
+
+    def activity(self, what: Activity, now: float) -> None:
+        self.by.append(what)
+
+
+def test_words_spoken_and_typed_and_sounds_reach_who_watches_the_silence() -> None:
+    written: Any = Written()
+    silence = Heard()
+    listener = CallListener(written, Page(written), written, written, silence, give_up=print, end=print)
+    listener.user_words("Hel", final=False)
+    listener.user_said("4711")
+    listener.activity(Activity.AGENT_STOPPED)
+    listener.agent_said("Good", interrupted=True)
+    assert silence.by == ["words", "words", Activity.AGENT_STOPPED]
+
+
 def test_a_turn_of_which_nothing_was_heard_is_not_written_down() -> None:
     listener, written, _ = a_listener()
     listener.agent_said("", interrupted=True)
