@@ -13,13 +13,14 @@ from agent_tests.errors import Fault, Unmet
 from agent_tests.expectations import Expected, faults
 from agent_tests.yaml_nodes import Node, YamlFile, line_of, meant
 from greenroom.testing.caller import CallEnded, Caller
-from greenroom.testing.script import Answer, Piece, ToolRequest
+from greenroom.testing.script import Answer, Failure, Piece, ToolRequest
 from session.record import EndReason, ErrorReason
 
 FILE = ("agent", "conversations")
 CONVERSATION = ("name", "agent", "brain", "tools", "talk")
 TURN = ("caller", "interrupts", "said", "not said", "matches", "called", "not called", "ended", "within", "judge")
-PIECE = ("calls", "with")
+PIECE = ("calls", "fails", "with")
+ERRORS = range(400, 600)  # HTTP's
 REASONS = sorted(reason.value for kind in (EndReason, ErrorReason) for reason in kind)
 
 
@@ -172,11 +173,20 @@ def _piece(file: YamlFile, node: Node) -> Piece:
     if isinstance(node.value, str):
         return file.text(node, "an answer of the brain")
     entries = file.mapping(node, "an answer of the brain", PIECE)
+    if "fails" in entries:
+        return Failure(_status(file, entries["fails"][1]))
     if "calls" not in entries:
         raise file.fault(node, "the answer has no calls", "Write a text, or calls: and the tool's name")
     arguments = file.mapping(entries["with"][1], "with") if "with" in entries else {}
     values = {name: file.value(value) for name, (_, value) in arguments.items()}
     return ToolRequest(file.some_text(entries["calls"][1], "calls"), values)
+
+
+def _status(file: YamlFile, node: Node) -> int:
+    value = file.value(node)
+    if value not in ERRORS:
+        raise file.fault(node, "fails must be an error's status in HTTP", "For example fails: 429")
+    return int(value)
 
 
 def _playing(turns: Sequence[Turn]) -> Callable[[Caller], Awaitable[None]]:

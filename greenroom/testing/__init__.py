@@ -5,6 +5,6 @@ from __future__ import annotations
 from greenroom.testing.caller import Caller, Verdict
 from greenroom.testing.exchange import Exchange, ToolCall
 from greenroom.testing.marks import agent, brain, tools
-from greenroom.testing.script import calls
+from greenroom.testing.script import calls, fails
 
-__all__ = ["Caller", "Exchange", "ToolCall", "Verdict", "agent", "brain", "calls", "tools"]
+__all__ = ["Caller", "Exchange", "ToolCall", "Verdict", "agent", "brain", "calls", "fails", "tools"]

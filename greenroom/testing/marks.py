@@ -51,7 +51,8 @@ def brain(*answers: Piece | Sequence[Piece]) -> Callable[[_F], _F]:
     """Scripted answers in place of the agent's brain, one for each time that it is asked.
 
     Args:
-        answers: A text, a tool's call by `calls`, or a list of both: pieces, as a model would stream them.
+        answers: A text, a tool's call by `calls`, an error by `fails`, or a list of these: pieces, as a model would
+            stream them.
     """
     return lambda test: _mark(test, brain=tuple(answer(given) for given in answers))
 

@@ -18,6 +18,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
 from pipecat.services.settings import LLMSettings
+from pipecat.utils.errors import classify_http_status_code
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,14 @@ class ToolRequest:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-Piece = str | ToolRequest
+@dataclass(frozen=True)
+class Failure:
+    """An error with which a scripted brain breaks off; `status` is HTTP's, as its provider would answer."""
+
+    status: int
+
+
+Piece = str | ToolRequest | Failure
 Answer = Sequence[Piece]
 """Pieces of one answer, in the order in which a model would stream them."""
 
@@ -43,9 +51,18 @@ def calls(name: str, **arguments: object) -> ToolRequest:
     return ToolRequest(name, arguments)
 
 
+def fails(status: int) -> Failure:
+    """A piece of a scripted answer, the last: the brain fails here.
+
+    Args:
+        status: HTTP's, as its provider would answer: 429 for too many requests, 500 for a failure of its own.
+    """
+    return Failure(status)
+
+
 def answer(written: Piece | Sequence[Piece]) -> Answer:
-    """An answer from what an author wrote for it: a text, a tool's call, or a list of both."""
-    return (written,) if isinstance(written, str | ToolRequest) else tuple(written)
+    """An answer from what an author wrote for it: one piece, or a list of them."""
+    return (written,) if isinstance(written, Piece) else tuple(written)
 
 
 class ScriptedBrain(LLMService[Any]):
@@ -109,6 +126,10 @@ class ScriptedBrain(LLMService[Any]):
                         arguments=dict(piece.arguments),
                     )
                 )
+            elif isinstance(piece, Failure):
+                category = classify_http_status_code(piece.status)
+                await self.push_error(f"the script fails with {piece.status}", category=category)
+                return
             elif piece:
                 await self._push_llm_text(piece)
         await self.run_function_calls(requests)

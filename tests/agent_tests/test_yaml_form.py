@@ -6,7 +6,7 @@ from agent_tests.errors import TestFileError
 from agent_tests.expectations import Expected
 from agent_tests.yaml_form import _turn, read
 from agent_tests.yaml_nodes import YamlFile
-from greenroom.testing.script import ToolRequest
+from greenroom.testing.script import Failure, ToolRequest
 
 WHOLE = """
 agent: pizza
@@ -15,6 +15,7 @@ conversations:
     tools: {price: {euros: 9.5, sizes: [1, 2]}}
     brain:
       - Hello.
+      - fails: 429
       - [ "<thi", "nk>", {calls: price, with: {count: 3}} ]
       - ""
     talk:
@@ -41,8 +42,8 @@ def test_all_that_can_be_written_is_read(tmp_path):
     (case,) = read(written(tmp_path, WHOLE), "default")
     assert (case.name, case.agent, case.line) == ("sells", "pizza", 4)
     assert case.tools == {"price": {"euros": 9.5, "sizes": [1, 2]}}
-    assert case.brain == (("Hello.",), ("<thi", "nk>", ToolRequest("price", {"count": 3})), ("",))
-    assert case.names == (("price", 5), ("order", 12), ("price", 12), ("end_call", 12))
+    assert case.brain == (("Hello.",), (Failure(429),), ("<thi", "nk>", ToolRequest("price", {"count": 3})), ("",))
+    assert case.names == (("price", 5), ("order", 13), ("price", 13), ("end_call", 13))
 
 
 def test_times_and_dates_are_texts_and_numbers_are_numbers(tmp_path):
@@ -81,6 +82,7 @@ TALK = "conversations:\n- name: a\n  talk:\n  - caller: Hi\n"
         (TALK + "    said: a: b\n", 5, "is not valid YAML"),
         ("conversations: [a\n", 2, "is not valid YAML"),
         ("- a\n", 1, "the file must be names with values. It may have: agent, conversations"),
+        (TALK + "    said: a\n  brain:\n  - fails: true\n", 7, "fails must be an error's status in HTTP"),
         (TALK + "    said: a\n  brain:\n  - with: {}\n", 7, "the answer has no calls"),
     ],
 )

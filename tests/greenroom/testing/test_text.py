@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from greenroom.testing.caller import CallEnded, Caller, Unfinished, Verdict
-from greenroom.testing.script import answer, calls
+from greenroom.testing.script import answer, calls, fails
 from greenroom.testing.text import TextCall
 from greenroom.testing.watching import NoSuchTool
 from pipeline.agents.definition import Agent
@@ -148,6 +148,18 @@ async def test_a_real_model_is_asked_with_prompt_and_tools():
     assert exchange.said == "Nine euros."
     assert exchange.called("price", pizza="funghi")
     assert "Be kind." in str(server.requests[0]["messages"][0])
+
+
+async def test_a_script_that_fails_is_asked_again():
+    async with scripted(fails(429), "Here I am.") as call:
+        await call.begin()
+        assert (await call.say("Hello?")).said == "Here I am."
+
+
+async def test_a_script_that_fails_for_good_ends_the_call():
+    async with scripted(fails(401)) as call:
+        await call.begin()
+        assert (await call.say("Hello?")).ended == "provider_failed"
 
 
 async def test_a_failing_model_ends_the_call_as_it_does_for_callers():
