@@ -85,6 +85,8 @@ async def talking(
         await conversation.stop()
         async with asyncio.timeout(10):
             await running
+        for service in conversation._llm.services:
+            await let_go(service)  # Pipecat leaves it to the end of the process
 
 
 @asynccontextmanager
@@ -102,6 +104,3 @@ async def asking(analyzers: Analyzers, *answers: Any, patience: float = 8.0, **m
         async with talking(analyzers, settings, llm=llm, **more) as talk:
             talk.requests = server.requests
             yield talk
-        # Pipecat leaves it to the end of the process.
-        for service in talk.conversation._llm.services:
-            await let_go(service)

@@ -37,10 +37,9 @@ def agent(**more):
     return Agent(**{"name": "a", "prompt": "Be kind.", "greeting": "Good day.", "tools": [price, end_call], **more})
 
 
-def scripted(*answers, seconds=10, **more):
-    return TextCall(
-        agent(), SETTINGS, brain=[answer(given) for given in answers], seconds=seconds, patience=0.2, **more
-    )
+def scripted(*answers, seconds=10, no_answer="", **more):
+    mute = agent(no_answer=no_answer)
+    return TextCall(mute, SETTINGS, brain=[answer(given) for given in answers], seconds=seconds, patience=0.2, **more)
 
 
 class Agrees:
@@ -103,7 +102,7 @@ async def test_words_over_a_tool_that_takes_long_stop_it():
 
 
 async def test_an_agent_that_never_begins_cannot_be_interrupted():
-    async with scripted("", "", seconds=1) as call:
+    async with scripted("", "", "", "", seconds=1) as call:  # a brain without a word is asked twice
         await call.begin()
         with pytest.raises(Unfinished, match="not done after 1 s"):
             await call.say("Hello", interrupts="Wait")

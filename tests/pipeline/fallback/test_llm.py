@@ -15,7 +15,6 @@ from pydantic import SecretStr
 from pipeline.fallback.candidates import Candidate
 from pipeline.fallback.retries import PAUSES
 from pipeline.providers import Provider, make_llm
-from pipeline.providers.spec import let_go
 from pipeline.settings import PipelineSettings
 from pipeline.talk.build import Analyzers
 from tests.pipeline.providers.openai_server import OpenAIServer, chunk, text_answer, tool_answer
@@ -53,8 +52,6 @@ async def several(
             brains.append(Candidate(f"brain_{at}", f"llm/{at}", make))
         async with talking(analyzers, settings, brains=brains, **more) as talk:
             yield talk, running
-        for service in talk.conversation._llm.services:
-            await let_go(service)
 
 
 def asked(server: OpenAIServer) -> list[Any]:
@@ -151,14 +148,14 @@ async def test_one_that_fails_is_left_for_the_next_at_once_and_for_the_rest_of_t
 
 
 async def test_one_that_hangs_is_left_in_time_and_its_late_words_are_dropped(analyzers: Analyzers) -> None:
-    late = [{"pause": 1.2}, *text_answer("Too late.")]
+    late = [{"pause": 1.9}, *text_answer("Too late.")]
     async with several(analyzers, [late], [text_answer("Here I am.")], patience=2.0) as (talk, (first, second)):
         began = time.monotonic()
         await talk.conversation.answer("Are you there?")
         await until(lambda: second.requests, "the second is asked", seconds=5)
-        assert time.monotonic() - began == pytest.approx(1.0, abs=0.3)  # LEAST_SECONDS; 3.5 of 8 are 0.875 of 2
+        assert 0.9 < time.monotonic() - began < 1.8  # LEAST_SECONDS; 3.5 of 8 are 0.875 of 2
         await said(talk, "Here I am.")
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(1.5)
         assert (talk.said, len(first.requests), talk.notes.failures) == ("Here I am.", 1, [])
 
 
