@@ -360,7 +360,8 @@ class FallbackLLM(FrameProcessor):
         self._left[key] = math.inf if attempt.permanent and not refused else now + OPEN_SECONDS
         answer.failed.add(key)
         if attempt.text:
-            spoken = await self._take_back() or attempt.text
+            taken = await self._take_back()
+            spoken = attempt.text if taken is None else taken
             if spoken != answer.said:
                 answer.said = spoken
                 retries.progressed(now)
@@ -369,14 +370,14 @@ class FallbackLLM(FrameProcessor):
         await self._close(LLMFullResponseEndFrame())
         return True
 
-    async def _take_back(self) -> str:
-        """Let the voice forget the sentence that is not whole; gives what it has of the answer."""
+    async def _take_back(self) -> str | None:
+        """Let the voice forget the sentence that is not whole; gives what it has of the answer, None if unknown."""
         frame = BrokeOffFrame()
         await self.push_frame(frame)
         with suppress(TimeoutError):
             async with asyncio.timeout(BROKE_OFF_SECONDS):
                 return await frame.spoken
-        return ""
+        return None
 
     async def _give_up(self) -> None:
         self.used_up = True

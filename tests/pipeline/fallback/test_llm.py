@@ -76,6 +76,14 @@ async def test_an_answer_that_breaks_off_goes_on_where_it_was_and_nothing_is_sai
         assert [message["content"] for message in talk.conversation.checkpoint().messages] == ["When?", talk.said]
 
 
+async def test_an_answer_that_breaks_off_before_a_word_was_spoken_is_asked_for_as_a_whole(analyzers: Analyzers) -> None:
+    first = [chunk({"content": "It is"}), {"hang": True}]
+    async with several(analyzers, [first], [text_answer("It closes at six.")], patience=2.0) as (talk, (_, second)):
+        await talk.conversation.answer("When?")
+        await said(talk, "It closes at six.")
+        assert asked(second)[0][-1] == {"role": "user", "content": "When?"}
+
+
 async def test_an_answer_that_begins_again_is_not_said_twice(analyzers: Analyzers) -> None:
     async with asking(analyzers, BROKEN, text_answer("It is", " open.", " It closes", " at six.")) as talk:
         await talk.conversation.answer("When?")
