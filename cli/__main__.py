@@ -63,8 +63,13 @@ def main() -> None:
     for handed_on in (keys, test):
         settings = {"allow_extra_args": True, "ignore_unknown_options": True}
         app.command(context_settings=settings, add_help_option=False)(handed_on)
-    # These live long or start others: they need none of a caller's libraries.
+    # These live long or start others: they need none of a caller's or an operator's libraries.
     if sys.argv[1:2] not in (["up"], ["dev"], ["demo"], ["keys"], ["test"]):
+        from cli.operate import COMMANDS
+
+        for command in COMMANDS:
+            app.command(rich_help_panel="For operators")(command)
+    if sys.argv[1:2] in ([], ["--help"], ["call"]):
         from cli.call import call
 
         app.command()(call)

@@ -22,6 +22,7 @@ TESTED_TOGETHER = {
     "session/store/ports.py": "tests/session/store/test_contract.py",
     "session/store/redis/circuits.py": "tests/session/store/test_contract_circuit.py",
     "session/store/redis/connection.py": "tests/session/store/redis/test_store.py",
+    "client/operator.py": "tests/cli/test_operate.py",
     "session/store/orders.py": "tests/session/store/test_contract_orders.py",
     "session/store/redis/orders.py": "tests/session/store/test_contract_orders.py",
     "session/store/redis/pool.py": "tests/session/store/test_contract_lists.py",

@@ -26,7 +26,9 @@ def environment() -> dict[str, str]:
     """
     told = {name: value for name, value in dotenv_values(".env").items() if value} | dict(os.environ)
     try:
-        return told | from_files(("LIVEKIT_API_SECRET", "REDIS_URL", "GREENROOM_API_KEY"), told)
+        return told | from_files(
+            ("LIVEKIT_API_SECRET", "REDIS_URL", "GREENROOM_API_KEY", "GREENROOM_OPERATOR_KEY"), told
+        )
     except SecretFileError as error:
         raise SettingError(str(error)) from None
 
@@ -73,6 +75,10 @@ class UpSettings:
     """API secret, 32 characters or more."""
     api_key: str | None = _setting(None, "GREENROOM_API_KEY", secret=True)
     """API key with which `greenroom call` places its calls, where the dispatcher wants one."""
+    remote_url: str | None = _setting(None, "GREENROOM_URL")
+    """Address of the dispatcher that operators' commands ask; without it that which runs here."""
+    operator_key: str | None = _setting(None, "GREENROOM_OPERATOR_KEY", secret=True)
+    """Operator's API key with which operators' commands ask, where the dispatcher wants one."""
     state_dir: Path = field(default=STATE_DIR, metadata={"names": ("GREENROOM_STATE_DIR",)})
     """Directory of Valkey's data, the generated keys and the lock of the running `up`."""
 
