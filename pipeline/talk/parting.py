@@ -59,4 +59,6 @@ class Parting:
         self._spoke = self._spoke or words
         if not self.agreed or not self._answers or interrupted:
             return Step.GO_ON
-        return Step.END if self._spoke else Step.SAY_GOODBYE
+        step = Step.END if self._spoke else Step.SAY_GOODBYE
+        self._spoke = True  # a goodbye that the voice can't say isn't tried again
+        return step

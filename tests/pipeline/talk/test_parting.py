@@ -46,7 +46,7 @@ def test_an_llm_without_a_word_leaves_the_goodbye_to_us() -> None:
     over(parting, words=False)
     answer(parting)
     assert over(parting, words=False) is Step.SAY_GOODBYE
-    assert over(parting) is Step.END
+    assert over(parting, words=False) is Step.END  # once: the voice may have no sound for it
 
 
 def test_who_has_said_goodbye_before_the_agreement_need_not_say_it_again() -> None:
