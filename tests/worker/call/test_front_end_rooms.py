@@ -50,24 +50,23 @@ async def test_an_agent_that_gives_way_is_no_agent_to_its_page_when_it_leaves(li
 async def test_the_lines_of_a_turn_keep_their_place_on_the_page_until_what_nobody_heard_is_gone(
     livekit: LiveKit,
 ) -> None:
-    streams = list[tuple[str, str, str, str]]()  # stream, sender, whether final, text
+    readings = list[asyncio.Task[tuple[str, str, str, str]]]()  # in the order in which the streams began
 
-    async def read(reader: rtc.TextStreamReader, sender: str) -> None:
-        text = await reader.read_all()
+    async def read(reader: rtc.TextStreamReader, sender: str) -> tuple[str, str, str, str]:
         final = (reader.info.attributes or {})[ATTRIBUTE_TRANSCRIPTION_FINAL]
-        streams.append((reader.info.stream_id, sender, final, text))
+        return reader.info.stream_id, sender, final, await reader.read_all()
 
     async with agent_and_page(livekit) as (agent, page):
-        reading = set[asyncio.Task[None]]()
         page.register_text_stream_handler(
-            TOPIC_TRANSCRIPTION, lambda *stream: reading.add(asyncio.create_task(read(*stream), name="read"))
+            TOPIC_TRANSCRIPTION, lambda *stream: readings.append(asyncio.create_task(read(*stream), name="read"))
         )
         front_end = FrontEnd(agent, asyncio.Event().wait)
         front_end.agent_sentence("One.")
         front_end.agent_sentence("Two.")
         front_end.agent_said("")
         front_end.agent_sentence("Three.")
-        await until(lambda: len(streams) == 4, "the page has all of it", seconds=10)
+        await until(lambda: len(readings) == 4, "the page has all of it", seconds=10)
+        streams = await asyncio.gather(*readings)
         await front_end.close()
     assert [stream[1:] for stream in streams] == [
         ("agent", "false", "One."),
