@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 def main(words: Sequence[str]) -> int:
     """Load what runs conversations, and run it; its exit code."""
-    # Pipecat quotes what is said below this level, and greets when it is imported; read when loguru is imported.
-    os.environ.setdefault("LOGURU_LEVEL", "ERROR")
+    # Pipecat quotes what is said, and tells of errors that conversations show; read when loguru is imported.
+    os.environ.setdefault("LOGURU_LEVEL", "CRITICAL")
     # Imports make half a million objects, all of which stay: looking for garbage among them takes a third of the start.
     gc.disable()
     from agent_tests.command import main as run

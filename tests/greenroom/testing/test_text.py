@@ -6,6 +6,7 @@ import time
 import pytest
 from pydantic import SecretStr
 
+from greenroom.testing import settling
 from greenroom.testing.caller import CallEnded, Caller, Unfinished, Verdict
 from greenroom.testing.script import answer, calls, fails
 from greenroom.testing.text import TextCall
@@ -37,9 +38,14 @@ def agent(**more):
     return Agent(**{"name": "a", "prompt": "Be kind.", "greeting": "Good day.", "tools": [price, end_call], **more})
 
 
-def scripted(*answers, seconds=10, no_answer="", **more):
-    mute = agent(no_answer=no_answer)
-    return TextCall(mute, SETTINGS, brain=[answer(given) for given in answers], seconds=seconds, patience=0.2, **more)
+def scripted(*answers, seconds=10, **more):
+    return TextCall(
+        agent(), SETTINGS, brain=[answer(given) for given in answers], seconds=seconds, patience=0.2, **more
+    )
+
+
+async def never(**_):
+    await asyncio.Event().wait()
 
 
 class Agrees:
@@ -91,9 +97,6 @@ async def test_words_over_the_answer_cut_it_off_and_are_answered():
 
 
 async def test_words_over_a_tool_that_takes_long_stop_it():
-    async def never(**_):
-        await asyncio.Event().wait()
-
     async with scripted(calls("price", pizza="x"), "What else?", tools={"price": never}) as call:
         await call.begin()
         exchange = await call.say("How much?", interrupts="Never mind")
@@ -101,11 +104,12 @@ async def test_words_over_a_tool_that_takes_long_stop_it():
     assert [tool.result for tool in exchange.tools] == ["CANCELLED"]
 
 
-async def test_an_agent_that_never_begins_cannot_be_interrupted():
-    async with scripted("", "", "", "", seconds=1) as call:  # a brain without a word is asked twice
+async def test_an_agent_that_never_begins_cannot_be_interrupted(monkeypatch):
+    monkeypatch.setattr(settling, "TOOL_SECONDS", 60.0)
+    async with scripted(calls("price", pizza="x"), seconds=2, tools={"price": never}) as call:
         await call.begin()
-        with pytest.raises(Unfinished, match="not done after 1 s"):
-            await call.say("Hello", interrupts="Wait")
+        with pytest.raises(Unfinished, match="not done after 2 s"):
+            await call.say("How much?", interrupts="Never mind")
 
 
 async def test_the_call_ends_and_the_caller_cannot_go_on():
@@ -127,9 +131,6 @@ async def test_a_script_that_is_too_short_says_so_and_shows_how_far_it_came():
 
 
 async def test_an_agent_that_is_not_done_in_time_is_given_up():
-    async def never(**_):
-        await asyncio.Event().wait()
-
     async with scripted(calls("price", pizza="x"), "Late.", seconds=2, tools={"price": never}) as call:
         await call.begin()
         with pytest.raises(Unfinished, match="not done after 2 s"):
