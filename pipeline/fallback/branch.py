@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from pipecat.frames.frames import CancelFrame, ErrorFrame, Frame, ServiceUpdateSettingsFrame, StartFrame
 from pipecat.pipeline.pipeline import PipelineSink, PipelineSource
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
+from pipecat.utils.errors import ErrorCategory, classify_http_exception, classify_http_status_code
 
 from pipeline.fallback.candidates import Candidate
 from pipeline.providers.spec import let_go
@@ -23,7 +25,13 @@ from runtime.background import Background
 S = TypeVar("S", bound=FrameProcessor)
 Change = TypeVar("Change", bound=ServiceUpdateSettingsFrame[Any])
 
+Noticed = Callable[[str, Mapping[str, str | int | float | bool]], None]
+"""Told of an event for the session's log, with facts that are no words of anybody."""
+
+REFUSALS = (ErrorCategory.AUTHENTICATION, ErrorCategory.AUTHORIZATION)
 LEAVE_SECONDS = 3.0  # for a service to close what it has open; one that hangs is left as it is
+
+_STATUS = re.compile(r"(?:Error code|status): (\d{3})\b")  # as the SDKs of OpenAI's kind and Pipecat write it
 
 
 class Branch(Generic[S]):
@@ -116,3 +124,18 @@ class Branch(Generic[S]):
 def for_service(frame: Change) -> Change:
     """The same change of settings for whichever service gets it, in a frame of its own: a service may write in it."""
     return type(frame)(delta=copy.copy(frame.delta))
+
+
+def category(error: ErrorFrame) -> ErrorCategory:
+    """Why a service failed: as Pipecat sorts it, or by the HTTP status that several services only put in the text."""
+    if error.category not in (None, ErrorCategory.UNKNOWN):
+        return error.category
+    if error.exception is not None:
+        return classify_http_exception(error.exception)
+    status = _STATUS.search(error.error)
+    return classify_http_status_code(int(status[1])) if status is not None else ErrorCategory.UNKNOWN
+
+
+def is_permanent(error: ErrorFrame, service: FrameProcessor) -> bool:
+    """Whether a service will fail again for certain: one bad request, such as a text it won't say, is no reason."""
+    return error.fatal or not service.is_usable or category(error) in REFUSALS

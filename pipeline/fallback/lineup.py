@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from pipeline.fallback.candidates import OPEN_SECONDS, Candidate, Circuits, choose
+from pipeline.fallback.retries import PAUSES
 
 S = TypeVar("S")
 
-PAUSES = (0.2, 0.5, 1.0, 1.5, 2.0, 2.5)  # seconds before all of them try again
 REST_SECONDS = OPEN_SECONDS  # for which a call leaves alone a provider that failed it, while it has another
 
 

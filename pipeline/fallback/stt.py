@@ -35,7 +35,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
 from pipecat.services.stt_service import SegmentedSTTService, STTService
 
-from pipeline.fallback.branch import Branch, for_service
+from pipeline.fallback.branch import Branch, Noticed, category, for_service, is_permanent
 from pipeline.fallback.candidates import Candidate, Circuits
 from pipeline.fallback.kept import LAG_SECONDS, Kept, without_overlap
 from pipeline.fallback.lineup import Lineup
@@ -58,6 +58,7 @@ class FallbackSTT(FrameProcessor):
         circuits: told which of them fail.
         patience: seconds for which all of them may fail before the call is given up.
         owner: named in the log.
+        noticed: told of each candidate that fails, for the session's log.
         words_seconds: without words after the caller paused, until a second candidate is asked.
 
     Attributes:
@@ -73,6 +74,7 @@ class FallbackSTT(FrameProcessor):
         *,
         patience: float,
         owner: str,
+        noticed: Noticed,
         words_seconds: float = WORDS_SECONDS,
     ) -> None:
         super().__init__(enable_direct_mode=True)
@@ -80,6 +82,7 @@ class FallbackSTT(FrameProcessor):
         self._lineup = Lineup(candidates, circuits, patience)
         self._words_seconds = words_seconds
         self._tasks, self._branches, self._owner = Background(owner), Background(owner), owner
+        self._noticed = noticed
         self._began: StartFrame | None = None
         self._kept = Kept()
         self._muted = False
@@ -240,13 +243,13 @@ class FallbackSTT(FrameProcessor):
 
     def _leave_failed(self, branch: Branch[STTService], why: str, *, permanent: bool = False) -> None:
         self.failed, self.permanent = branch.candidate.name, permanent
-        logger.warning("event=provider_left kind=stt owner=%s provider=%s why=%s", self._owner, self.failed, why)
+        self._noticed("stt_failed", {"provider": self.failed, "why": why})
         self._lineup.failed(branch.candidate, time.monotonic(), permanent=permanent)
         branch.leave()
 
     async def _error(self, branch: Branch[STTService], error: ErrorFrame) -> None:
-        permanent = error.fatal or not branch.service.is_usable
-        await self._fail(branch, "refused" if permanent else "error", permanent=permanent)
+        permanent = is_permanent(error, branch.service)
+        await self._fail(branch, category(error).value, permanent=permanent)
 
     async def _fail(self, branch: Branch[STTService], why: str, *, permanent: bool = False) -> None:
         """Leave a candidate; another one hears what this one hasn't put into words."""

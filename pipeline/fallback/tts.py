@@ -7,7 +7,6 @@ caller has not heard. What surrounds the sentences never goes through a candidat
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -39,15 +38,13 @@ from pipecat.utils.string import resolve_sentence_tokenizer_language
 from pipecat.utils.text.base_text_aggregator import BaseTextAggregator
 from pipecat.utils.text.simple_text_aggregator import SimpleTextAggregator
 
-from pipeline.fallback.branch import Branch, for_service
+from pipeline.fallback.branch import Branch, Noticed, category, for_service, is_permanent
 from pipeline.fallback.candidates import Candidate, Circuits
 from pipeline.fallback.lineup import Lineup
 from pipeline.fallback.utterances import Ending, Piece, SaidFrame, Utterance, piece
 from pipeline.frames import UnsayableFrame
 from pipeline.pace import SECONDS_PER_CHARACTER
 from runtime.background import Background
-
-logger = logging.getLogger(__name__)
 
 SOUND_SECONDS = 2.5  # without sound of a sentence that was sent: hosted voices take 0.1 to 1.5
 SILENT = "completed with no audio"  # how Pipecat's error ends when a service had nothing to say to a text
@@ -62,7 +59,8 @@ class FallbackTTS(FrameProcessor):
         candidates: in order of preference.
         circuits: told which of them fail.
         patience: seconds that a sentence may take to be heard before the call is given up.
-        owner: named in the log.
+        owner: named in the log of tasks that fail.
+        noticed: told of each candidate that fails, for the session's log.
         language: BCP 47 tag of the language whose sentences are told apart.
         sound_seconds: without sound after which a candidate hangs.
 
@@ -79,6 +77,7 @@ class FallbackTTS(FrameProcessor):
         *,
         patience: float,
         owner: str,
+        noticed: Noticed,
         language: str = "en",
         sound_seconds: float = SOUND_SECONDS,
     ) -> None:
@@ -86,7 +85,7 @@ class FallbackTTS(FrameProcessor):
         self.used_up, self.failed, self.permanent = False, "", False
         self._lineup = Lineup(candidates, circuits, patience)
         self._sound_seconds = sound_seconds
-        self._tasks, self._branches, self._owner = Background(owner), Background(owner), owner
+        self._tasks, self._branches, self._noticed = Background(owner), Background(owner), noticed
         self._began: StartFrame | None = None
         self._sentences: BaseTextAggregator = SimpleTextAggregator(
             language=resolve_sentence_tokenizer_language(language)
@@ -290,11 +289,11 @@ class FallbackTTS(FrameProcessor):
         return seconds / characters if characters >= KNOWN_CHARACTERS else SECONDS_PER_CHARACTER
 
     async def _error(self, branch: Branch[TTSService], error: ErrorFrame) -> None:
-        permanent = error.fatal or not branch.service.is_usable
+        permanent = is_permanent(error, branch.service)
         if permanent:
-            await self._fail(branch, "refused", permanent=True)
+            await self._fail(branch, category(error).value, permanent=True)
         elif self._asked is not None:  # between sentences a service may lose its connection and get it back
-            await self._fail(branch, "silent" if error.error.endswith(SILENT) else "error")
+            await self._fail(branch, "silent" if error.error.endswith(SILENT) else category(error).value)
 
     async def _fail(self, branch: Branch[TTSService], why: str, *, permanent: bool = False) -> None:
         """Leave a candidate; the next one says what this one hasn't."""
@@ -303,7 +302,7 @@ class FallbackTTS(FrameProcessor):
                 return
             now, asked = time.monotonic(), self._asked
             self.failed, self.permanent = branch.candidate.name, permanent
-            logger.warning("event=provider_left kind=tts owner=%s provider=%s why=%s", self._owner, self.failed, why)
+            self._noticed("tts_failed", {"provider": self.failed, "why": why})
             self._lineup.failed(branch.candidate, now, permanent=permanent, at_fault=why != "silent")
             self._leave()
             if asked is not None:

@@ -147,7 +147,7 @@ class Conversation:
         self.speaker = AudioOutput(self._sink, self._begins, self._said_aside)
         call = self.call = Call(session_id=session_id, agent=agent.name, end=self._leave)
         self._circuits = circuits or OwnCircuits()
-        made = services or make_services(agent, settings, self._circuits, owner=session_id)
+        made = services or make_services(agent, settings, self._circuits, owner=session_id, noticed=listener.noticed)
         self._journal = Journal(listener.conversation_changed, self._before_tool)
         self._llm = self._make_brain(made.llm, settings)
         extra = agent.extra_processors(call)

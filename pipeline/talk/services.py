@@ -10,6 +10,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 
 from pipeline.agents.definition import ResolvedAgent
+from pipeline.fallback.branch import Noticed
 from pipeline.fallback.candidates import Candidate, Circuits
 from pipeline.fallback.llm import FallbackLLM, Hooks
 from pipeline.fallback.stt import FallbackSTT
@@ -36,7 +37,9 @@ class Services:
     tts: FrameProcessor
 
 
-def make_services(agent: ResolvedAgent, settings: PipelineSettings, circuits: Circuits, *, owner: str) -> Services:
+def make_services(
+    agent: ResolvedAgent, settings: PipelineSettings, circuits: Circuits, *, owner: str, noticed: Noticed
+) -> Services:
     """Make those that an agent has chosen.
 
     Args:
@@ -44,6 +47,7 @@ def make_services(agent: ResolvedAgent, settings: PipelineSettings, circuits: Ci
         settings: The deployment's, for keys.
         circuits: Which providers are left alone.
         owner: Whose conversation it is, for the log.
+        noticed: Told of each provider of speech that fails, for the session's log.
 
     Raises:
         ProviderError: One can't be made.
@@ -53,19 +57,16 @@ def make_services(agent: ResolvedAgent, settings: PipelineSettings, circuits: Ci
         candidates("llm", agent.llm, settings, prompt=agent.prompt),
         candidates("tts", agent.tts, settings, voices=agent.voices, language=agent.language),
     )
-    return Services(
-        stt=(
-            stt[0].make()
-            if _is_bundled("stt", stt)
-            else FallbackSTT(stt, circuits, patience=settings.answer_seconds, owner=owner)
-        ),
-        llm=llm,
-        tts=(
-            tts[0].make()
-            if _is_bundled("tts", tts)
-            else FallbackTTS(tts, circuits, patience=settings.answer_seconds, owner=owner, language=agent.language)
-        ),
+    patience = settings.answer_seconds
+    ears, voice = (
+        stt[0].make()
+        if _is_bundled("stt", stt)
+        else FallbackSTT(stt, circuits, patience=patience, owner=owner, noticed=noticed),
+        tts[0].make()
+        if _is_bundled("tts", tts)
+        else FallbackTTS(tts, circuits, patience=patience, owner=owner, noticed=noticed, language=agent.language),
     )
+    return Services(ears, llm, voice)
 
 
 def _is_bundled(kind: Kind, listed: Sequence[Candidate[S]]) -> bool:

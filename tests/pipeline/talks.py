@@ -63,7 +63,7 @@ async def talking(
     sink, notes = FakeSink(instant=plays), Notes()
     facts = {"name": "a", "prompt": "Be kind.", "greeting": GREETING, "tools": [end_call], **agent}
     resolved = Agent(**facts).resolve(settings)
-    made = make_services(resolved, settings, OwnCircuits(), owner="session_a")
+    made = make_services(resolved, settings, OwnCircuits(), owner="session_a", noticed=notes.noticed)
     conversation = Conversation(
         resolved,
         settings,

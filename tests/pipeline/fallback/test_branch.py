@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pipecat.frames.frames import ErrorFrame, Frame, StartFrame, TextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
+from pipecat.utils.errors import ErrorCategory
 
-from pipeline.fallback.branch import Branch
+from pipeline.fallback.branch import Branch, category, is_permanent
 from pipeline.fallback.candidates import Candidate
 from runtime.background import Background
 from tests.pipeline.stage import running, until
@@ -85,3 +86,19 @@ async def test_a_service_that_was_left_is_not_heard_and_cleans_up_even_if_it_nev
         await owner.branch.service.push_error("no")
         assert owner.said == []
         assert owner.failed == []
+
+
+@pytest.mark.parametrize(
+    ("error", "why", "permanent"),
+    [
+        (ErrorFrame("Unknown error occurred: Error code: 401 - no"), "authentication", True),
+        (ErrorFrame("Error getting audio (status: 429, error: no)"), "rate_limit", False),
+        (ErrorFrame("no", exception=ConnectionResetError()), "connectivity", False),
+        (ErrorFrame("no", category=ErrorCategory.SERVER), "server", False),
+        (ErrorFrame("Error code: 400 - this text is too long"), "invalid_request", False),
+        (ErrorFrame("it said 503 words"), "unknown", False),
+    ],
+)
+async def test_a_failure_is_sorted_by_what_is_known_of_it(error: ErrorFrame, why: str, permanent: bool) -> None:
+    assert category(error).value == why
+    assert is_permanent(error, SlowToConnect()) is permanent

@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.fallback.candidates import OPENING_FAILURES, Candidate, OwnCircuits
-from pipeline.fallback.lineup import PAUSES, REST_SECONDS, Lineup
+from pipeline.fallback.lineup import REST_SECONDS, Lineup
+from pipeline.fallback.retries import PAUSES
 
 A, B = (Candidate(name, f"tts/{name}/1", lambda: None) for name in "ab")
 

@@ -28,7 +28,7 @@ from pipeline.providers.whisper import OpenAISTT
 from pipeline.talk.audio_ends import IN_RATE
 from tests.pipeline.fallback.speech_server import SpeechServer
 from tests.pipeline.fallback.test_tts import Told
-from tests.pipeline.stage import Stage, running, until
+from tests.pipeline.stage import Notes, Stage, running, until
 
 pytestmark = pytest.mark.anyio
 
@@ -96,8 +96,10 @@ class Listening:
 async def ears(*choices: tuple[str, SpeechServer], patience: float = 4.0) -> AsyncIterator[Listening]:
     made: list[Any] = []
     candidates = [KINDS[kind](f"{kind}{at}", server, made) for at, (kind, server) in enumerate(choices)]
-    circuits = Told()
-    stt = FallbackSTT(candidates, circuits, patience=patience, owner="session_a", words_seconds=0.5)
+    circuits, notes = Told(), Notes()
+    stt = FallbackSTT(
+        candidates, circuits, patience=patience, owner="session_a", noticed=notes.noticed, words_seconds=0.5
+    )
     async with running(stt) as stage:
         listening = Listening(stage, stt, circuits, made)
 

@@ -32,7 +32,7 @@ from pipeline.fallback.candidates import Candidate, OwnCircuits
 from pipeline.fallback.tts import FallbackTTS
 from pipeline.talk.audio_ends import OUT_RATE, AudioOutput
 from tests.pipeline.fallback.speech_server import SECONDS_A_WORD, SpeechServer
-from tests.pipeline.stage import FakeSink, Stage, running, until
+from tests.pipeline.stage import FakeSink, Notes, Stage, running, until
 
 pytestmark = [
     pytest.mark.anyio,
@@ -106,8 +106,10 @@ async def voices(
 ) -> AsyncIterator[Spoken]:
     made: list[Any] = []
     candidates = [KINDS[kind](f"{kind}{at}", server, made) for at, (kind, server) in enumerate(choices)]
-    circuits, sink = Told(), FakeSink(instant=True)
-    tts = FallbackTTS(candidates, circuits, patience=patience, owner="session_a", sound_seconds=sound_seconds)
+    circuits, sink, notes = Told(), FakeSink(instant=True), Notes()
+    tts = FallbackTTS(
+        candidates, circuits, patience=patience, owner="session_a", noticed=notes.noticed, sound_seconds=sound_seconds
+    )
     began = time.monotonic()
     async with running(tts, AudioOutput(sink, lambda _: None, lambda *_: None)) as stage:
         assert time.monotonic() - began < 0.5

@@ -16,7 +16,7 @@ from pipeline.providers import Kind, Provider
 from pipeline.settings import PipelineSettings
 from pipeline.talk.build import Analyzers
 from pipeline.talk.services import make_services
-from tests.pipeline.stage import until
+from tests.pipeline.stage import Notes, until
 from tests.pipeline.talks import GREETING, talking, warm
 
 pytestmark = [
@@ -56,7 +56,7 @@ async def test_a_spare_is_not_made_before_it_is_needed(monkeypatch: pytest.Monke
         silent, stt="local, groq", llm="local, openai-compatible", tts="local, groq", groq_api_key=SecretStr("k")
     )
     agent = Agent(name="a", prompt="Be kind.", greeting=GREETING).resolve(settings)
-    make_services(agent, settings, OwnCircuits(), owner="session_a")
+    make_services(agent, settings, OwnCircuits(), owner="session_a", noticed=Notes().noticed)
     assert sorted(made) == [("stt", "moonshine"), ("tts", "hibari")]  # the conversation makes the first LLM
 
 
@@ -76,5 +76,5 @@ async def test_a_call_greets_and_answers_without_connecting_to_its_spare(
 async def test_nothing_stands_between_a_call_and_the_bundled_speech_alone() -> None:
     settings = PipelineSettings(_env_file=None)
     agent = Agent(name="a", prompt="Be kind.", greeting=GREETING).resolve(settings)
-    made = make_services(agent, settings, OwnCircuits(), owner="session_a")
+    made = make_services(agent, settings, OwnCircuits(), owner="session_a", noticed=Notes().noticed)
     assert (type(made.stt).__name__, type(made.tts).__name__) == ("MoonshineSTT", "HibariTTS")

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def analyzers() -> Analyzers:
 
 @asynccontextmanager
 async def call(
-    analyzers: Analyzers, monkeypatch: pytest.MonkeyPatch, server: SpeechServer, **choice: str
+    analyzers: Analyzers, monkeypatch: pytest.MonkeyPatch, server: SpeechServer, **choice: Any
 ) -> AsyncIterator[Talk]:
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     settings = PipelineSettings(_env_file=None, turn="silence", openai_api_key=SecretStr("key"), **choice)
@@ -71,6 +72,7 @@ async def test_a_voice_that_fails_in_mid_call_is_replaced_by_the_bundled_one(
         assert "five" in talk.said.casefold() or "5" in talk.said
         assert len(set(talk.notes.sentences)) == len(talk.notes.sentences)
         assert talk.notes.failures == []
+        assert [(event, facts["provider"]) for event, facts in talk.notes.log] == [("tts_failed", "openai")]
         assert GREETING in talk.said
 
 
@@ -88,3 +90,18 @@ async def test_ears_that_fail_in_mid_call_are_replaced_by_the_bundled_ones_and_t
         assert "five" in talk.said.casefold() or "5" in talk.said
         assert len(server.audio) == 1
         assert talk.notes.failures == []
+        assert [(event, facts["provider"]) for event, facts in talk.notes.log] == [("stt_failed", "openai")]
+
+
+@pytest.mark.parametrize(("fails", "permanent"), [(401, True), (503, False)])
+async def test_a_call_ends_when_its_only_voice_fails_for_as_long_as_the_caller_waits(
+    analyzers: Analyzers, monkeypatch: pytest.MonkeyPatch, fails: int, permanent: bool
+) -> None:
+    async with (
+        SpeechServer(fails).serving() as server,
+        call(analyzers, monkeypatch, server, tts="openai", answer_seconds=1.0) as talk,
+    ):
+        await talk.conversation.greet()
+        await until(lambda: talk.notes.failures, "the failure")
+        assert talk.notes.failures == [("openai", permanent)]
+        assert talk.said == ""
