@@ -28,7 +28,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from pipecat.utils.text.base_text_aggregator import TextType
 
-from pipeline.talk.heard import HeardText, SpokenOver
+from pipeline.talk.heard import HeardText, Playing, SpokenOver
 from pipeline.talk.player import Player, Sink
 
 IN_RATE = 16_000  # Hz; what Silero, Smart Turn and Moonshine work at
@@ -156,6 +156,10 @@ class AudioOutput(BaseOutputTransport):
     def words_heard(self) -> str:
         """What the caller has heard by now of the sentences that are under way, asides left out."""
         return self._heard.words(unplayed=self._player.queued())
+
+    def playing(self) -> Playing | None:
+        """The sentence whose sound comes next to the sink."""
+        return self._heard.playing()
 
     def _announce(self, frame: AggregatedTextFrame) -> None:
         aside = frame.text_type == ASIDE

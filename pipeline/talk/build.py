@@ -65,6 +65,7 @@ class Parts:
 
     microphone: AudioInput
     stt: FrameProcessor
+    not_own: FrameProcessor
     llm_inputs: Sequence[FrameProcessor]
     before_llm: FrameProcessor
     llm: FrameProcessor
@@ -166,6 +167,7 @@ def build(
         [
             parts.microphone,
             parts.stt,
+            parts.not_own,
             *parts.llm_inputs,
             floor,
             aggregators.user(),

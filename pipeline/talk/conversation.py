@@ -44,10 +44,12 @@ from pipeline.resume.journal import Journal
 from pipeline.resume.restore import Restored, settled, tries
 from pipeline.settings import PipelineSettings
 from pipeline.talk.answer_deadline import MOMENT, AnswerDeadline, Fillers
-from pipeline.talk.audio_ends import ASIDE, OUT_RATE, AudioInput, AudioOutput
+from pipeline.talk.audio_ends import ASIDE, IN_RATE, OUT_RATE, AudioInput, AudioOutput
 from pipeline.talk.before_llm import BeforeLLM
 from pipeline.talk.build import Analyzers, Parts, build
 from pipeline.talk.floor import Owed, reminder
+from pipeline.talk.loopback import Loopback
+from pipeline.talk.not_own import NotOwn
 from pipeline.talk.parting import Parting, Step
 from pipeline.talk.player import Sink
 from pipeline.talk.sentences import Sentences
@@ -132,19 +134,20 @@ class Conversation:
         services: Services | None = None,
         circuits: Circuits | None = None,
     ) -> None:
-        self._agent = agent
-        self._listener = listener
-        self._deadline = AnswerDeadline(sink, settings.answer_seconds, Fillers(moment, self._at_work, self._filled))
+        self._agent, self._listener = agent, listener
+        self.loopback = Loopback(sink, OUT_RATE, IN_RATE, time.monotonic)
+        fillers = Fillers(moment, self._at_work, self._filled)
+        self._deadline = AnswerDeadline(self.loopback, settings.answer_seconds, fillers)
         self._sink = self._deadline.sink
         begins = restored or Restored()
         self._begins_with, self._parting = begins, Parting(agreed=begins.leaving)
         self._keep = keep
-        self._failures = Failures()
-        self._tasks = Background(session_id)
+        self._failures, self._tasks = Failures(), Background(session_id)
         self._runner: WorkerRunner | None = None
         self._started = asyncio.Event()
         self.microphone = AudioInput()
         self.speaker = AudioOutput(self._sink, self._begins, self._said_aside)
+        self.loopback.playing = self.speaker.playing
         call = self.call = Call(session_id=session_id, agent=agent.name, end=self._leave)
         self._circuits = circuits or OwnCircuits()
         made = services or make_services(agent, settings, self._circuits, owner=session_id, noticed=listener.noticed)
@@ -154,6 +157,7 @@ class Conversation:
         parts = Parts(
             microphone=self.microphone,
             stt=made.stt,
+            not_own=NotOwn(self.loopback, time.monotonic),
             llm_inputs=extra.before_llm,
             before_llm=BeforeLLM(self._before_llm),
             llm=self._llm,

@@ -23,6 +23,16 @@ class SpokenOver:
     asked: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """The sentence that is being played: seconds of it that were, seconds that the whole takes as far as is known."""
+
+    key: object
+    text: str
+    played: float
+    total: float
+
+
 @dataclass(slots=True)
 class Sentence:
     """One sentence on its way to the caller: seconds of audio made, seconds of it played; an aside is in no turn."""
@@ -35,9 +45,14 @@ class Sentence:
     complete: bool = False
 
     @property
+    def total(self) -> float:
+        """Seconds that it takes, as far as is known."""
+        return self.made if self.complete else max(self.made, len(self.text) * SECONDS_PER_CHARACTER)
+
+    @property
     def heard_text(self) -> str:
         """The words that were played, whole words only."""
-        total = self.made if self.complete else max(self.made, len(self.text) * SECONDS_PER_CHARACTER)
+        total = self.total
         if total <= 0.0 or self.played <= 0.0:
             return ""
         if self.played >= total:
@@ -79,6 +94,13 @@ class HeardText:
             seconds -= step
             if seconds <= 0:
                 return
+
+    def playing(self) -> Playing | None:
+        """The sentence whose sound comes next to the speaker, if any."""
+        for each in self._sentences:
+            if each.played < each.made:
+                return Playing(each.key, each.text, each.played, each.total)
+        return None
 
     def finished(self, key: object, now: float) -> None:
         """This sentence was heard to its end at `now` (seconds) and is accounted for."""

@@ -28,6 +28,7 @@ from worker.call.call_record import CallRecord, Outcome
 from worker.call.caller_patience import CallerPatience, Patience
 from worker.call.checkpoints import Checkpoints, handed_over, unwritten
 from worker.call.connection import ConnectionWatch
+from worker.call.echo import EchoCanceller
 from worker.call.front_end import FrontEnd
 from worker.call.listener import CallListener
 from worker.call.phone import phone_in, phone_of, recorded
@@ -101,6 +102,7 @@ class RoomCall:
         told = (self._front_end, self._rtvi, self._record, self._checkpoints, self._silence)
         self._listener = CallListener(*told, give_up=self._give_up, end=self.end)
         self._track = AgentTrack(OUT_RATE, Predecessors(ctx.room, session).silent)
+        self._echo = EchoCanceller(self._track, OUT_RATE, IN_RATE, self._record.own_voice)
         self._conversation: Conversation | None = None
         self._talking: asyncio.Task[None] | None = None
         self._room_events = RoomEvents(ctx.room, session, self)
@@ -131,7 +133,7 @@ class RoomCall:
         if conversation is None:
             await self._bid_farewell(connecting, ErrorReason.LOST, FAREWELL_SECONDS)
             return
-        self._room_events.arrive(CallerTrack(IN_RATE, conversation.microphone.hear), conversation)
+        self._room_events.arrive(CallerTrack(IN_RATE, self._echo.before(conversation.microphone.hear)), conversation)
         await conversation.started()
         self._front_end.state("listening")
         self._rtvi.begin()
@@ -250,7 +252,7 @@ class RoomCall:
             resolved,
             warm.settings,
             warm.analyzers,
-            sink=self._track,
+            sink=self._echo,
             listener=self._listener,
             session_id=self._session.id,
             restored=self._before,
@@ -260,6 +262,7 @@ class RoomCall:
         )
         self._dropped_out = resolved.dropped_out
         conversation.speaker.first_audio = self._first_audio
+        conversation.loopback.on_own = self._echo.begin
         conversation.call.phone = phone_in(self._session)
         self._conversation = conversation
         self._talking = self._tasks.start(conversation.run(), "conversation", policy=Policy.END)

@@ -92,6 +92,10 @@ class CallRecord:
         """Add to the session's log; never words of the caller."""
         self._outbox.record(lambda: self._store.log(self._session.id, event, level=level, **facts))
 
+    def own_voice(self) -> None:
+        """The caller's loudspeaker gives the agent's own voice back."""
+        self.log("own_voice", level="warning")
+
     def failure(self, failure: Failure) -> None:
         """Let the agent's author see in the session's log what failed, and where; and count it for the metrics."""
         self.log("task_failed", level="error", task=failure.name, error=failure.where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from pipecat.processors.filters.function_filter import FunctionFilter
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 
 from pipeline.settings import PipelineSettings
-from pipeline.talk.audio_ends import IN_RATE, AudioInput, AudioOutput
+from pipeline.talk.audio_ends import IN_RATE, OUT_RATE, AudioInput, AudioOutput
 from pipeline.talk.build import NO_TRANSCRIPT_SECONDS, Built, Parts, build, end_of_sound, make_analyzers
 from pipeline.talk.floor import Floor
+from pipeline.talk.loopback import Loopback
+from pipeline.talk.not_own import NotOwn
 from pipeline.talk.turn_stop import SmartTurnStop, WordlessStop
 from tests.pipeline.local.sounds import without_words
 from tests.pipeline.stage import FakeSink, Tail, running, until
@@ -50,15 +53,17 @@ BEFORE = {"role": "user", "content": "Hello."}
 
 
 def built(settings: PipelineSettings) -> Built:
+    loopback = Loopback(FakeSink(), OUT_RATE, IN_RATE, time.monotonic)
     parts = Parts(
         microphone=AudioInput(),
         stt=Ears(),  # type: ignore[arg-type]
+        not_own=NotOwn(loopback, time.monotonic),
         llm_inputs=[Guard()],
         before_llm=Before(),
         llm=Brain(),  # type: ignore[arg-type]
         tts_inputs=[Filter()],
         tts=Voice(),  # type: ignore[arg-type]
-        speaker=AudioOutput(FakeSink(), lambda _: None, lambda _, __: None),
+        speaker=AudioOutput(loopback, lambda _: None, lambda _, __: None),
     )
     return build(parts, make_analyzers(settings), settings, messages=[BEFORE], tools=None, observers=[])
 
@@ -72,7 +77,7 @@ async def test_sound_and_words_go_through_the_parts_in_order() -> None:
     outer = built(silence()).worker._pipeline
     (inner,) = [processor for processor in outer.processors if isinstance(processor, Pipeline)]
     order = [type(processor) for processor in inner.processors]
-    heard = [AudioInput, Ears, Guard, Floor, LLMUserAggregator, FunctionFilter]
+    heard = [AudioInput, Ears, NotOwn, Guard, Floor, LLMUserAggregator, FunctionFilter]
     expected = [*heard, Before, Brain, Filter, Voice, AudioOutput, LLMAssistantAggregator]
     assert [kind for kind in order if kind in expected] == expected
 
