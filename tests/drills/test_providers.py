@@ -9,9 +9,11 @@ import pytest
 from redis.asyncio import Redis
 
 from bench.harness.system import System
+from client.caller import Caller
 from tests.drills.conftest import ENVIRONMENT
 from tests.drills.hosted import Hosted, Kind, Mode, hosted
 from tests.drills.talk import BACK_SECONDS, Talk
+from tests.support.asking import until_answer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
@@ -70,11 +72,24 @@ async def begun(talk: Talk, provider: Hosted) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
+async def test_the_llm_fails_in_mid_call(http, talk, provider, timed, mode):
+    await begun(talk, provider)
+    provider.modes["llm"] = mode
+    waited = await says(talk, provider, "What is twelve plus thirty?", "42")
+    assert timed(f"an answer ({mode})", waited) < ANSWER_SECONDS
+    assert talk.caller.transcript.said("agent").casefold().count("i heard: what") <= 1  # nothing is said twice
+    asked = provider.asked["llm"]
+    await says(talk, provider, "What is one plus one?", "is 2")
+    assert provider.asked["llm"] == asked  # it is left alone
+    assert (await talk.record(http))["status"] == "ready"
+
+
+@pytest.mark.parametrize("mode", MODES)
 async def test_the_ears_fail_in_mid_call(http, talk, provider, timed, mode):
     await begun(talk, provider)
     provider.modes["stt"] = mode
     waited = await says(talk, provider, "What is twelve plus thirty?", "twelve", heard_as="Nobody said this.")
-    assert timed(f"an answer when they {mode}", waited) < ANSWER_SECONDS
+    assert timed(f"an answer ({mode})", waited) < ANSWER_SECONDS
     asked = provider.asked["stt"]
     await says(talk, provider, "What is one plus one?", "one plus one", heard_as="Nobody said this.")
     assert provider.asked["stt"] == asked
@@ -88,7 +103,7 @@ async def test_the_voice_fails_in_mid_call(http, talk, provider, timed, mode):
     await begun(talk, provider)
     provider.modes["tts"] = mode
     waited = await says(talk, provider, "What is twelve plus thirty?", "anything else?")
-    assert timed(f"an answer when it {mode}", waited) < ANSWER_SECONDS
+    assert timed(f"an answer ({mode})", waited) < ANSWER_SECONDS
     said = [each["text"] for each in await talk.written(http) if each["speaker"] == "agent"]
     assert said[-1].startswith("I heard: What is twelve plus thirty")  # whole, and once
     assert said[-1].count("heard") == 1
@@ -98,16 +113,43 @@ async def test_the_voice_fails_in_mid_call(http, talk, provider, timed, mode):
     assert (await talk.record(http))["status"] == "ready"
 
 
-async def test_ears_and_voice_come_back(http, talk, provider):
+async def test_they_come_back(http, talk, provider):
     await begun(talk, provider)
-    for kind in ("stt", "tts"):
+    for kind in KINDS:
         provider.modes[kind] = "dies"
-    await says(talk, provider, "What is twelve plus thirty?", "twelve")
+    await says(talk, provider, "What is twelve plus thirty?", "42")
     failed = time.monotonic()
     provider.work()
-    await says(talk, provider, "What is one plus one?", "one plus one")
-    assert (provider.asked["stt"], provider.asked["tts"]) == (0, 0)
+    await says(talk, provider, "What is one plus one?", "is 2")
+    assert provider.asked == dict.fromkeys(KINDS, 0)
     await talk.caller.wait_for(lambda: time.monotonic() > failed + REST_SECONDS, "its rest is over", REST_SECONDS + 5)
     await says(talk, provider, "The weather is nice today.", "i heard: the weather is nice today")
     assert all(provider.asked[kind] for kind in KINDS)
     assert (await talk.record(http))["status"] == "ready"
+
+
+async def test_what_some_calls_met_others_know(system, http, talk, provider, speech, timed):
+    """Five failures in five calls open the circuit; the sixth call never asks, and health says why."""
+    provider.modes["llm"] = "hangs"
+    for _ in range(5):
+        async with Caller(system.url) as caller:
+            await caller.start()
+            await caller.join()
+            await caller.wait_for_sound(caller.asked_at, timeout=BACK_SECONDS)
+            await caller.wait_for_quiet(0.8, timeout=BACK_SECONDS)
+            await caller.write("What is twelve plus thirty?")
+            await caller.wait_for_text("agent", "42", timeout=BACK_SECONDS)
+            await caller.stop()
+    health = await until_answer(http, "/api/health", lambda each: bool(each["warnings"]), 5)
+    assert health["status"] == "degraded"
+    assert "The llm provider openai keeps failing" in health["warnings"][0]
+    metrics = (await http.get("/metrics")).text
+    assert 'greenroom_provider_circuit_open{kind="llm",provider="openai"} 1.0' in metrics
+    asked = provider.asked["llm"]
+    await talk.caller.start()
+    await talk.caller.join()
+    await talk.caller.wait_for_sound(talk.caller.asked_at, timeout=BACK_SECONDS)
+    await talk.settled()
+    waited = await says(talk, provider, "What is twelve plus thirty?", "42")
+    assert timed("an answer of the sixth call", waited) < 2.5
+    assert provider.asked["llm"] == asked
