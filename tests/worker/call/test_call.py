@@ -100,6 +100,7 @@ async def test_a_call_that_lasts_too_long_is_ended() -> None:
     assert session.end_reason is EndReason.MAX_DURATION
 
 
+@pytest.mark.faults
 async def test_a_caller_who_is_there_and_silent_is_asked_once_and_then_left() -> None:
     async with a_call(patience=Patience(join=60, dropped=60, hung_up=60, ask=0.5, silent=4)) as scene:
         scene.caller_comes()
