@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,13 +104,18 @@ class SettlingConversation(Conversation):
     Args:
         agent: Who talks.
         settings: The deployment's.
-        brain: Its LLM.
+        brains: Its LLMs, in order.
         listener: Told what happens.
         session_id: For the agent's tools.
     """
 
     def __init__(
-        self, agent: ResolvedAgent, settings: PipelineSettings, brain: LLMService, listener: Listener, session_id: str
+        self,
+        agent: ResolvedAgent,
+        settings: PipelineSettings,
+        brains: Sequence[Candidate[LLMService[Any]]],
+        listener: Listener,
+        session_id: str,
     ) -> None:
         self._activity = Activity()
         self._returned = asyncio.Event()
@@ -122,11 +127,14 @@ class SettlingConversation(Conversation):
             sink=self._speaker,
             listener=listener,
             session_id=session_id,
-            services=Services(
-                NoEars(), [Candidate("brain", "brain", lambda: brain)], SilentVoice(self._activity.voiced)
-            ),
+            services=Services(NoEars(), brains, SilentVoice(self._activity.voiced)),
         )
         self._count()
+
+    @property
+    def brains(self) -> list[LLMService[Any]]:
+        """Those of its LLMs that were made so far."""
+        return self._llm.services
 
     def messages(self) -> list[Mapping[str, Any]]:
         """The conversation as the brain gets it."""

@@ -15,7 +15,8 @@ from greenroom.testing.script import Answer, ScriptedBrain
 from greenroom.testing.settling import RUNNING, NotSettled, SettlingConversation
 from greenroom.testing.watching import check_names, watched
 from pipeline.agents.definition import Agent, ResolvedAgent
-from pipeline.providers import make_llm
+from pipeline.fallback.candidates import Candidate
+from pipeline.providers import candidates
 from pipeline.providers.spec import let_go
 from pipeline.settings import PipelineSettings
 from pipeline.talk.turn_observer import Activity
@@ -133,20 +134,16 @@ class TextCall:
                 for tool in resolved.tools
             ),
         )
-        self._script = None if brain is None else ScriptedBrain(brain)
+        brains = candidates("llm", resolved.llm, settings, prompt=resolved.prompt)
+        self._script = script = None if brain is None else ScriptedBrain(brain)
+        if script is not None:
+            brains = (Candidate("script", "script", lambda: script),)
         self._answers = len(brain or ())
         self._heard = Heard()
         self._seconds, self._patience = seconds, patience
         self._tasks = Background("test")
         self._seen: set[str] = set()
-        self._brain = self._script or make_llm(resolved.llm[0], settings, prompt=resolved.prompt)
-        self._conversation = SettlingConversation(
-            resolved,
-            settings,
-            self._brain,
-            self._heard,
-            f"test_{agent.name}",
-        )
+        self._conversation = SettlingConversation(resolved, settings, brains, self._heard, f"test_{agent.name}")
 
     async def __aenter__(self) -> TextCall:
         self._tasks.start(self._conversation.run(), "conversation")
@@ -158,7 +155,8 @@ class TextCall:
     ) -> None:
         await self._conversation.stop()
         await self._tasks.settled()
-        await let_go(self._brain)
+        for brain in self._conversation.brains:
+            await let_go(brain)
 
     async def begin(self) -> Exchange:
         """Let the agent greet.

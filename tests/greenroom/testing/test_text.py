@@ -170,6 +170,15 @@ async def test_a_failing_model_ends_the_call_as_it_does_for_callers():
             assert (await call.say("Hello?")).ended == "provider_failed"
 
 
+async def test_the_next_model_of_a_list_answers_when_one_fails():
+    async with OpenAIServer(401).serving() as server:
+        settings = PipelineSettings(_env_file=None, openai_base_url=server.url, openai_server_key=SecretStr("key"))
+        own = agent(llm=[Provider("openai-compatible", {"model": "tiny"}), "rules"])
+        async with TextCall(own, settings) as call:
+            await call.begin()
+            assert (await call.say("What is two plus two?")).says("4")
+
+
 async def test_speech_needs_no_keys_but_the_brain_does():
     TextCall(agent(stt="deepgram", tts="elevenlabs"), SETTINGS)
     with pytest.raises(MissingKey, match="GROQ_API_KEY"):
