@@ -1,5 +1,5 @@
 # Every target makes sure of the set-up first; when nothing has changed that takes no time.
-.PHONY: help setup lock up dev call demo docs check test faults drills drills-calls drills-servers drills-edges drills-providers audit long bench load restarts soak clean
+.PHONY: help setup lock up dev call demo docs check test faults drills drills-calls drills-servers drills-edges drills-providers audit long bench words load restarts soak clean
 
 BIN := .venv/bin
 # A run that hangs must fail, not wait for ever: a suite takes under 10 minutes, on a slow machine longer; then 30 seconds to end.
@@ -69,6 +69,9 @@ long: setup ## what repeats, by hand: 2 hours; random orders by new seeds, fault
 
 bench: setup ## measure, side by side with a process per call
 	@$(BIN)/python -m bench $(ARGS)
+
+words: setup ## how well the bundled speech-to-text understands humans at 48, 16 and 8 kHz, and what it makes up
+	@$(BIN)/python -m bench.words
 
 load: setup ## place real calls and count the lost and doubled; ARGS="--burst 20", "--poisson 6 --minutes 5", "--ramp 30"
 	@$(BIN)/python -m bench.load $(if $(ARGS),$(ARGS),--burst 20)

@@ -20,12 +20,15 @@ QUIETEST = 10 ** (-56 / 20)  # RMS of full scale; a quiet recording of a reader 
 BRIEFEST_SECONDS = 0.06  # shorter than the shortest word: a click
 LEAST_CONFIDENCE = -1.0  # mean log-probability of a token; "Fail again. Fail better.", badly heard, has -0.80
 SURE = -0.25  # what a phrase from STOCK needs: a caller's own has -0.04 to -0.10, a jingle's -0.40
-LONGEST_PHRASE = 8  # tokens in a repeated phrase that counts as a loop
+LONGEST_PHRASE = 24  # tokens in a repeated phrase that counts as a loop: a sentence
+LONG_PHRASE = 9  # tokens; of a phrase that is no shorter one repetition less is a loop
 MOST_REPEATS = 3
 SHORTEST_LOOP = 12  # tokens; fewer may be a number with many zeros
 
 # What speech models learnt from subtitles, and say to sound that holds no words.
-NEVER_SAID = re.compile(r"(thank you|thanks)( so much| very much)? for watching|subscribe to|subtitles? by|^you$")
+NEVER_SAID = re.compile(
+    r"(thank you|thanks)( so much| very much)? for watching|subscribe to|subtitles? by|transcript emily beynon|^you$"
+)
 STOCK = re.compile(r"^((thank you|thanks)( very much| so much)?|so|oh|the|a|and|i|um|uh|hmm)$")
 
 
@@ -64,7 +67,8 @@ def has_sound(samples: Samples, rate: int) -> bool:
 def loops(tokens: list[int]) -> bool:
     """Whether the newest tokens are one phrase said over and over, as a model does that has lost its way."""
     for size in range(1, LONGEST_PHRASE + 1):
-        times = max(MOST_REPEATS + 1, math.ceil(SHORTEST_LOOP / size))
+        most = MOST_REPEATS - (size >= LONG_PHRASE)
+        times = max(most + 1, math.ceil(SHORTEST_LOOP / size))
         tail = tokens[-size * times :]
         if len(tail) == size * times and tail == tail[:size] * times:
             return True

@@ -17,10 +17,11 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import run_test
 
+from bench.words.recordings import TWO_CITIES
 from pipeline.local import lane
 from pipeline.local import stt as moonshine
 from pipeline.local.stt import MoonshineSTT, from_pcm, vocabulary
-from tests.pipeline.local.sounds import RATE, TWO_CITIES, recording, without_pauses, without_words
+from tests.pipeline.local.sounds import RATE, recording, without_pauses, without_words
 
 SOUNDS = without_words()
 
