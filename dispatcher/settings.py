@@ -46,6 +46,8 @@ class DispatcherSettings(Connections, CallLimits):
     """Header in which a trusted proxy writes the caller's address, like X-Real-IP; empty: X-Forwarded-For."""
     hosts: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="GREENROOM_HOSTS")
     """Host names by which callers reach the API, separated by commas; addresses and localhost are always known."""
+    webhook_url: SecretStr = Field(SecretStr(""), validation_alias="WEBHOOK_URL")
+    """Where alerts are posted as JSON, when they begin and when they are over; empty: nowhere."""
     open: bool = Field(False, validation_alias="GREENROOM_OPEN")
     """Whether anybody may start sessions without an API key: a public page. Operators still need theirs."""
     api_keys: SecretStr = Field(SecretStr(""), validation_alias="GREENROOM_API_KEYS")

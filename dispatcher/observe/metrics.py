@@ -23,7 +23,7 @@ ACCESS = (
 )  # fmt: skip
 REPAIRS = ("seat", "agent", "room", "adopted", "reservation")
 AGAIN = ("start", "recovery")
-LOOPS = ("docket", "ended", "events", "fast loop", "news", "slow loop")
+LOOPS = ("alerts", "docket", "ended", "events", "fast loop", "news", "slow loop")
 TASKS = (*LOOPS, "due", "event", "queue", "silence", "timer", "other")
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
 _SECONDS = (0.005, 0.01, 0.02, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # 20 and 60 ms are promised

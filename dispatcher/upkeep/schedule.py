@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from docket import Docket, Perpetual, Worker
 
+from dispatcher.alerts.alerts import Alerts
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.upkeep.fast_loop import FastLoop
 from dispatcher.upkeep.slow_loop import SlowLoop
@@ -20,6 +22,7 @@ from session.timing import TASKS_SECONDS
 
 SLOW_SECONDS = 2.0  # between two runs of the slow loop, over all replicas
 RUN_SECONDS = 20.0  # for one run of a loop
+ALERT_SECONDS = 5.0  # between two looks for alerts, over all replicas
 FAST_SECONDS = 0.5  # between two runs of the fast loop, over all replicas
 REDELIVERY = timedelta(seconds=5)  # after which a dead replica's task runs elsewhere; docket renews a living one's
 CONCURRENCY = 20  # tasks of one replica at the same time
@@ -58,6 +61,7 @@ async def running_tasks(
     slow: SlowLoop,
     fast: FastLoop,
     timers: DocketTimers,
+    alerts: Alerts | None,
     followers: Mapping[str, Callable[[], Awaitable[object]]],
 ) -> AsyncIterator[None]:
     """Run the tasks as long as the block does, through every outage of the store and every error of our own.
@@ -68,10 +72,11 @@ async def running_tasks(
         slow: runs every SLOW_SECONDS.
         fast: runs every FAST_SECONDS, and follows events all the time.
         timers: gets the docket while it is open.
+        alerts: looked after every ALERT_SECONDS; None: nobody wants them.
         followers: further steps that are repeated all the time, by name.
     """
     stopping, tasks = asyncio.Event(), Background("dispatcher")
-    tasks.start(_keep_running(url, namespace, slow, fast, timers, stopping), "docket")
+    tasks.start(_keep_running(url, namespace, _Tasks(slow, fast, alerts), timers, stopping), "docket")
     for name, step in {"events": fast.follow, **followers}.items():
         tasks.start(keep_going(step, name, owner="dispatcher"), name)
     try:
@@ -81,12 +86,19 @@ async def running_tasks(
         await tasks.close(seconds=TASKS_SECONDS)
 
 
-async def _keep_running(
-    url: str, namespace: str, slow: SlowLoop, fast: FastLoop, timers: DocketTimers, stopping: asyncio.Event
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Tasks:
+    """What docket runs."""
+
+    slow: SlowLoop
+    fast: FastLoop
+    alerts: Alerts | None
+
+
+async def _keep_running(url: str, namespace: str, run: _Tasks, timers: DocketTimers, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         try:
-            await _run(url, namespace, slow, fast, timers)
+            await _run(url, namespace, run, timers)
         except Exception as error:  # noqa: BLE001  # the task ends here and begins again; nothing else watches it
             _log.warning("event=docket_lost error=%s retry_seconds=%s", type(error).__name__, RETRY_SECONDS)
         # Docket's worker ends quietly when it is cancelled, so a cancelled task may well come by here.
@@ -94,9 +106,10 @@ async def _keep_running(
             await asyncio.wait_for(stopping.wait(), RETRY_SECONDS)
 
 
-async def _run(url: str, namespace: str, slow: SlowLoop, fast: FastLoop, timers: DocketTimers) -> None:
+async def _run(url: str, namespace: str, run: _Tasks, timers: DocketTimers) -> None:
     async with Docket(name=f"greenroom:{namespace}:docket", url=url) as docket:
-        _register(docket, slow, fast, fast.attempts)
+        _register_loops(docket, run)
+        _register_due(docket, run.fast.attempts)
         async with Worker(
             docket,
             concurrency=CONCURRENCY,
@@ -110,14 +123,15 @@ async def _run(url: str, namespace: str, slow: SlowLoop, fast: FastLoop, timers:
                 timers.docket = None
 
 
-def _register(docket: Docket, slow: SlowLoop, fast: FastLoop, attempts: AttemptExecutor) -> None:
+def _register_loops(docket: Docket, run: _Tasks) -> None:
     """Docket's way to say when is the default of an argument; its arguments here are strings only."""
     slow_every, fast_every = timedelta(seconds=SLOW_SECONDS), timedelta(seconds=FAST_SECONDS)
+    alerts_every = timedelta(seconds=ALERT_SECONDS)
 
     async def slow_loop(perpetual: Perpetual = Perpetual(every=slow_every, automatic=True)) -> None:  # noqa: B008
         try:
             async with asyncio.timeout(RUN_SECONDS):
-                await slow.run()
+                await run.slow.run()
         except (StoreUnavailable, TimeoutError) as error:
             _log.warning("event=sweep_failed error=%s", type(error).__name__)
         except Exception as error:  # noqa: BLE001  # docket would say it in its own way; the next run goes on
@@ -126,12 +140,28 @@ def _register(docket: Docket, slow: SlowLoop, fast: FastLoop, attempts: AttemptE
     async def fast_loop(perpetual: Perpetual = Perpetual(every=fast_every, automatic=True)) -> None:  # noqa: B008
         try:
             async with asyncio.timeout(RUN_SECONDS):
-                await fast.run()
+                await run.fast.run()
         except (SessionError, TimeoutError) as error:
             _log.warning("event=look_failed error=%s", type(error).__name__)
         except Exception as error:  # noqa: BLE001  # as above
             report("dispatcher", "fast loop", error)
 
+    # Registered by those to whom nobody wants alerts posted, too: docket drops what a dispatcher does not know.
+    async def look_at_alerts(perpetual: Perpetual = Perpetual(every=alerts_every, automatic=True)) -> None:  # noqa: B008
+        try:
+            async with asyncio.timeout(RUN_SECONDS):
+                if run.alerts is not None:
+                    await run.alerts.look()
+        except (StoreUnavailable, TimeoutError) as error:
+            _log.warning("event=alerts_not_judged error=%s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # as above
+            report("dispatcher", "alerts", error)
+
+    for task in (slow_loop, fast_loop, look_at_alerts):
+        docket.register(task)
+
+
+def _register_due(docket: Docket, attempts: AttemptExecutor) -> None:
     async def handle_due(session_id: str) -> None:
         try:
             await attempts.handle_due(session_id)
@@ -140,5 +170,4 @@ def _register(docket: Docket, slow: SlowLoop, fast: FastLoop, attempts: AttemptE
         except Exception as error:  # noqa: BLE001  # as above
             report("dispatcher", "due", error)
 
-    for task in (slow_loop, fast_loop, handle_due):
-        docket.register(task)
+    docket.register(handle_due)

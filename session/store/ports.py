@@ -19,6 +19,7 @@ REDELIVERY_SECONDS = 30.0  # after which what a reader has not acknowledged is r
 SILENT_SECONDS = 5.0  # without a heartbeat (one a second) a worker is not counted on, nor a call
 OP_SECONDS = 60.0  # how long a repeated `start` is known; whoever repeats one does it within seconds
 KEYED_SECONDS = 86400.0  # and of one that carries a fingerprint, which clients repeat within a day
+NOTE_SECONDS = 3600.0  # for which a note is kept: whoever writes one reads it within seconds
 CIRCUIT_FAILURES = 5  # failed starts within CIRCUIT_SECONDS that open a circuit
 CIRCUIT_SECONDS = 60.0  # for which it is open, and a probe may take to succeed or fail
 CIRCUIT_KEPT_SECONDS = 3600.0  # an open circuit's life: one that nobody asks for is closed after that
@@ -106,6 +107,7 @@ class Stats:
 
     `refused_claims`, `refused_checkpoints`: those that changed nothing, being of an agent that is not the current one.
     `task_failures`: tasks of workers and their calls that failed in a way nobody expected.
+    `failed`: sessions that ended with an error.
     """
 
     spawned: int
@@ -114,6 +116,7 @@ class Stats:
     refused_claims: int = 0
     refused_checkpoints: int = 0
     task_failures: int = 0
+    failed: int = 0
 
 
 class SessionStore(Protocol):
@@ -312,6 +315,12 @@ class PoolStore(Protocol):
 
     async def stats(self) -> Stats:
         """Totals for the health answer."""
+
+    async def note(self, name: str) -> str | None:
+        """What `keep_note` kept under this name less than NOTE_SECONDS ago."""
+
+    async def keep_note(self, name: str, text: str) -> None:
+        """Keep what a task of the dispatchers must know at its next run, which another of them may do."""
 
 
 class StartReport(StrEnum):

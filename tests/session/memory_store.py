@@ -63,6 +63,7 @@ class MemoryStore(MemoryCircuits, MemoryOrders):
         self._watched: tuple[float | None, float] = (None, 0.0)
         self._checkpoints: dict[str, str] = {}
         self._totals = Stats(0, 0, 0.0)
+        self._notes: dict[str, str] = {}
         self._groups: dict[str, int] = {}  # of each group, how many of `outgoing` it has read
         self._unread: dict[tuple[str, str], float] = {}  # group and entry, by when it was handed out
         self.spoiled: dict[str, str] = {}  # checkpoints that were set aside
@@ -202,6 +203,12 @@ class MemoryStore(MemoryCircuits, MemoryOrders):
 
     async def stats(self) -> Stats:
         return self._totals
+
+    async def note(self, name: str) -> str | None:
+        return self._notes.get(name)
+
+    async def keep_note(self, name: str, text: str) -> None:
+        self._notes[name] = text
 
     async def get_with_time(self, session_id: str) -> tuple[Session, float]:
         session = self._record(session_id)
@@ -349,6 +356,8 @@ class MemoryStore(MemoryCircuits, MemoryOrders):
             if before in FINAL:
                 return
             self.outgoing.append(kept.record)
+            if session.state is State.ERROR:
+                self._totals = replace(self._totals, failed=self._totals.failed + 1)
             self._tell(EventKind.OVER, session.id)
             kept.expires_at = self._now() + self._keep_seconds
             self._seen[f"tomb:{session.id}"] = self._now() + RESERVED_SECONDS

@@ -30,6 +30,7 @@ local function keep()
 end
 
 local function finish()  -- once a session
+  if a.state == 'error' then redis.call('HINCRBY', TOTALS, 'failed', 1) end
   if a.user ~= '' and redis.call('GET', USER .. a.user) == a.id then redis.call('DEL', USER .. a.user) end
   redis.call('XADD', OUTGOING, 'MAXLEN', '~', 100000, '*', 'record', a.record)
   local oldest = tonumber(redis.call('TIME')[1]) * 1e3 - tonumber(a.keep_ms)  -- by the clock that names the entries

@@ -8,7 +8,7 @@ from dataclasses import replace
 from session.errors import UnreadableRecord
 from session.store.codec import from_json, to_json
 from session.store.orders import Orders
-from session.store.ports import SILENT_SECONDS, Stats, Worker
+from session.store.ports import NOTE_SECONDS, SILENT_SECONDS, Stats, Worker
 from session.store.redis.connection import Connection
 from session.store.redis.orders import read_order
 
@@ -55,8 +55,19 @@ class RedisPool:
 
     async def stats(self) -> Stats:
         """Totals since the store began."""
-        names = ["spawned", "assigned", "startup_seconds", "refused_claims", "refused_checkpoints", "task_failures"]
-        spawned, assigned, seconds, *others = await self._connection.command(
+        others = ["refused_claims", "refused_checkpoints", "task_failures", "failed"]
+        names = ["spawned", "assigned", "startup_seconds", *others]
+        spawned, assigned, seconds, *counts = await self._connection.command(
             "HMGET", self._connection.key("TOTALS"), *names
         )
-        return Stats(int(spawned or 0), int(assigned or 0), float(seconds or 0), *(int(each or 0) for each in others))
+        return Stats(int(spawned or 0), int(assigned or 0), float(seconds or 0), *(int(each or 0) for each in counts))
+
+    async def note(self, name: str) -> str | None:
+        """What is kept under this name."""
+        text = await self._connection.command("GET", self._connection.key("NOTE", name))
+        return None if text is None else str(text)
+
+    async def keep_note(self, name: str, text: str) -> None:
+        """Keep what a task must know at its next run."""
+        key = self._connection.key("NOTE", name)
+        await self._connection.command("SET", key, text, "PX", int(NOTE_SECONDS * 1e3))

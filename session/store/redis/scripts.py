@@ -58,7 +58,7 @@ KEYS = {
     # none that is much older than keep_seconds.
     "OUTGOING": "outgoing",
     # hash: spawned, assigned (sessions that became ready), startup_seconds (their sum), refused_claims,
-    # refused_checkpoints (those that changed nothing). No expiry.
+    # refused_checkpoints (those that changed nothing), failed (sessions that ended with an error). No expiry.
     "TOTALS": "totals",
     # string: JSON of Worker. Expires after WORKER_SECONDS.
     "WORKER": "worker:",
@@ -84,6 +84,8 @@ KEYS = {
     "CHECKPOINT": "checkpoint:",
     # string: a checkpoint that could not be read. Expires with its session, or after a day.
     "SPOILED": "spoiled:",
+    # string: what a task of the dispatchers keeps for its next run. Expires NOTE_SECONDS after that.
+    "NOTE": "note:",
     # string "1": something that was seen. Expires after the seconds it was given.
     "SEEN": "seen:",
     # sorted set: ids of sessions whose start failed, by when (Unix seconds); or, once it is open, `opened` and the id

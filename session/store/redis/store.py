@@ -90,6 +90,8 @@ class RedisStore:
         self.count_failures = pool.count_failures
         self.claim_refused = pool.claim_refused
         self.stats = pool.stats
+        self.note = pool.note
+        self.keep_note = pool.keep_note
         self.order = orders.order
         self.pool_size = orders.pool_size
         self.order_pool_size = orders.order_pool_size

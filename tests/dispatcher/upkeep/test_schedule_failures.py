@@ -86,7 +86,9 @@ async def running(
     ended = EndedFollower(store, "dispatchers", counting(metrics, circuit))
     followers = {"news": News(store).step, "ended": ended.step}
     forget = on_failure(lambda failure: metrics.task_failed(failure.name))
-    async with running_tasks(url, namespace=namespace, slow=slow, fast=fast, timers=timers, followers=followers):
+    async with running_tasks(
+        url, namespace=namespace, slow=slow, fast=fast, timers=timers, alerts=None, followers=followers
+    ):
         yield registry
     forget()
 

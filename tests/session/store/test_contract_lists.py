@@ -215,7 +215,7 @@ async def test_totals_count_each_session_that_became_ready_once(store: Store) ->
     await store.write(became_ready(claim, attempt=2, job="job_b", now=NOON + 4, steps={}), op="d")
     never = await admit(store, a_session(new_session_id()))
     await store.write(failed(never, ErrorReason.NOT_CLAIMED, NOON), op="e")
-    assert await store.stats() == Stats(spawned=4, assigned=1, startup_seconds=0.5)
+    assert await store.stats() == Stats(spawned=4, assigned=1, startup_seconds=0.5, failed=1)
 
 
 async def test_claims_and_checkpoints_that_changed_nothing_are_totalled(store: Store) -> None:

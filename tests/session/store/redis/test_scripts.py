@@ -11,6 +11,7 @@ from session.store.ports import (
     CIRCUIT_FAILURES,
     CIRCUIT_KEPT_SECONDS,
     CIRCUIT_SECONDS,
+    NOTE_SECONDS,
     OP_SECONDS,
     RESERVED_SECONDS,
     WORKER_SECONDS,
@@ -41,6 +42,7 @@ SHAPES = {  # name: type, seconds to live of what the calls below leave (None: f
     "ORDER": ("string", ORDER_SECONDS),
     "POOL": ("hash", None),
     "TARGETS": ("hash", None),
+    "NOTE": ("string", NOTE_SECONDS),
     "SEEN": ("string", 60.0),
     "DUE": ("zset", None),
     "CALLS": ("zset", None),
@@ -83,6 +85,7 @@ async def one_of_everything(store: RedisStore) -> None:
     await store.order("worker_a", Given(order=WorkerOrder.CORDON, started_at=NOON))
     await store.order_pool_size(PoolSize(size=1, prewarm=3))
     await store.assign({"worker_a": 1})
+    await store.keep_note("alerts", "text")
     await store.beat(a_worker())
     await store.report_circuit("default", StartReport.FAILED, session_id="session_a")
     for number in range(CIRCUIT_FAILURES):

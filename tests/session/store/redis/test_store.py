@@ -71,6 +71,8 @@ CALLS: dict[str, Call] = {  # every method of the ports
     "acknowledge": lambda store: store.acknowledge("group", [Ended("0-1", a_session())]),
     "news": lambda store: store.news(None, wait=0.1),
     "stats": lambda store: store.stats(),
+    "note": lambda store: store.note("alerts"),
+    "keep_note": lambda store: store.keep_note("alerts", "text"),
     "enter_circuit": lambda store: store.enter_circuit("default", session_id="session_a"),
     "open_circuits": lambda store: store.open_circuits(""),
     "report_circuit": lambda store: store.report_circuit("default", StartReport.FAILED, session_id="session_a"),
