@@ -6,7 +6,6 @@ import ast
 import importlib.util
 import inspect
 import sys
-import traceback
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from agent_tests.cases import Case
-from agent_tests.errors import Fault, TestFileError, Unmet
-from greenroom.testing.caller import CallEnded, Caller
+from agent_tests.errors import Fault, TestFileError, Unmet, line_in
+from greenroom.testing.caller import CallEnded, Caller, Unfinished
 from greenroom.testing.marks import marks_of
 
 PREFIX = "greenroom_test_"  # of the module that a file of tests becomes
@@ -57,10 +56,10 @@ def _case(path: Path, name: str, test: Callable[[Caller], Awaitable[None]], agen
             with _awaiting(path):
                 await test(caller)
         except AssertionError as error:
-            at = _line(error, path)
+            at = line_in(path, error)
             raise Unmet([Fault(_asserted(path, at), str(error))], at) from error
-        except CallEnded as error:
-            raise Unmet([Fault(str(error))], _line(error, path)) from error
+        except (CallEnded, Unfinished) as error:
+            raise Unmet([Fault(str(error))], line_in(path, error)) from error
 
     return Case(
         name=name.removeprefix("test_").replace("_", " "),
@@ -102,15 +101,8 @@ def _imported(path: Path) -> ModuleType:
         raise TestFileError(where, error.lineno, f"is not valid Python: {error.msg}", "Correct the line") from error
     except (Exception, SystemExit) as error:
         problem = f"failed while it was imported: {type(error).__name__}: {error}"
-        raise TestFileError(path, _line(error, path), problem, "Correct the line") from error
+        raise TestFileError(path, line_in(path, error), problem, "Correct the line") from error
     return module
-
-
-def _line(error: BaseException, path: Path) -> int | None:
-    """The last line of the author's own file that an error passed through."""
-    own = path.resolve()
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == own]
-    return lines[-1] if lines else None
 
 
 def _asserted(path: Path, line: int | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from agent_tests.cases import Case, Outcome, Result
-from agent_tests.errors import Fault, Unmet
+from agent_tests.errors import Fault, Unmet, line_in
 from greenroom.testing.caller import Caller, Judge, Line, Unfinished
 from greenroom.testing.watching import said_of
 from pipeline.errors import PipelineError
@@ -45,7 +45,7 @@ async def hold(case: Case, dial: Dial, judge: Judge) -> Outcome:
     except PipelineError as error:
         result, faults = "error", (Fault(str(error)),)
     except Exception as error:  # noqa: BLE001 - an author's code ends here; the other conversations are still held
-        result, faults = "error", (Fault(said_of(error)),)
+        result, faults, at = "error", (Fault(said_of(error)),), line_in(case.path, error)
     else:
         result, faults = "passed", ()
     exchanges, verdicts = (tuple(caller.exchanges), tuple(caller.verdicts)) if caller is not None else ((), ())

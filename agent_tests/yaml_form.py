@@ -12,7 +12,7 @@ from agent_tests.cases import Case
 from agent_tests.errors import Fault, Unmet
 from agent_tests.expectations import Expected, faults
 from agent_tests.yaml_nodes import Node, YamlFile, line_of, meant
-from greenroom.testing.caller import CallEnded, Caller
+from greenroom.testing.caller import CallEnded, Caller, Unfinished
 from greenroom.testing.script import Answer, Failure, Piece, ToolRequest
 from session.record import EndReason, ErrorReason
 
@@ -195,8 +195,8 @@ def _playing(turns: Sequence[Turn]) -> Callable[[Caller], Awaitable[None]]:
             try:
                 if turn.caller is not None:
                     await caller.says(turn.caller, interrupts=turn.interrupts)
-            except CallEnded as ended:
-                raise Unmet([Fault(str(ended))], turn.line) from ended
+            except (CallEnded, Unfinished) as error:
+                raise Unmet([Fault(str(error))], turn.line) from error
             found = faults(turn.expected, caller.exchanges[-1])
             for criterion in turn.expected.judge:
                 verdict = await caller.judge(criterion)

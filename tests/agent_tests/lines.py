@@ -6,8 +6,8 @@ from greenroom.testing.exchange import Exchange
 class Says:
     """A line whose agent says the same again and again."""
 
-    def __init__(self, words):
-        self.words = words
+    def __init__(self, words, ended=""):
+        self.words, self.ended = words, ended
 
     async def __aenter__(self):
         return self
@@ -19,4 +19,4 @@ class Says:
         return Exchange("", self.words)
 
     async def say(self, words, interrupts=""):
-        return Exchange(words, self.words)
+        return Exchange(words, self.words, ended=self.ended)

@@ -58,6 +58,16 @@ async def test_an_assertion_that_fails_is_shown_as_it_is_written(tmp_path, said,
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
+    ("ends", "result"), [("1 / 0", "error"), ("await caller.says('and')", "failed")], ids=["its own", "the call's"]
+)
+async def test_what_breaks_a_test_off_is_said_with_its_line(tmp_path, ends, result):
+    (case,) = read(written(tmp_path, f"async def test_a(caller):\n    await caller.says('Hi')\n    {ends}"), "default")
+    outcome = await hold(case, lambda _: Says("Bye", ended="finished" if result == "failed" else ""), NoJudge())
+    assert (outcome.result, outcome.line) == (result, 3)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
     ("asked", "line", "told"),
     [('caller.says("Hi")', 2, "'Caller.says'"),
      ('assert caller.judge("is polite")', 2, "'Caller.judge'"),
