@@ -91,11 +91,10 @@ class Lineup(Generic[S]):
         return pause
 
     def prefers(self, current: Candidate[S], now: float) -> Candidate[S]:
-        """Who does new work: the one in use, or one before it in the list whose rest is over."""
-        before = self.candidates[: self.candidates.index(current)]
-        rested = (
-            each
-            for each in before
-            if each.key not in self._broken and now - self._failed_at.get(each.key, -REST_SECONDS) >= REST_SECONDS
-        )
-        return next((each for each in rested if self.circuits.allows(each.key, now)), current)
+        """Who does new work: the first that may; one before the one in use when its rest is over."""
+        for each in self.candidates:
+            rested = now - self._failed_at.get(each.key, -REST_SECONDS) >= REST_SECONDS
+            may = each is current or (rested and each.key not in self._broken)
+            if may and self.circuits.allows(each.key, now):
+                return each
+        return current

@@ -118,10 +118,17 @@ def hosted() -> Iterator[Hosted]:
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join(5)
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(_end_all())
         loop.close()
+
+
+async def _end_all() -> None:
+    """End what still hangs, and let its connections close."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.sleep(0)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from bench.harness.system import System
 from client.caller import Caller
+from session.store.ports import CIRCUIT_FAILURES
 from tests.drills.conftest import ENVIRONMENT
 from tests.drills.hosted import Hosted, Kind, Mode, hosted
 from tests.drills.talk import BACK_SECONDS, Talk
@@ -128,28 +129,35 @@ async def test_they_come_back(http, talk, provider):
     assert (await talk.record(http))["status"] == "ready"
 
 
-async def test_what_some_calls_met_others_know(system, http, talk, provider, speech, timed):
-    """Five failures in five calls open the circuit; the sixth call never asks, and health says why."""
-    provider.modes["llm"] = "hangs"
-    for _ in range(5):
-        async with Caller(system.url) as caller:
-            await caller.start()
-            await caller.join()
-            await caller.wait_for_sound(caller.asked_at, timeout=BACK_SECONDS)
-            await caller.wait_for_quiet(0.8, timeout=BACK_SECONDS)
-            await caller.write("What is twelve plus thirty?")
-            await caller.wait_for_text("agent", "42", timeout=BACK_SECONDS)
-            await caller.stop()
-    health = await until_answer(http, "/api/health", lambda each: bool(each["warnings"]), 5)
+async def _asks(system: System) -> None:
+    """A call in which one question is asked and answered."""
+    async with Caller(system.url) as caller:
+        await caller.start()
+        await caller.join()
+        await caller.wait_for_sound(caller.asked_at, timeout=BACK_SECONDS)
+        await caller.wait_for_quiet(0.8, timeout=BACK_SECONDS)
+        await caller.write("What is twelve plus thirty?")
+        await caller.wait_for_text("agent", "42", timeout=BACK_SECONDS)
+        await caller.stop()
+
+
+async def test_what_some_calls_met_others_know(system, http, talk, provider, timed):
+    """Five failures in five calls open a circuit: the sixth call never asks, and health says why."""
+    provider.modes.update({"llm": "429", "tts": "429"})
+    for _ in range(CIRCUIT_FAILURES):
+        await _asks(system)
+    health = await until_answer(http, "/api/health", lambda each: len(each["warnings"]) == 2, 5)
     assert health["status"] == "degraded"
-    assert "The llm provider openai keeps failing" in health["warnings"][0]
     metrics = (await http.get("/metrics")).text
-    assert 'greenroom_provider_circuit_open{kind="llm",provider="openai"} 1.0' in metrics
-    asked = provider.asked["llm"]
+    for kind, warning in zip(("llm", "tts"), health["warnings"], strict=True):
+        assert f"The {kind} provider openai keeps failing" in warning
+        assert f'greenroom_provider_circuit_open{{kind="{kind}",provider="openai"}} 1.0' in metrics
+    asked = dict(provider.asked)
     await talk.caller.start()
     await talk.caller.join()
-    await talk.caller.wait_for_sound(talk.caller.asked_at, timeout=BACK_SECONDS)
+    greeted = await talk.caller.wait_for_sound(talk.caller.asked_at, timeout=BACK_SECONDS)
+    timed("the greeting of the sixth call", greeted - talk.caller.asked_at)
     await talk.settled()
     waited = await says(talk, provider, "What is twelve plus thirty?", "42")
     assert timed("an answer of the sixth call", waited) < 2.5
-    assert provider.asked["llm"] == asked
+    assert (provider.asked["llm"], provider.asked["tts"]) == (asked["llm"], asked["tts"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.fallback.candidates import OPENING_FAILURES, Candidate, OwnCircuits
+from pipeline.fallback.candidates import OPEN_SECONDS, OPENING_FAILURES, Candidate, OwnCircuits
 from pipeline.fallback.lineup import REST_SECONDS, Lineup
 from pipeline.fallback.retries import PAUSES
 
@@ -30,6 +30,17 @@ def test_one_that_failed_rests_in_the_next_work_too_and_then_is_preferred_again(
     assert line.prefers(B, REST_SECONDS - 1) is B
     assert line.prefers(B, REST_SECONDS) is A
     assert line.prefers(A, REST_SECONDS) is A
+
+
+def test_one_in_use_is_left_for_the_next_when_other_calls_have_opened_its_circuit():
+    circuits = OwnCircuits()
+    line = lineup(A, B, circuits=circuits)
+    for _ in range(OPENING_FAILURES):
+        circuits.failed(A.key, 0.0)
+    assert line.prefers(A, 1.0) is B
+    assert line.prefers(B, 2.0) is B
+    assert line.prefers(B, OPEN_SECONDS) is A
+    assert lineup(A, circuits=circuits).prefers(A, OPEN_SECONDS + 1) is A
 
 
 def test_one_that_rests_is_better_than_none():
