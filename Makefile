@@ -1,5 +1,5 @@
 # Every target makes sure of the set-up first; when nothing has changed that takes no time.
-.PHONY: help setup lock up dev call demo docs check test faults drills drills-calls drills-servers drills-edges drills-providers audit long bench words load restarts soak clean
+.PHONY: help setup lock up dev call demo docs check test faults drills drills-calls drills-servers drills-edges drills-providers audit long bench words turns load restarts soak clean
 
 BIN := .venv/bin
 # A run that hangs must fail, not wait for ever: a suite takes under 10 minutes, on a slow machine longer; then 30 seconds to end.
@@ -72,6 +72,9 @@ bench: setup ## measure, side by side with a process per call
 
 words: setup ## how well the bundled speech-to-text understands humans at 48, 16 and 8 kHz, and what it makes up
 	@$(BIN)/python -m bench.words
+
+turns: setup ## how soon and how often too soon human callers are answered, beside Pipecat's own turns
+	@$(BIN)/python -m bench.turns $(ARGS)
 
 load: setup ## place real calls and count the lost and doubled; ARGS="--burst 20", "--poisson 6 --minutes 5", "--ramp 30"
 	@$(BIN)/python -m bench.load $(if $(ARGS),$(ARGS),--burst 20)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -69,9 +70,9 @@ async def run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         waits for that.
     """
     lane = _opened()
-    running = lane.submit(function, *args, **kwargs)
+    running = asyncio.get_running_loop().run_in_executor(lane, functools.partial(function, *args, **kwargs))
     lane.submit(give_back)
-    return await asyncio.wrap_future(running)
+    return await running
 
 
 def _opened() -> ThreadPoolExecutor:
