@@ -15,7 +15,6 @@ from pipecat.frames.frames import (
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
 )
-from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
 from pipecat.processors.frame_processor import FrameProcessor
 
 from pipeline.talk.player import Sink
@@ -57,16 +56,16 @@ class AnswerDeadline:
         self._silence = Silence(bound)
         self._fillers = fillers
         self._owed = asyncio.Event()
-        self._answering = self._unheard = self._caller_speaks = False
-        self._assistant: LLMAssistantAggregator | None = None
+        self._answering = self._unheard = self._open = self._caller_speaks = False
+        self._tool_runs: Callable[[], bool] = lambda: False
 
     def since(self) -> float:
         """Since when (time.monotonic) the caller has heard nothing of its answer."""
         return self._silence.since
 
-    def watch(self, llm: FrameProcessor, assistant: LLMAssistantAggregator) -> None:
-        """Follow the frames at the LLM, and at the end of the pipeline."""
-        self._assistant = assistant
+    def watch(self, llm: FrameProcessor, assistant: FrameProcessor, tool_runs: Callable[[], bool]) -> None:
+        """Follow the frames at the LLM, and at the end of the pipeline; `tool_runs`: whether a tool is at work."""
+        self._tool_runs = tool_runs
 
         async def at_llm(_: FrameProcessor, frame: Frame) -> None:
             self._at_llm(frame)
@@ -74,6 +73,7 @@ class AnswerDeadline:
         async def at_end(_: FrameProcessor, frame: Frame) -> None:
             if isinstance(frame, LLMFullResponseEndFrame) and not self._answering:
                 self._unheard = False
+                self._open = tool_runs()
 
         llm.add_event_handler("on_before_process_frame", at_llm)
         assistant.add_event_handler("on_after_process_frame", at_end)
@@ -91,7 +91,7 @@ class AnswerDeadline:
                 await self._step()
 
     async def _step(self) -> None:
-        tool = self._tool_runs
+        tool = self._tool_runs()
         due, filler = self._silence.next(tool=tool)
         if self._caller_speaks or (rest := due - time.monotonic()) > 0:
             await asyncio.sleep(POLL_SECONDS if self._caller_speaks else min(rest, POLL_SECONDS))
@@ -106,20 +106,16 @@ class AnswerDeadline:
         self._silence.filled(now, now + played, Filler.MOMENT, tool=tool)
 
     @property
-    def _tool_runs(self) -> bool:
-        return self._assistant is not None and self._assistant.has_function_calls_in_progress
-
-    @property
     def _pending(self) -> bool:
-        return self._answering or self._unheard or self._tool_runs
+        return self._answering or self._unheard or self._tool_runs()
 
     def _at_llm(self, frame: Frame) -> None:
         if isinstance(frame, LLMContextFrame):
-            self._silence.asked(time.monotonic(), waiting=self._pending)
-            self._answering = self._unheard = True
+            self._silence.asked(time.monotonic(), waiting=self._open)
+            self._answering = self._unheard = self._open = True
             self._owed.set()
         elif isinstance(frame, InterruptionFrame):
-            self._answering = self._unheard = False
+            self._answering = self._unheard = self._open = False
         elif isinstance(frame, UserStartedSpeakingFrame):
             self._caller_speaks = True
             self._silence.turn_begins()

@@ -178,7 +178,7 @@ class Conversation:
         self._watch_for_changes()
         self._typed = Typed(self._built.worker, self._built.aggregators, listener)
         self._built.floor.interrupt = self._typed.interrupt
-        self._deadline.watch(self._llm, self._built.aggregators.assistant())
+        self._deadline.watch(self._llm, self._built.aggregators.assistant(), self.tools_run)
 
     async def run(self) -> None:
         """Run the pipeline until `stop` is called or it ends by itself."""

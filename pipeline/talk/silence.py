@@ -44,7 +44,7 @@ class Silence:
 
     def asked(self, now: float, *, waiting: bool) -> None:
         """The LLM is asked. `waiting`: for an answer that the caller waits for already, such as after a tool."""
-        if not waiting:
+        if not waiting or now - max(self.since, self._filled_until) > self.bound:
             ended = now if self._turn_ended is None else self._turn_ended
             self._waits_since = max(ended, now - self.bound / 2)  # one that ended before that was no question
             self._at_work = self._filled_at_work = None

@@ -22,6 +22,7 @@ from tests.pipeline.talks import MOMENT_PCM, Talk, asking, talking, warm
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 PATIENCE = 2.0
+ORDER = "I am looking for your very long lost order of ten pizzas with ham and cheese"
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +87,12 @@ async def test_when_the_answer_is_over_nothing_of_ours_follows(analyzers: Analyz
 
 
 async def test_a_caller_who_left_hears_nothing(analyzers: Analyzers) -> None:
-    async with asking(analyzers, "hang", patience=1.0) as talk:
+    async with asking(analyzers, "hang", patience=PATIENCE) as talk:
         await talk.conversation.answer("Are you there?")
-        await until(lambda: talk.requests, "the brain is asked", seconds=20)
         await talk.conversation.hush()
-        await asyncio.sleep(1.5)
-        assert talk.sink.chunks == []
+        heard = len(talk.sink.chunks)
+        await asyncio.sleep(1.25 * PATIENCE)
+        assert (len(talk.sink.chunks), talk.notes.failures) == (heard, [])
 
 
 def slow_tool(over: asyncio.Event) -> Any:
@@ -123,6 +124,35 @@ async def test_while_a_tool_runs_the_agent_says_that_it_is_at_it_and_asks_nothin
         await until(lambda: "I found it." in talk.said, "the answer is told", seconds=20)
         assert (ours(talk), talk.notes.failures) == (0, [])
         assert "looking" not in str(talk.conversation.checkpoint().messages)
+
+
+async def test_the_time_that_a_tool_took_counts(analyzers: Analyzers) -> None:
+    over = asyncio.Event()
+    async with asking(
+        analyzers, tools_answer("look"), "hang", patience=PATIENCE, tools=[slow_tool(over)], waiting="Still looking."
+    ) as talk:
+        began = time.monotonic()
+        await talk.conversation.answer("Look.")
+        await asyncio.sleep(1.0)
+        over.set()
+        await until(lambda: talk.sink.chunks, "something is heard", seconds=PATIENCE + 0.5)
+        assert time.monotonic() - began <= PATIENCE + 0.25
+
+
+async def test_an_answer_that_comes_word_by_word_is_heard_in_parts(analyzers: Analyzers) -> None:
+    words = [chunk({"content": f"{word} "}) for word in ORDER.split()]
+    slow = [piece for word in words for piece in ({"pause": 0.4}, word)]
+    async with asking(analyzers, [*slow, *text_answer(".")], patience=3.0) as talk:
+        await talk.conversation.answer("Are you there?")
+        heard, longest, chunks = time.monotonic(), 0.0, 0
+        while not talk.notes.agent:
+            await asyncio.sleep(0.01)
+            if len(talk.sink.chunks) != chunks:
+                longest = max(longest, time.monotonic() - heard)
+                heard, chunks = time.monotonic(), len(talk.sink.chunks)
+        assert (longest < 3.0, ours(talk)) == (True, 0)
+        assert len(talk.notes.sentences) > 1
+        assert talk.said.removesuffix(".").rstrip() == ORDER
 
 
 async def test_an_agent_without_such_words_has_ours(analyzers: Analyzers) -> None:

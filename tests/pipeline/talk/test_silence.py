@@ -54,6 +54,13 @@ def test_a_question_of_a_tools_result_begins_no_new_silence() -> None:
     assert silence.next(tool=False)[0] == 100.0 + DUE
 
 
+def test_a_question_long_after_a_tool_that_ended_without_one_begins_anew() -> None:
+    silence = Silence(BOUND)
+    silence.asked(100.0, waiting=False)
+    silence.asked(200.0, waiting=True)
+    assert silence.since == 200.0
+
+
 def test_a_sentence_of_ours_is_no_answer() -> None:
     silence = Silence(BOUND)
     silence.asked(100.0, waiting=False)
