@@ -176,7 +176,7 @@ async def test_a_brain_that_stumbles_once_is_asked_again(analyzers: Analyzers) -
 
 
 async def test_a_brain_that_stumbles_again_is_a_failure(analyzers: Analyzers) -> None:
-    async with asking(analyzers, 500, patience=1.0) as talk:
+    async with asking(analyzers, 500, patience=1.5) as talk:
         await talk.conversation.answer("Are you there?")
         await until(lambda: talk.notes.failures, "the failure is told", seconds=20)
         assert [permanent for _, permanent in talk.notes.failures] == [False]
