@@ -54,6 +54,7 @@ from pipeline.talk.parting import Parting, Step
 from pipeline.talk.player import Sink
 from pipeline.talk.sentences import Sentences
 from pipeline.talk.services import Services, make_brain, make_services
+from pipeline.talk.shared_sink import play
 from pipeline.talk.silence import Filler
 from pipeline.talk.turn_observer import Listener, TurnObserver
 from pipeline.talk.typed import Typed, TypedFrame
@@ -62,10 +63,8 @@ from pipeline.talk.voice_limits import tell_limits
 from runtime.background import Background, report
 
 REPEATED_SECONDS = 30.0  # two errors of a provider within this time are a failure, one alone is a hiccup
-APOLOGY_CHUNK = OUT_RATE * 2 // 25  # bytes of 40 ms
 INTERRUPTION_SECONDS = 0.5  # for an interruption to silence the agent; it takes some milliseconds
 APOLOGY_QUEUE_SECONDS = 6.0  # the longest an apology may take to be played
-
 
 # After these the checkpoint is another: what the caller says, and what the agent has said or done.
 CALLER_FRAMES = (TranscriptionFrame, LLMMessagesAppendFrame)
@@ -384,10 +383,3 @@ class Conversation:
         self._listener.noticed("answer_late", {"said": filler.value})
         if filler is Filler.MOMENT and first:
             self._listener.agent_said(MOMENT, interrupted=False)
-
-
-async def play(sink: Sink, pcm: bytes) -> None:
-    """Play a sentence that was made beforehand (16-bit mono PCM at OUT_RATE); returns when it has been heard."""
-    for start in range(0, len(pcm), APOLOGY_CHUNK):
-        await sink.write(pcm[start : start + APOLOGY_CHUNK])
-    await sink.drain()

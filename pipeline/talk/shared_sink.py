@@ -1,10 +1,10 @@
-"""The sink of a call, shared by the pipeline and by sentences that were made beforehand; conversation.py makes it."""
+"""Plays sentences that were made beforehand, beside what the pipeline plays; conversation.py and call.py use it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pipeline.talk.audio_ends import OUT_RATE
 from pipeline.talk.player import Sink
@@ -50,13 +50,25 @@ class SharedSink:
         """Play a sentence of ours (16-bit mono PCM at OUT_RATE); the pipeline's next sound waits for its end.
 
         Returns:
-            Seconds until it will have been played; less than nothing of it if an interruption cut it off.
+            Seconds until it will have been played; 0 if an interruption cut it off.
         """
         cut = self._cut
         async with self._turn:
-            for start in range(0, len(pcm), CHUNK):
+            for chunk in _chunks(pcm):
                 if self._cut != cut:
                     return 0.0
-                await self._sink.write(pcm[start : start + CHUNK])
+                await self._sink.write(chunk)
                 self._ours_until = time.monotonic() + self._sink.queued()
         return self._sink.queued()
+
+
+async def play(sink: Sink, pcm: bytes) -> None:
+    """Play a sentence (16-bit mono PCM at OUT_RATE); returns when it has been heard."""
+    for chunk in _chunks(pcm):
+        await sink.write(chunk)
+    await sink.drain()
+
+
+def _chunks(pcm: bytes) -> Iterator[bytes]:
+    for start in range(0, len(pcm), CHUNK):
+        yield pcm[start : start + CHUNK]

@@ -1,19 +1,18 @@
-"""The clock of a conversation's turns: whose turn it is, who waited how long for whom; turn_observer.py feeds it."""
+"""The clock of a conversation's turns: whose turn it is, how long an answer took; turn_observer.py feeds it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class TurnClock:
-    """Fed with who starts and stops speaking (seconds), it knows the agent's state, answer gaps and barge-ins.
+    """Fed with who starts and stops speaking (seconds), it knows the agent's state and counts barge-ins.
 
     Attributes:
         state: of the agent, by LiveKit's names.
     """
 
-    gaps: list[float] = field(default_factory=list)
     barge_ins: int = 0
     state: str = "listening"
     _user_stopped: float | None = None
@@ -47,9 +46,7 @@ class TurnClock:
         self._before = ("speaking", None)
         if self._user_stopped is None:
             return None
-        gap = at - self._user_stopped
-        self._user_stopped = None
-        self.gaps.append(gap)
+        gap, self._user_stopped = at - self._user_stopped, None
         return gap
 
     def agent_stopped(self) -> None:

@@ -16,7 +16,8 @@ from livekit.rtc.participant import PublishTrackError
 from pipeline.errors import PipelineError
 from pipeline.resume.restore import Restored
 from pipeline.talk.audio_ends import IN_RATE, OUT_RATE
-from pipeline.talk.conversation import Conversation, play
+from pipeline.talk.conversation import Conversation
+from pipeline.talk.shared_sink import play
 from runtime.background import Background, Failure, Policy, keep_going, on_failure, report
 from session.errors import SessionError, StoreUnavailable
 from session.fence import ALIVE_METHOD

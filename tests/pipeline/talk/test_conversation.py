@@ -22,7 +22,8 @@ from pipeline.fallback.retries import PAUSES
 from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import OUT_RATE
 from pipeline.talk.build import Analyzers
-from pipeline.talk.conversation import APOLOGY_CHUNK, REPEATED_SECONDS, Conversation, Failures
+from pipeline.talk.conversation import REPEATED_SECONDS, Conversation, Failures
+from pipeline.talk.shared_sink import CHUNK
 from tests.pipeline.providers.openai_server import text_answer, tools_answer
 from tests.pipeline.stage import FakeSink, Notes, until
 from tests.pipeline.talks import GREETING, asking, talking, warm
@@ -157,7 +158,7 @@ async def test_an_apology_is_played_whole_whatever_the_providers_do(analyzers: A
     async with talking(analyzers) as talk:
         await talk.conversation.apologise(pcm)
         assert b"".join(talk.sink.chunks) == pcm
-        assert max(map(len, talk.sink.chunks)) == APOLOGY_CHUNK
+        assert max(map(len, talk.sink.chunks)) == CHUNK
         assert talk.sink.draining == 1
 
 
