@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipecat.frames.frames import SystemFrame
+from pipecat.frames.frames import SystemFrame, TranscriptionFrame
 
 
 @dataclass
@@ -15,3 +15,8 @@ class NoWordsFrame(SystemFrame):
 @dataclass
 class UnsayableFrame(SystemFrame):
     """The agent's voice has left out words that it has no sound for."""
+
+
+@dataclass
+class UnsureTranscriptionFrame(TranscriptionFrame):
+    """Words that may well be invented, as a model does that hears another language, or a voice in noise."""

@@ -166,6 +166,7 @@ CHECKS: Mapping[str, Callable[[Fields], None]] = {
     "dropped_out": _or_nothing("dropped_out", "Sorry, I was gone for a moment."),
     "goodbye": _sentence("goodbye", "Goodbye, and thank you."),
     "still_there": _sentence("still_there", "Hello?"),
+    "not_understood": _or_nothing("not_understood", "Pardon?"),
     "waiting": _or_nothing("waiting", "I'm still looking."),
     "no_answer": _or_nothing("no_answer", "Sorry, could you say that again?"),
 }

@@ -51,6 +51,7 @@ class Agent:
         dropped_out: Said by the agent that takes over when this one was lost in a call; may be empty.
         goodbye: Said before the agent ends a call when the LLM says nothing itself.
         still_there: Said to a caller who has been silent for GREENROOM_SILENCE_ASK.
+        not_understood: Said, once, to a caller whose words can't be made out; "" answers them as they are.
         waiting: Said while a tool is at work for so long that the caller would hear nothing; may be empty.
         no_answer: Said when the LLM has twice answered without a word; may be empty.
     """
@@ -69,6 +70,7 @@ class Agent:
     dropped_out: str = "Sorry, I dropped out for a moment."
     goodbye: str = "Goodbye."
     still_there: str = "Are you still there?"
+    not_understood: str = "Sorry, I didn't catch that."
     waiting: str = "I'm still working on it."
     no_answer: str = "Sorry, I have no answer to that. Could you say it in other words?"
 
@@ -144,6 +146,7 @@ class Agent:
             dropped_out=self.dropped_out,
             goodbye=self.goodbye,
             still_there=self.still_there,
+            not_understood=self.not_understood,
             waiting=self.waiting,
             no_answer=self.no_answer,
         )
@@ -191,6 +194,7 @@ class ResolvedAgent:
     dropped_out: str
     goodbye: str
     still_there: str
+    not_understood: str
     waiting: str
     no_answer: str
 

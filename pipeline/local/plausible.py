@@ -19,6 +19,7 @@ FRAME_SECONDS = 0.02
 QUIETEST = 10 ** (-56 / 20)  # RMS of full scale; a quiet recording of a reader (two_cities.wav) has -38 dB
 BRIEFEST_SECONDS = 0.06  # shorter than the shortest word: a click
 LEAST_CONFIDENCE = -1.0  # mean log-probability of a token; "Fail again. Fail better.", badly heard, has -0.80
+UNSURE = -0.65  # of several words that may be invented: humans, clean or by telephone, have at least -0.40
 SURE = -0.25  # what a phrase from STOCK needs: a caller's own has -0.04 to -0.10, a jingle's -0.40
 LONGEST_PHRASE = 24  # tokens in a repeated phrase that counts as a loop: a sentence
 LONG_PHRASE = 9  # tokens; of a phrase that is no shorter one repetition less is a loop
@@ -90,3 +91,12 @@ def believed(heard: Transcription) -> str:
     if STOCK.match(words) and heard.confidence < SURE:
         return ""
     return heard.text.strip()
+
+
+def unsure(heard: Transcription) -> bool:
+    """Whether what was heard is several words that the model may have invented: another language, or much noise.
+
+    Human speech played backwards, the nearest thing to another language that comes with the packages, has -0.29 to
+    -1.8: most of it is below the bound.
+    """
+    return len(heard.text.split()) > 1 and heard.confidence < UNSURE

@@ -16,9 +16,10 @@ from pipecat.services.settings import STTSettings
 from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
+from pipeline.frames import UnsureTranscriptionFrame
 from pipeline.local import lane
 from pipeline.local.pieces import pieces
-from pipeline.local.plausible import Samples, Transcription, believed, centred, has_sound, loops
+from pipeline.local.plausible import Samples, Transcription, believed, centred, has_sound, loops, unsure
 from pipeline.providers.in_pieces import InPieces
 
 RATE = 16_000  # samples a second the model was trained on
@@ -88,21 +89,28 @@ class Moonshine:
         self._outputs = [o.name.replace("present", "past_key_values") for o in self._decoder.get_outputs()]
 
     def __call__(self, samples: Samples) -> str:
-        """The words in a stretch of speech.
+        """The words in a stretch of speech; as `understand`, without its confidence."""
+        return self.understand(samples).text
+
+    def understand(self, samples: Samples) -> Transcription:
+        """The words in a stretch of speech, and how sure the model is of them.
 
         Args:
             samples: 16 kHz, from -1 to 1, of any length.
 
         Returns:
-            What was said, or "" where there are no words.
+            What was said, or "" where there are no words; the confidence is the least of its pieces'.
         """
-        sound = centred(samples)
-        return " ".join(filter(None, (self._piece(piece) for piece in pieces(sound, RATE))))
+        heard = [self._piece(piece) for piece in pieces(centred(samples), RATE)]
+        words = [each for each in heard if each.text]
+        confidence = min((each.confidence for each in words), default=0.0)
+        return Transcription(" ".join(each.text for each in words), confidence)
 
-    def _piece(self, samples: Samples) -> str:
+    def _piece(self, samples: Samples) -> Transcription:
         if samples.size < SHORTEST_SECONDS * RATE or not has_sound(samples, RATE):
-            return ""
-        return believed(self.hear(samples))
+            return Transcription("", 0.0)
+        heard = self.hear(samples)
+        return Transcription(believed(heard), heard.confidence)
 
     def hear(self, samples: Samples) -> Transcription:
         """What the model itself says to one piece of sound, right or wrong."""
@@ -187,10 +195,11 @@ class MoonshineSTT(InPieces):
             One frame with the words; none where there are no words.
         """
         await self.start_processing_metrics()
-        text = await lane.run(self._words, audio)
+        heard = await lane.run(self._understand, audio)
         await self.stop_processing_metrics()
-        if text:
-            yield TranscriptionFrame(text, self._user_id, time_now_iso8601(), Language.EN)
+        if heard.text:
+            kind = UnsureTranscriptionFrame if unsure(heard) else TranscriptionFrame
+            yield kind(heard.text, self._user_id, time_now_iso8601(), Language.EN)
 
-    def _words(self, audio: bytes) -> str:
-        return self._model(from_pcm(audio, self.sample_rate))
+    def _understand(self, audio: bytes) -> Transcription:
+        return self._model.understand(from_pcm(audio, self.sample_rate))

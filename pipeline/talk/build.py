@@ -36,7 +36,10 @@ from pipeline.local import lane
 from pipeline.settings import PipelineSettings
 from pipeline.talk.audio_ends import IN_RATE, OUT_RATE, AudioInput, AudioOutput
 from pipeline.talk.floor import Floor
+from pipeline.talk.loopback import Loopback
+from pipeline.talk.not_own import NotOwn
 from pipeline.talk.turn_stop import SmartTurnStop, WordlessStop
+from pipeline.talk.unclear import Unclear
 from pipeline.talk.unspoken import Unspoken
 
 NO_TRANSCRIPT_SECONDS = 1.5  # after the turn's own timeout: how long words may still come before a turn counts as empty
@@ -65,7 +68,8 @@ class Parts:
 
     microphone: AudioInput
     stt: FrameProcessor
-    not_own: FrameProcessor
+    loopback: Loopback
+    not_understood: str
     llm_inputs: Sequence[FrameProcessor]
     before_llm: FrameProcessor
     llm: FrameProcessor
@@ -167,7 +171,7 @@ def build(
         [
             parts.microphone,
             parts.stt,
-            parts.not_own,
+            *_doubts(parts),
             *parts.llm_inputs,
             floor,
             aggregators.user(),
@@ -191,6 +195,15 @@ def build(
         check_dangling_tasks=False,
     )
     return Built(worker, context, aggregators, floor)
+
+
+def _doubts(parts: Parts) -> list[FrameProcessor]:
+    """What keeps the agent's own words, and words that speech-to-text made up, from being the caller's."""
+    parts.loopback.playing = parts.speaker.playing
+    return [
+        NotOwn(parts.loopback, time.monotonic),
+        Unclear(parts.not_understood, lambda: parts.speaker.spoken_over.speaking),
+    ]
 
 
 def end_of_sound() -> FunctionFilter:

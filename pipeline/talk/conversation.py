@@ -49,7 +49,6 @@ from pipeline.talk.before_llm import BeforeLLM
 from pipeline.talk.build import Analyzers, Parts, build
 from pipeline.talk.floor import Owed, reminder
 from pipeline.talk.loopback import Loopback
-from pipeline.talk.not_own import NotOwn
 from pipeline.talk.parting import Parting, Step
 from pipeline.talk.player import Sink
 from pipeline.talk.sentences import Sentences
@@ -146,7 +145,6 @@ class Conversation:
         self._started = asyncio.Event()
         self.microphone = AudioInput()
         self.speaker = AudioOutput(self._sink, self._begins, self._said_aside)
-        self.loopback.playing = self.speaker.playing
         call = self.call = Call(session_id=session_id, agent=agent.name, end=self._leave)
         self._circuits = circuits or OwnCircuits()
         made = services or make_services(agent, settings, self._circuits, owner=session_id, noticed=listener.noticed)
@@ -156,7 +154,8 @@ class Conversation:
         parts = Parts(
             microphone=self.microphone,
             stt=made.stt,
-            not_own=NotOwn(self.loopback, time.monotonic),
+            loopback=self.loopback,
+            not_understood=agent.not_understood,
             llm_inputs=extra.before_llm,
             before_llm=BeforeLLM(self._before_llm),
             llm=self._llm,

@@ -17,6 +17,7 @@ from pipeline.talk.player import Sink
 SURE = 0.6  # of what was heard is what was played: no voice of another, not even over the agent's, reaches it
 HINT = 0.45  # enough when the words are the agent's too
 LATEST_SECONDS = 0.8  # after the agent fell silent there is no echo any more
+GAP_SECONDS = 0.5  # a microphone that gave nothing for longer was off
 
 Clock = Callable[[], float]
 
@@ -67,7 +68,9 @@ class Loopback:
 
     def hears(self, pcm: bytes) -> None:
         """The microphone just gave this: 16-bit mono sound."""
-        self._heard.put(pcm, max(self._heard.end, self._now() - len(pcm) / (2 * self._in_rate)))
+        begin, end = self._now() - len(pcm) / (2 * self._in_rate), self._heard.end
+        # What is late after a busy moment still follows what came before it.
+        self._heard.put(pcm, end if begin < end + GAP_SECONDS else begin)
 
     async def own(self, text: str, begin: float, end: float) -> bool:
         """Whether what was heard between two seconds of the clock is the agent's own; takes some ms of another thread.

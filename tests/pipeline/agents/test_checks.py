@@ -56,6 +56,7 @@ def test_what_is_within_the_bounds_is_taken(more: dict[str, Any]) -> None:
         ("dropped_out", " "),
         ("goodbye", ""),
         ("still_there", " "),
+        ("not_understood", "..."),
         ("waiting", "..."),
         ("no_answer", None),
         ("dropped_out", "..."),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.local.plausible import Transcription, believed, centred, has_sound, loops
+from pipeline.local.plausible import Transcription, believed, centred, has_sound, loops, unsure
 
 RATE = 16_000
 
@@ -55,3 +55,9 @@ def test_what_models_say_to_sound_without_words_is_not_believed(text, confidence
 )  # fmt: skip
 def test_what_callers_say_is_believed(text, confidence):
     assert believed(Transcription(text, confidence)) == text
+
+
+def test_several_words_of_which_the_model_is_not_sure_may_be_invented():
+    assert unsure(Transcription("Let's open the gates of it.", -0.67))
+    assert not unsure(Transcription("Snake.", -0.9))
+    assert not unsure(Transcription("That some of its noisiest authorities", -0.4))

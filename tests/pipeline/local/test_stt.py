@@ -18,6 +18,7 @@ from pipecat.pipeline.worker import PipelineParams
 from pipecat.tests.utils import run_test
 
 from bench.words.recordings import TWO_CITIES
+from pipeline.frames import UnsureTranscriptionFrame
 from pipeline.local import lane
 from pipeline.local import stt as moonshine
 from pipeline.local.stt import MoonshineSTT, from_pcm, vocabulary
@@ -146,3 +147,12 @@ async def test_a_reader_who_does_not_pause_is_heard_piece_by_piece_and_whole(mod
     heard = plain(" ".join(frame.text for frame in found))
     assert jiwer.wer(plain(TWO_CITIES), heard) <= jiwer.wer(plain(TWO_CITIES), plain(model(speech))) + 0.05
     assert abs(len(heard.split()) - len(plain(TWO_CITIES).split())) <= 6
+
+
+@pytest.mark.anyio
+async def test_speech_that_is_no_english_is_not_sure_and_that_of_readers_is(model):
+    backwards = recording("two_cities")[: 6 * RATE][::-1]
+    assert all(isinstance(frame, UnsureTranscriptionFrame) for frame in await transcriptions(backwards, RATE))
+    for name, rate in (("two_cities", 8000), ("beckett", 16_000)):
+        found = await transcriptions(recording(name)[: 10 * RATE], rate)
+        assert not any(isinstance(frame, UnsureTranscriptionFrame) for frame in found)

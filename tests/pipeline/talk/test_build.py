@@ -21,6 +21,7 @@ from pipeline.talk.floor import Floor
 from pipeline.talk.loopback import Loopback
 from pipeline.talk.not_own import NotOwn
 from pipeline.talk.turn_stop import SmartTurnStop, WordlessStop
+from pipeline.talk.unclear import Unclear
 from tests.pipeline.local.sounds import without_words
 from tests.pipeline.stage import FakeSink, Tail, running, until
 
@@ -57,7 +58,8 @@ def built(settings: PipelineSettings) -> Built:
     parts = Parts(
         microphone=AudioInput(),
         stt=Ears(),  # type: ignore[arg-type]
-        not_own=NotOwn(loopback, time.monotonic),
+        loopback=loopback,
+        not_understood="Pardon?",
         llm_inputs=[Guard()],
         before_llm=Before(),
         llm=Brain(),  # type: ignore[arg-type]
@@ -77,7 +79,7 @@ async def test_sound_and_words_go_through_the_parts_in_order() -> None:
     outer = built(silence()).worker._pipeline
     (inner,) = [processor for processor in outer.processors if isinstance(processor, Pipeline)]
     order = [type(processor) for processor in inner.processors]
-    heard = [AudioInput, Ears, NotOwn, Guard, Floor, LLMUserAggregator, FunctionFilter]
+    heard = [AudioInput, Ears, NotOwn, Unclear, Guard, Floor, LLMUserAggregator, FunctionFilter]
     expected = [*heard, Before, Brain, Filter, Voice, AudioOutput, LLMAssistantAggregator]
     assert [kind for kind in order if kind in expected] == expected
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
+from bench.harness.speech import utterances
 from pipeline.agents.definition import Agent
 from pipeline.local import stt, tts
 from pipeline.settings import PipelineSettings
@@ -85,3 +87,13 @@ async def test_a_caller_without_an_echo_is_never_taken_for_one(analyzers: Analyz
         call.room.speak(recording("beckett")[: 3 * RATE])
         await until(lambda: call.notes.user, "the caller is heard", seconds=30)
         assert call.own == 0
+
+
+async def test_a_voice_in_another_language_gets_a_sentence_once_and_no_answer(analyzers: Analyzers) -> None:
+    """Human speech played backwards stands for it: no recording of another language comes with the packages."""
+    async with Call(analyzers, 0.2, -120) as call:
+        call.room.speak(utterances()[5].samples[::-1].astype(np.float32) / 32768)
+        await until(lambda: any(text for text, _ in call.notes.agent), "the agent asks", seconds=30)
+        assert call.notes.agent == [("Sorry, I didn't catch that.", False)]
+        assert call.notes.user == []
+        assert call.notes.words == []
