@@ -82,15 +82,11 @@ class AnswerDeadline:
         """The LLM's answer has come to its end, and is still to be heard."""
         self._answering = False
 
-    async def run(self) -> None:
-        """Watch for as long as the conversation runs."""
-        while True:
-            await self._owed.wait()
+    async def step(self) -> None:
+        """Watch for a moment, once an answer is owed; to be repeated for as long as the conversation runs."""
+        if not self._pending:
             self._owed.clear()
-            while self._pending:
-                await self._step()
-
-    async def _step(self) -> None:
+            await self._owed.wait()
         tool = self._tool_runs()
         due, filler = self._silence.next(tool=tool)
         if self._caller_speaks or (rest := due - time.monotonic()) > 0:
@@ -100,8 +96,9 @@ class AnswerDeadline:
             self._silence.filled(time.monotonic(), 0.0, filler, tool=True)
             self._fillers.noticed(filler, self._silence.mute)
             return
-        self._fillers.noticed(Filler.MOMENT, self._silence.mute)
+        mute = self._silence.mute
         played = await self.sink.interject(self._fillers.moment)
+        self._fillers.noticed(Filler.MOMENT, mute)
         now = time.monotonic()
         self._silence.filled(now, now + played, Filler.MOMENT, tool=tool)
 

@@ -59,7 +59,7 @@ from pipeline.talk.turn_observer import Listener, TurnObserver
 from pipeline.talk.typed import Typed, TypedFrame
 from pipeline.talk.unspoken import for_the_caller
 from pipeline.talk.voice_limits import tell_limits
-from runtime.background import Background, report
+from runtime.background import Background, keep_going, report
 
 REPEATED_SECONDS = 30.0  # two errors of a provider within this time are a failure, one alone is a hiccup
 INTERRUPTION_SECONDS = 0.5  # for an interruption to silence the agent; it takes some milliseconds
@@ -182,7 +182,7 @@ class Conversation:
         """Run the pipeline until `stop` is called or it ends by itself."""
         self._runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
         await self._runner.add_workers(self._built.worker)
-        self._tasks.start(self._deadline.run(), "answer deadline")
+        self._tasks.start(keep_going(self._deadline.step, "answer deadline", owner=self._owner), "answer deadline")
         await self._runner.run()
 
     async def started(self) -> None:

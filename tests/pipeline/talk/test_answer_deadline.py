@@ -22,6 +22,7 @@ from tests.pipeline.talks import MOMENT_PCM, Talk, asking, talking, warm
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 PATIENCE = 2.0
+LATE = [chunk({"content": ""}), {"pause": 1.4}, chunk({"content": ""}), {"pause": 1.4}, *text_answer("Here I am.")]
 ORDER = "I am looking for your very long lost order of ten pizzas with ham and cheese"
 
 
@@ -43,8 +44,7 @@ async def heard_in_time(talk: Talk, patience: float = PATIENCE) -> None:
 
 
 async def test_a_stream_that_trickles_without_a_word_is_bridged_and_then_spoken(analyzers: Analyzers) -> None:
-    late = [chunk({"content": ""}), {"pause": 1.4}, chunk({"content": ""}), {"pause": 1.4}, *text_answer("Here I am.")]
-    async with asking(analyzers, late, patience=PATIENCE) as talk:
+    async with asking(analyzers, LATE, patience=PATIENCE) as talk:
         await heard_in_time(talk)
         assert ours(talk) == 1
         await until(lambda: "Here I am." in talk.said, "the answer is told", seconds=20)
@@ -76,6 +76,21 @@ async def test_a_voice_that_hangs_is_bridged(analyzers: Analyzers, monkeypatch: 
         await heard_in_time(talk)
         assert ours(talk) == 1
         assert talk.notes.failures == []
+
+
+async def test_a_speaker_that_fails_once_ends_no_watch(analyzers: Analyzers, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with asking(analyzers, LATE, patience=PATIENCE) as talk:
+        really, failed = talk.sink.write, list[bytes]()
+
+        async def write(pcm: bytes) -> None:
+            if not failed:
+                failed.append(pcm)
+                raise OSError
+            await really(pcm)
+
+        monkeypatch.setattr(talk.sink, "write", write)
+        await heard_in_time(talk, PATIENCE + 0.5)
+        assert failed
 
 
 async def test_when_the_answer_is_over_nothing_of_ours_follows(analyzers: Analyzers) -> None:
