@@ -30,6 +30,7 @@ class Lineup(Generic[S]):
     _broken: set[str] = field(default_factory=set)
     _failed_at: dict[str, float] = field(default_factory=dict)
     _tried: set[str] = field(default_factory=set)
+    _doubted: set[str] = field(default_factory=set)
     _rounds: int = 0
     _began: float | None = None
 
@@ -58,26 +59,34 @@ class Lineup(Generic[S]):
             candidate: which.
             now: seconds.
             permanent: it never will in this call.
-            at_fault: False if the work may be such that nobody can do it.
+            at_fault: False if the work may be such that nobody can do it; whether it is, the others show.
         """
         self._tried.add(candidate.key)
         if at_fault:
-            self.circuits.failed(candidate.key, now)
-            self._failed_at[candidate.key] = now
+            self._blame(candidate.key, now)
+        else:
+            self._doubted.add(candidate.key)
         if permanent:
             self._broken.add(candidate.key)
         if self._began is None:
             self._began = now
 
     def worked(self, candidate: Candidate[S], now: float) -> None:
-        """The work at hand is done."""
+        """The work at hand is done; so it can be done."""
         self.circuits.worked(candidate.key, now)
+        for key in self._doubted - {candidate.key}:
+            self._blame(key, now)
         self.give_up()
 
     def give_up(self) -> None:
         """The work at hand is no longer wanted; the next is a new one."""
         self._tried.clear()
+        self._doubted.clear()
         self._began, self._rounds = None, 0
+
+    def _blame(self, key: str, now: float) -> None:
+        self.circuits.failed(key, now)
+        self._failed_at[key] = now
 
     def pause(self, now: float) -> float | None:
         """All have tried the work at hand: seconds until they may try again; None: they are used up."""
@@ -92,9 +101,7 @@ class Lineup(Generic[S]):
 
     def prefers(self, current: Candidate[S], now: float) -> Candidate[S]:
         """Who does new work: the first that may; one before the one in use when its rest is over."""
-        for each in self.candidates:
-            rested = now - self._failed_at.get(each.key, -REST_SECONDS) >= REST_SECONDS
-            may = each is current or (rested and each.key not in self._broken)
-            if may and self.circuits.allows(each.key, now):
-                return each
-        return current
+        gone = self._broken | self._tried
+        gone |= {key for key, at in self._failed_at.items() if now - at < REST_SECONDS}
+        may = (each for each in self.candidates if each is current or each.key not in gone)
+        return next((each for each in may if self.circuits.allows(each.key, now)), current)

@@ -33,7 +33,7 @@ from pipecat.frames.frames import (
     TTSUpdateSettingsFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
-from pipecat.services.tts_service import TTSService
+from pipecat.services.tts_service import TTSService, WebsocketTTSService
 from pipecat.utils.string import resolve_sentence_tokenizer_language
 from pipecat.utils.text.base_text_aggregator import BaseTextAggregator
 from pipecat.utils.text.simple_text_aggregator import SimpleTextAggregator
@@ -48,6 +48,7 @@ from runtime.background import Background
 
 SOUND_SECONDS = 2.5  # without sound of a sentence that was sent: hosted voices take 0.1 to 1.5
 SILENT = "completed with no audio"  # how Pipecat's error ends when a service had nothing to say to a text
+SILENT_SECONDS = 0.3  # behind an answer that held no sound, for what is still on its way
 KNOWN_CHARACTERS = 50  # that a voice must have said before its own pace is used
 NOT_SPOKEN = (TranscriptionFrame, InterimTranscriptionFrame, EagerTranscriptionFrame)
 
@@ -343,7 +344,20 @@ class FallbackTTS(FrameProcessor):
             await self._branch.give(for_service(frame))
 
     def _make(self, candidate: Candidate[TTSService]) -> Branch[TTSService]:
-        return Branch(candidate, self._branches, said=self._heard, failed=self._error)
+        branch = Branch(candidate, self._branches, said=self._heard, failed=self._error)
+
+        async def answered(_: TTSService, frame: Frame) -> None:
+            if isinstance(frame, TTSSpeakFrame) and self._asked is not None and not self._asked.seconds:
+                self._tasks.start(self._is_silent(branch, self._asked), "watch a silent voice")
+
+        if not isinstance(branch.service, WebsocketTTSService):  # of those the sound comes behind the answer
+            branch.service.add_event_handler("on_after_process_frame", answered)
+        return branch
+
+    async def _is_silent(self, branch: Branch[TTSService], asked: Piece) -> None:
+        await asyncio.sleep(SILENT_SECONDS)
+        if self._asked is asked and self._branch is branch and not asked.seconds:
+            await self._fail(branch, "silent")
 
     def _leave(self) -> None:
         if self._branch is not None:

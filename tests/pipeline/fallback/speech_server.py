@@ -26,7 +26,8 @@ class SpeechServer(OpenAIServer):
     """Does with each request what the next of its `does` says; the last of them for good.
 
     "speak": says or hears it whole. "break": leaves off after two words. "hang": never answers. "late": answers when
-    it is released. "garbage": answers what is no sound, or no message. A number: this HTTP status.
+    it is released. "garbage": answers what is no sound, or no message. "empty": answers without a sound. A number:
+    this HTTP status.
 
     Args:
         does: what it does with each request.
@@ -70,7 +71,8 @@ class SpeechServer(OpenAIServer):
             yield sound(2)
             await asyncio.sleep(0.1)  # it goes out before the connection is cut
             raise ConnectionResetError
-        yield sound(len(text.split()))
+        if what != "empty":
+            yield sound(len(text.split()))
 
     async def hear(self, request: Request) -> Response:
         form = await request.body()

@@ -103,6 +103,14 @@ def test_circuits_are_told_of_failures_but_not_of_work_that_nobody_could_do():
     assert not circuits.allows(A.key, 0.0)
 
 
+def test_one_that_could_not_do_what_another_did_was_at_fault():
+    line = lineup(A, B)
+    line.failed(A, 0.0, at_fault=False)
+    assert line.prefers(B, 0.0) is B
+    line.worked(B, 0.1)
+    assert line.prefers(B, 1.0) is B
+
+
 @pytest.mark.parametrize(("current", "other"), [(A, B), (B, A)])
 def test_a_second_opinion_comes_from_another(current, other):
     assert lineup(A, B).other(current, 0.0) is other

@@ -102,7 +102,7 @@ class Spoken:
 
 @asynccontextmanager
 async def voices(
-    *choices: tuple[str, SpeechServer], patience: float = 4.0, sound_seconds: float = 0.6
+    *choices: tuple[str, SpeechServer], patience: float = 4.0, sound_seconds: float = 1.5
 ) -> AsyncIterator[Spoken]:
     made: list[Any] = []
     candidates = [KINDS[kind](f"{kind}{at}", server, made) for at, (kind, server) in enumerate(choices)]
@@ -142,7 +142,7 @@ async def test_a_voice_that_works_says_an_answer_as_one_utterance_and_is_told_to
 @pytest.mark.parametrize(
     ("kind", "fails"),
     [
-        *[("http", fault) for fault in (401, 429, 500, "hang", "break")],
+        *[("http", fault) for fault in (401, 429, 500, "hang", "break", "empty")],
         *[("socket", fault) for fault in (403, "hang", "garbage", "break")],
     ],
 )
@@ -282,3 +282,17 @@ async def test_the_end_of_a_call_waits_neither_for_a_voice_nor_for_its_sound() -
             began = time.monotonic()
             await spoken.stage.worker.cancel()
         assert time.monotonic() - began < 2.0
+
+
+async def test_a_text_that_no_voice_can_say_is_left_out_without_a_wait_and_is_nobodys_fault() -> None:
+    async with (
+        SpeechServer("empty", "speak").serving() as first,
+        SpeechServer("empty").serving() as second,
+        voices(("http", first), ("http", second), sound_seconds=30) as spoken,
+    ):
+        await spoken.answer("Ⲁⲃⲅ.", " Seven eight.")
+        await spoken.over()
+        assert (first.texts, second.texts) == (["Ⲁⲃⲅ.", "Seven eight."], ["Ⲁⲃⲅ."])
+        assert spoken.texts == ["Seven eight."]
+        assert spoken.circuits.failures == spoken.errors == []
+        assert not spoken.tts.used_up
