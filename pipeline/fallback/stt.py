@@ -90,7 +90,6 @@ class FallbackSTT(FrameProcessor):
         self._last_words = ""
         self._branch: Branch[STTService] | None = self._make(self._lineup.first(time.monotonic()))
         self._second: Branch[STTService] | None = None
-        self._metadata = dict[Branch[STTService], STTMetadataFrame]()
         self._pauses = 0  # and beginnings of the caller's: the words of one are waited for until the next
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
@@ -195,17 +194,13 @@ class FallbackSTT(FrameProcessor):
 
     async def _heard(self, branch: Branch[STTService], frame: Frame) -> None:
         """One frame of a candidate's."""
-        if isinstance(frame, STTMetadataFrame):
-            self._metadata[branch] = frame
-            if branch is self._branch:
-                await self.push_frame(frame)
-        elif isinstance(frame, TranscriptionFrame):
+        if isinstance(frame, TranscriptionFrame):
             await self._words(branch, frame)
         elif isinstance(frame, NoWordsFrame) and branch is self._second:
             self._leave_second()  # the first may still have some
         elif isinstance(frame, NoWordsFrame):
             await self._no_words(frame)
-        elif branch is self._branch and isinstance(frame, InterimTranscriptionFrame | MetricsFrame):
+        elif branch is self._branch and isinstance(frame, InterimTranscriptionFrame | MetricsFrame | STTMetadataFrame):
             await self.push_frame(frame)
 
     async def _words(self, branch: Branch[STTService], frame: TranscriptionFrame) -> None:
@@ -213,8 +208,7 @@ class FallbackSTT(FrameProcessor):
             first, self._branch, self._second = self._branch, branch, None
             if first is not None:
                 self._leave_failed(first, "hang")
-            if branch in self._metadata:
-                await self.push_frame(self._metadata[branch])
+            await self.push_frame(branch.service.service_metadata_frame())
         else:
             self._leave_second()
         if self._kept.cut and branch.again:
@@ -262,6 +256,8 @@ class FallbackSTT(FrameProcessor):
         self._branch, self._second = self._second, None
         if self._branch is None:
             await self._find_another()
+        else:
+            await self.push_frame(self._branch.service.service_metadata_frame())
 
     async def _find_another(self) -> None:
         now = time.monotonic()

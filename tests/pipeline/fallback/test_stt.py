@@ -200,6 +200,21 @@ async def test_words_that_come_late_from_the_first_ears_are_not_heard_twice() ->
         assert listening.words == ["one"]
 
 
+async def test_ears_that_were_asked_beside_ears_that_then_fail_tell_how_long_they_take() -> None:
+    async with (
+        SpeechServer("hang").serving() as first,
+        SpeechServer("late", words=["one"]).serving() as second,
+        ears(("socket", first), ("socket", second)) as listening,
+    ):
+        await listening.speak(1)
+        await until(lambda: second.audio, "a second opinion")
+        assert len(listening.stage.tail.of(STTMetadataFrame)) == 1
+        await listening.made[0].push_error("gone")
+        await until(lambda: len(listening.stage.tail.of(STTMetadataFrame)) == 2, "what the second needs")
+        second.released.set()
+        await listening.understood("one")
+
+
 @pytest.mark.parametrize("fails", [401, 503])
 async def test_when_the_last_ears_have_failed_for_good_one_error_of_the_processor_says_so(fails: int) -> None:
     async with SpeechServer(fails).serving() as only, ears(("http", only), patience=0.8) as listening:
