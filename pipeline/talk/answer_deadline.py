@@ -17,9 +17,9 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameProcessor
 
+from pipeline.talk.answer_wait import AnswerWait, Filler
 from pipeline.talk.player import Sink
 from pipeline.talk.shared_sink import SharedSink
-from pipeline.talk.silence import Filler, Silence
 
 MOMENT = "One moment, please."
 """Made beforehand in the bundled voice, in a worker's preload: no provider is needed for it."""
@@ -53,7 +53,7 @@ class AnswerDeadline:
     def __init__(self, sink: Sink, bound: float, fillers: Fillers) -> None:
         self.sink = SharedSink(sink, self._heard)
         """Where the pipeline's sound must go."""
-        self._silence = Silence(bound)
+        self._wait = AnswerWait(bound)
         self._fillers = fillers
         self._owed = asyncio.Event()
         self._answering = self._unheard = self._open = self._caller_speaks = False
@@ -61,7 +61,7 @@ class AnswerDeadline:
 
     def since(self) -> float:
         """Since when (time.monotonic) the caller has heard nothing of its answer."""
-        return self._silence.since
+        return self._wait.since
 
     def watch(self, llm: FrameProcessor, assistant: FrameProcessor, tool_runs: Callable[[], bool]) -> None:
         """Follow the frames at the LLM, and at the end of the pipeline; `tool_runs`: whether a tool is at work."""
@@ -88,19 +88,19 @@ class AnswerDeadline:
             self._owed.clear()
             await self._owed.wait()
         tool = self._tool_runs()
-        due, filler = self._silence.next(tool=tool)
+        due, filler = self._wait.next(tool=tool)
         if self._caller_speaks or (rest := due - time.monotonic()) > 0:
             await asyncio.sleep(POLL_SECONDS if self._caller_speaks else min(rest, POLL_SECONDS))
             return
         if filler is Filler.AT_WORK and await self._fillers.at_work():
-            self._silence.filled(time.monotonic(), 0.0, filler, tool=True)
-            self._fillers.noticed(filler, self._silence.mute)
+            self._wait.filled(time.monotonic(), 0.0, filler, tool=True)
+            self._fillers.noticed(filler, self._wait.mute)
             return
-        mute = self._silence.mute
+        mute = self._wait.mute
         played = await self.sink.interject(self._fillers.moment)
         self._fillers.noticed(Filler.MOMENT, mute)
         now = time.monotonic()
-        self._silence.filled(now, now + played, Filler.MOMENT, tool=tool)
+        self._wait.filled(now, now + played, Filler.MOMENT, tool=tool)
 
     @property
     def _pending(self) -> bool:
@@ -108,17 +108,17 @@ class AnswerDeadline:
 
     def _at_llm(self, frame: Frame) -> None:
         if isinstance(frame, LLMContextFrame):
-            self._silence.asked(time.monotonic(), waiting=self._open)
+            self._wait.asked(time.monotonic(), waiting=self._open)
             self._answering = self._unheard = self._open = True
             self._owed.set()
         elif isinstance(frame, InterruptionFrame):
             self._answering = self._unheard = self._open = False
         elif isinstance(frame, UserStartedSpeakingFrame):
             self._caller_speaks = True
-            self._silence.turn_begins()
+            self._wait.turn_begins()
         elif isinstance(frame, UserStoppedSpeakingFrame):
             self._caller_speaks = False
-            self._silence.turn_ends(time.monotonic())
+            self._wait.turn_ends(time.monotonic())
 
     def _heard(self, queued: float) -> None:
-        self._silence.heard(time.monotonic() + queued)
+        self._wait.heard(time.monotonic() + queued)

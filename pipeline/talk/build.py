@@ -48,7 +48,6 @@ NO_TRANSCRIPT_SECONDS = 1.5  # after the turn's own timeout: how long words may 
 # (-36 dBFS) 0.1 s later, and a barge-in waits for it; no sound without words passes either of them.
 MIN_VOLUME = 0.5
 
-
 MOST_CHUNKS = 1000  # of 20 ms or more; then those older than what Smart Turn looks at are dropped
 
 Chunks = list[tuple[float, npt.NDArray[np.int16]]]
@@ -199,7 +198,6 @@ def build(
 
 def _doubts(parts: Parts) -> list[FrameProcessor]:
     """What keeps the agent's own words, and words that speech-to-text made up, from being the caller's."""
-    parts.loopback.playing = parts.speaker.playing
     return [
         NotOwn(parts.loopback, time.monotonic),
         Unclear(parts.not_understood, lambda: parts.speaker.spoken_over.speaking),

@@ -44,6 +44,7 @@ from pipeline.resume.journal import Journal
 from pipeline.resume.restore import Restored, settled, tries
 from pipeline.settings import PipelineSettings
 from pipeline.talk.answer_deadline import MOMENT, AnswerDeadline, Fillers
+from pipeline.talk.answer_wait import Filler
 from pipeline.talk.audio_ends import ASIDE, IN_RATE, OUT_RATE, AudioInput, AudioOutput
 from pipeline.talk.before_llm import BeforeLLM
 from pipeline.talk.build import Analyzers, Parts, build
@@ -54,7 +55,6 @@ from pipeline.talk.player import Sink
 from pipeline.talk.sentences import Sentences
 from pipeline.talk.services import Services, make_brain, make_services
 from pipeline.talk.shared_sink import play
-from pipeline.talk.silence import Filler
 from pipeline.talk.turn_observer import Listener, TurnObserver
 from pipeline.talk.typed import Typed, TypedFrame
 from pipeline.talk.unspoken import for_the_caller
@@ -132,19 +132,19 @@ class Conversation:
         services: Services | None = None,
         circuits: Circuits | None = None,
     ) -> None:
-        self._agent, self._listener = agent, listener
+        self._agent, self._listener, self._keep = agent, listener, keep
         self.loopback = Loopback(sink, OUT_RATE, IN_RATE, time.monotonic)
         fillers = Fillers(moment, self._at_work, self._filled)
         self._deadline = AnswerDeadline(self.loopback, settings.answer_seconds, fillers)
         self._sink = self._deadline.sink
         begins = restored or Restored()
         self._begins_with, self._parting = begins, Parting(agreed=begins.leaving)
-        self._keep = keep
         self._failures, self._tasks = Failures(), Background(session_id)
         self._runner: WorkerRunner | None = None
         self._started = asyncio.Event()
         self.microphone = AudioInput()
         self.speaker = AudioOutput(self._sink, self._begins, self._said_aside)
+        self.loopback.playing = self.speaker.playing
         call = self.call = Call(session_id=session_id, agent=agent.name, end=self._leave)
         self._circuits = circuits or OwnCircuits()
         made = services or make_services(agent, settings, self._circuits, owner=session_id, noticed=listener.noticed)

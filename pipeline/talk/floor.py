@@ -19,8 +19,8 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipeline.frames import NoWordsFrame
+from pipeline.talk.back_channel import is_back_channel
 from pipeline.talk.heard import SpokenOver
-from pipeline.talk.wordless import is_back_channel
 
 Send = Callable[[Frame], Awaitable[None]]
 

@@ -1,4 +1,4 @@
-"""Decides how long a pause must last to end the caller's turn, from a model's ear and the words; turn_stop.py asks it.
+"""Decides how long a pause must last to end the caller's turn, from a model and from the words; turn_stop.py asks it.
 
 The seconds come from two people who read aloud (`python -m bench.turns`): 18 utterances, and hesitations within them.
 Smart Turn took one end in eight for a hesitation, and corrected itself when it was asked again, but for one. It took

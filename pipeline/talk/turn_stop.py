@@ -30,7 +30,7 @@ WORDLESS_SECONDS = 0.5  # of silence after a sound without words; a cough is oft
 LATE_SECONDS = 0.5  # after the time in which speech-to-text nearly always answers; later words begin a turn themselves
 
 
-class Ears(Protocol):
+class TurnModel(Protocol):
     """What tells how likely it is that the turn is finished: Smart Turn, in build.py."""
 
     def append_audio(self, buffer: bytes, is_speech: bool) -> object:
@@ -145,36 +145,36 @@ class SmartTurnStop(PauseStop):  # type: ignore[no-untyped-call]
     """Ends a turn at a pause, as the model and the words so far say. The model is asked again while the pause lasts.
 
     Args:
-        ears: The model.
+        model: Tells whether a turn is finished.
         timeout: Seconds of a pause that end any turn.
         now: A monotonic clock, seconds.
     """
 
-    def __init__(self, ears: Ears, timeout: float, now: Clock) -> None:
+    def __init__(self, model: TurnModel, timeout: float, now: Clock) -> None:
         super().__init__(now)
-        self._ears, self._timeout = ears, timeout
+        self._model, self._timeout = model, timeout
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]  # as Pipecat's own strategies
         """Learn how the sound comes."""
         await super().setup(setup)
-        self._ears.set_sample_rate(setup.audio_in_sample_rate)
+        self._model.set_sample_rate(setup.audio_in_sample_rate)
 
     async def cleanup(self) -> None:
         """The call is over."""
         await super().cleanup()
-        await self._ears.cleanup()
+        await self._model.cleanup()
 
     async def handle_user_turn_stopped(self) -> None:
         """The turn is over: the model forgets it too."""
         await super().handle_user_turn_stopped()
-        self._ears.clear()
+        self._model.clear()
 
     async def process_frame(self, frame: Frame) -> ProcessFrameResult:
         """Let the model hear everything."""
         if isinstance(frame, InputAudioRawFrame):
-            self._ears.append_audio(frame.audio, self._speaking)
+            self._model.append_audio(frame.audio, self._speaking)
         elif isinstance(frame, VADUserStartedSpeakingFrame):
-            self._ears.update_vad_start_secs(frame.start_secs)
+            self._model.update_vad_start_secs(frame.start_secs)
         return await super().process_frame(frame)
 
     async def decide(self) -> None:
@@ -190,7 +190,7 @@ class SmartTurnStop(PauseStop):  # type: ignore[no-untyped-call]
                 await self._until(last_words if self._words else None)
             elif asks and now >= began + asks[0]:
                 asks.pop(0)
-                probability = await self._ears.probability()
+                probability = await self._model.probability()
             else:
                 await self._until(min(end, began + asks[0]) if asks else end)
 

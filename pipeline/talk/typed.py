@@ -50,17 +50,17 @@ class Typed:
 
     def __init__(self, worker: PipelineWorker, aggregators: LLMContextAggregatorPair, listener: Listener) -> None:
         self._worker, self._listener = worker, listener
-        self._ears, self._mouth = aggregators.user(), aggregators.assistant()
+        self._user, self._assistant = aggregators.user(), aggregators.assistant()
         self._one_by_one = asyncio.Lock()
         self._awaited: dict[tuple[int, int], asyncio.Event] = {}  # by processor and frame
         self._written: set[str] = set()  # tool calls that the conversation has
         self._overtaken: set[str] = set()  # that were cancelled before it had them
         self._unsettled: set[str] = set()  # of these, those that an interruption waits for
         self._settled, self._turn_added = asyncio.Event(), asyncio.Event()
-        self._ears.add_event_handler("on_after_process_frame", self._passed)
-        self._mouth.add_event_handler("on_after_process_frame", self._passed)
-        self._mouth.add_event_handler("on_after_process_frame", self._settle)
-        self._ears.add_event_handler("on_user_turn_message_added", self._spoke)
+        self._user.add_event_handler("on_after_process_frame", self._passed)
+        self._assistant.add_event_handler("on_after_process_frame", self._passed)
+        self._assistant.add_event_handler("on_after_process_frame", self._settle)
+        self._user.add_event_handler("on_user_turn_message_added", self._spoke)
 
     async def interrupt(self, send: Send | None = None) -> None:
         """Cut the agent off; returns when what was heard of it, and its tools' end, are in the conversation.
@@ -68,7 +68,7 @@ class Typed:
         Args:
             send: Puts the interruption into the pipeline; None: at its beginning.
         """
-        await self._pass(InterruptionFrame(), self._mouth, send or self._worker.queue_frame)
+        await self._pass(InterruptionFrame(), self._assistant, send or self._worker.queue_frame)
         if self._unsettled:
             self._settled.clear()
             with suppress(TimeoutError):
@@ -84,7 +84,7 @@ class Typed:
             self._listener.user_said(text)
             await self._pass(
                 TypedFrame(messages=[{"role": "user", "content": text}], run_llm=True),
-                self._ears,
+                self._user,
                 self._worker.queue_frame,
             )
 
@@ -100,7 +100,7 @@ class Typed:
             del self._awaited[processor.id, frame.id]
 
     async def _let_speech_end(self) -> None:
-        if self._ears.aggregation_string():
+        if self._user.aggregation_string():
             self._turn_added.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(SPOKEN_SECONDS):
@@ -113,7 +113,7 @@ class Typed:
         if (passed := self._awaited.get((processor.id, frame.id))) is not None:
             passed.set()
 
-    async def _settle(self, mouth: FrameProcessor, frame: Frame) -> None:
+    async def _settle(self, assistant: FrameProcessor, frame: Frame) -> None:
         """See that a cancelled tool call doesn't stay in progress.
 
         Pipecat writes a call down behind the words before it, and forgets a cancellation that overtakes it.
@@ -121,7 +121,7 @@ class Typed:
         if isinstance(frame, FunctionCallInProgressFrame):
             self._written.add(frame.tool_call_id)
             if frame.tool_call_id in self._overtaken:
-                await mouth.queue_frame(FunctionCallCancelFrame(frame.function_name, frame.tool_call_id))
+                await assistant.queue_frame(FunctionCallCancelFrame(frame.function_name, frame.tool_call_id))
         elif isinstance(frame, FunctionCallCancelFrame) and frame.tool_call_id in self._written:
             self._unsettled.discard(frame.tool_call_id)
             if not self._unsettled:

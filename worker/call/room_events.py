@@ -50,7 +50,7 @@ class CallerEvents(Protocol):
         """It sends more, or longer, messages than are taken."""
 
 
-class Typed(Protocol):
+class Answers(Protocol):
     """Who answers typed words."""
 
     async def answer(self, text: str) -> None:
@@ -72,7 +72,7 @@ class RoomEvents:
         self._identity = None if session.adopted else caller_identity(session.id)
         self._events = events
         self._caller_track: CallerTrack | None = None
-        self._typed: Typed | None = None
+        self._typed: Answers | None = None
         self._track: rtc.Track | None = None
         self._asked_for: set[str] = set()
         self._sid: str | None = None
@@ -97,7 +97,7 @@ class RoomEvents:
         room.register_text_stream_handler(TOPIC_CHAT, self._chat)
         room.register_byte_stream_handler(TOPIC, self._pre_connect)
 
-    def arrive(self, caller_track: CallerTrack, typed: Typed) -> None:
+    def arrive(self, caller_track: CallerTrack, typed: Answers) -> None:
         """The room is connected and the pipeline listens: take up those who are here already."""
         self._caller_track, self._typed = caller_track, typed
         for participant in self._room.remote_participants.values():
@@ -265,7 +265,7 @@ class RoomEvents:
         else:
             self._events.caller_refused()
 
-    async def _answer(self, typed: Typed, words: str) -> None:
+    async def _answer(self, typed: Answers, words: str) -> None:
         with self._intake:
             await typed.answer(words)
 

@@ -12,7 +12,7 @@ from pipecat.frames.frames import Frame
 
 from pipeline.agents.tools import repeatable
 from pipeline.local.tts import HibariTTS
-from pipeline.talk import silence
+from pipeline.talk import answer_wait
 from pipeline.talk.answer_deadline import MOMENT
 from pipeline.talk.build import Analyzers
 from tests.pipeline.providers.openai_server import chunk, text_answer, tools_answer
@@ -123,7 +123,7 @@ def slow_tool(over: asyncio.Event) -> Any:
 async def test_while_a_tool_runs_the_agent_says_that_it_is_at_it_and_asks_nothing(
     analyzers: Analyzers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(silence, "AT_WORK_SECONDS", 2.0)
+    monkeypatch.setattr(answer_wait, "AT_WORK_SECONDS", 2.0)
     over = asyncio.Event()
     brain = (tools_answer("look"), text_answer("I found it."))
     agent = {"tools": [slow_tool(over)], "waiting": "Still looking."}

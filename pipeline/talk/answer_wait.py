@@ -1,4 +1,4 @@
-"""The clock of the caller's silence: when something must be heard, and of which kind; answer_deadline.py asks it."""
+"""The clock of the caller's wait for an answer: when something must be heard, and what; answer_deadline.py asks it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Filler(StrEnum):
 
 
 @dataclass(slots=True)
-class Silence:
+class AnswerWait:
     """What the caller hears, and for how long it hears nothing. Times are seconds of one monotonic clock.
 
     Attributes:

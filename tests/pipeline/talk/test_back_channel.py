@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.talk.wordless import is_back_channel
+from pipeline.talk.back_channel import is_back_channel
 
 
 @pytest.mark.parametrize(

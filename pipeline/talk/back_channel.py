@@ -1,4 +1,4 @@
-"""Decides whether the caller's words only say "I am listening", and what a sound without words is; floor.py asks it."""
+"""Decides whether the caller's words only say "I am listening"; floor.py asks it."""
 
 from __future__ import annotations
 
