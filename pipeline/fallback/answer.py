@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -37,13 +37,11 @@ class Answer:
     Attributes:
         said: what has gone to the voice before a stream broke off; the next request has it as the answer's beginning.
         empty: how often nothing came that could be heard.
-        failed: keys of the providers that have failed since all of them were last tried.
         tries: requests so far.
     """
 
     said: str = ""
     empty: int = 0
-    failed: set[str] = field(default_factory=set)
     tries: int = 0
 
     def beginning(self, messages: Sequence[Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Which of a call's candidates does the work at hand, after some have failed; tts.py and stt.py ask it."""
+"""Which of a call's candidates does the work at hand, after some have failed; llm.py, stt.py and tts.py ask it."""
 
 from __future__ import annotations
 
@@ -46,6 +46,10 @@ class Lineup(Generic[S]):
         """Who else could do the work that one in use has not done yet."""
         return self._choose(now, self._broken | self._tried | {current.key})
 
+    def has_other(self, current: Candidate[S]) -> bool:
+        """Whether another could do the work at hand; begins no trial of a circuit."""
+        return any(each.key not in self._broken | self._tried | {current.key} for each in self.candidates)
+
     def _choose(self, now: float, gone: set[str]) -> Candidate[S] | None:
         resting = {key for key, at in self._failed_at.items() if now - at < REST_SECONDS}
         return choose(self.candidates, self.circuits, now, left=gone | resting) or choose(
@@ -88,16 +92,20 @@ class Lineup(Generic[S]):
         self.circuits.failed(key, now)
         self._failed_at[key] = now
 
+    def again(self) -> bool:
+        """All have tried the work at hand, and may try it again; False: none of them will ever do it in this call."""
+        self._tried.clear()
+        return any(each.key not in self._broken for each in self.candidates)
+
     def pause(self, now: float) -> float | None:
         """All have tried the work at hand: seconds until they may try again; None: they are used up."""
-        if all(candidate.key in self._broken for candidate in self.candidates) or self._rounds >= len(PAUSES):
+        if self._rounds >= len(PAUSES):
             return None
         pause = PAUSES[self._rounds]
         if now + pause >= (now if self._began is None else self._began) + self.patience:
             return None
         self._rounds += 1
-        self._tried.clear()
-        return pause
+        return pause if self.again() else None
 
     def prefers(self, current: Candidate[S], now: float) -> Candidate[S]:
         """Who does new work: the first that may; one before the one in use when its rest is over."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,7 +36,9 @@ from pipecat.services.llm_service import LLMService
 from pipecat.utils.errors import ErrorCategory
 
 from pipeline.fallback.answer import Answer, Fresh, audible, owes_words
-from pipeline.fallback.candidates import OPEN_SECONDS, Candidate, Circuits, choose
+from pipeline.fallback.branch import Noticed
+from pipeline.fallback.candidates import Candidate, Circuits
+from pipeline.fallback.lineup import Lineup
 from pipeline.fallback.retries import Retries
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class Hooks:
     words: Callable[[str], str]
     answered: Callable[[], None]
     leaving: Callable[[], bool]
-    noticed: Callable[[str, Mapping[str, str | int | float | bool]], None]
+    noticed: Noticed
 
 
 class _Outlet(FrameProcessor):
@@ -145,17 +146,16 @@ class FallbackLLM(FrameProcessor):
         no_answer: str,
     ) -> None:
         super().__init__()
-        self._candidates, self._circuits, self._patience = candidates, circuits, patience
+        self._lineup, self._patience = Lineup(candidates, circuits, patience), patience
         self._equip, self._hooks, self._no_answer = equip, hooks, no_answer
         self._made: dict[str, LLMService[Any]] = {}
-        self._left: dict[str, float] = {}  # key -> until when it isn't used in this call, if there is another
         self._begun: FrameProcessorSetup | None = None
         self._start: StartFrame | None = None
         self._attempt: _Attempt | None = None
         self._opened = False
         self._empty_answers = 0
         self.used_up, self.failed, self.permanent = False, "", False
-        self._make(choose(candidates, circuits, time.monotonic()) or candidates[0])
+        self._make(self._lineup.first(time.monotonic()))
 
     @property
     def services(self) -> list[LLMService[Any]]:
@@ -217,10 +217,11 @@ class FallbackLLM(FrameProcessor):
 
     async def _answer(self, context: LLMContext) -> None:
         self._opened = False
+        self._lineup.give_up()
         answer, retries = Answer(), Retries(self._patience)
         try:
             while True:
-                candidate = await self._whom(answer, retries)
+                candidate = await self._whom(retries)
                 if candidate is None:
                     await self._give_up()
                     return
@@ -231,27 +232,16 @@ class FallbackLLM(FrameProcessor):
             self._attempt = None
             self._hooks.answered()
 
-    async def _whom(self, answer: Answer, retries: Retries) -> Candidate[LLMService[Any]] | None:
+    async def _whom(self, retries: Retries) -> Candidate[LLMService[Any]] | None:
         """Who is asked now; after all have failed, the first again after a pause, or nobody."""
-        chosen = self._choose(answer.failed)
+        chosen = self._lineup.pick(time.monotonic())
         if chosen is None:
             pause = retries.pause(time.monotonic(), self._hooks.since())
-            if pause is None:
+            if pause is None or not self._lineup.again():
                 return None
-            answer.failed.clear()
             await asyncio.sleep(pause)
-            chosen = self._choose(answer.failed)
+            chosen = self._lineup.pick(time.monotonic())
         return chosen
-
-    def _choose(self, failed: set[str]) -> Candidate[LLMService[Any]] | None:
-        now = time.monotonic()
-        away = {key for key, until in self._left.items() if until > now}
-        first = choose(self._candidates, self._circuits, now, left=failed | away)
-        return first or choose(self._candidates, self._circuits, now, left=failed | self._gone)
-
-    @property
-    def _gone(self) -> set[str]:
-        return {key for key, until in self._left.items() if until == math.inf}
 
     async def _ask(self, candidate: Candidate[LLMService[Any]], answer: Answer, context: LLMContext) -> _Attempt:
         """One request; returns when it has been answered, has failed, or takes longer than it may."""
@@ -265,7 +255,7 @@ class FallbackLLM(FrameProcessor):
             return attempt
         self._attempt = attempt
         share = FIRST_SHARE if answer.tries == 1 else NEXT_SHARE
-        others = {each.key for each in self._candidates} - answer.failed - self._gone - {candidate.key}
+        others = self._lineup.has_other(candidate)
         await made.queue_frame(LLMContextFrame(_with_beginning(context, answer)))
         while not attempt.over.is_set():
             rest = self._limit(attempt, asked, share) - time.monotonic() if others else None
@@ -332,7 +322,7 @@ class FallbackLLM(FrameProcessor):
         """Whether the answer has come to its end, or the next request must follow."""
         if attempt.error is not None or not attempt.over.is_set():
             return await self._has_failed(attempt, answer, retries)
-        self._circuits.worked(attempt.candidate.key, time.monotonic())
+        self._lineup.worked(attempt.candidate, time.monotonic())
         if attempt.closed:
             return True
         again = answer.empty == 0
@@ -350,22 +340,19 @@ class FallbackLLM(FrameProcessor):
 
     async def _has_failed(self, attempt: _Attempt, answer: Answer, retries: Retries) -> bool:
         """Leave it for others; returns whether the answer must end with what was said of it."""
-        key, now = attempt.candidate.key, time.monotonic()
-        error = attempt.error
+        error, now = attempt.error, time.monotonic()
         why = "slow" if error is None else error.category.value if error.category is not None else "unknown"
-        self._circuits.failed(key, now)
         self.failed, self.permanent = attempt.candidate.name, attempt.permanent
         self._hooks.noticed("llm_failed", {"provider": self.failed, "why": why})
         refused = attempt.permanent and bool(answer.said)  # some take no beginning of an answer: no fault of theirs
-        self._left[key] = math.inf if attempt.permanent and not refused else now + OPEN_SECONDS
-        answer.failed.add(key)
+        self._lineup.failed(attempt.candidate, now, permanent=attempt.permanent and not refused)
         if attempt.text:
             taken = await self._take_back()
             spoken = attempt.text if taken is None else taken
             if spoken != answer.said:
                 answer.said = spoken
                 retries.progressed(now)
-        if not refused or self._choose(answer.failed) is not None:
+        if not refused or self._lineup.has_other(attempt.candidate):
             return False
         await self._close(LLMFullResponseEndFrame())
         return True

@@ -1,4 +1,4 @@
-"""Decides when an LLM is asked again after all of them have failed, within the caller's patience; llm.py asks."""
+"""Decides when LLMs are asked again after all of them have failed, within the caller's patience; llm.py asks."""
 
 from __future__ import annotations
 

@@ -118,3 +118,27 @@ def test_a_second_opinion_comes_from_another(current, other):
 
 def test_the_only_one_has_no_other():
     assert lineup(A).other(A, 0.0) is None
+    assert not lineup(A).has_other(A)
+
+
+def test_one_that_has_tried_is_no_other_until_all_try_again():
+    line = lineup(A, B)
+    assert line.has_other(A)
+    line.failed(B, 0.0)
+    assert not line.has_other(A)
+    assert line.again()
+    assert line.has_other(A)
+
+
+def test_asking_whether_there_is_another_takes_no_trial_of_its_circuit():
+    circuits = OwnCircuits()
+    for _ in range(OPENING_FAILURES):
+        circuits.failed(B.key, 0.0)
+    assert lineup(A, B, circuits=circuits).has_other(A)
+    assert circuits.allows(B.key, OPEN_SECONDS)
+
+
+def test_those_that_will_never_work_do_not_try_again():
+    line = lineup(A)
+    line.failed(A, 0.0, permanent=True)
+    assert not line.again()

@@ -224,9 +224,9 @@ async def test_one_that_cannot_be_made_is_left(analyzers: Analyzers) -> None:
         raise RuntimeError("no such thing")
 
     async with several(analyzers, [503], [503], [text_answer("Here I am.")]) as (talk, _):
-        llm = talk.conversation._llm
-        first, second, third = llm._candidates
-        llm._candidates = (first, Candidate(second.name, second.key, broken), third)
+        lineup = talk.conversation._llm._lineup
+        first, second, third = lineup.candidates
+        lineup.candidates = (first, Candidate(second.name, second.key, broken), third)
         await talk.conversation.answer("Are you there?")
         await said(talk, "Here I am.")
 
