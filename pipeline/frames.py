@@ -1,10 +1,10 @@
-"""Frames of our own that several parts of the pipeline know."""
+"""Frames of our own that several parts of the pipeline know, and how long a frame of sound lasts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipecat.frames.frames import SystemFrame, TranscriptionFrame
+from pipecat.frames.frames import AudioRawFrame, SystemFrame, TranscriptionFrame
 
 
 @dataclass
@@ -20,3 +20,8 @@ class UnsayableFrame(SystemFrame):
 @dataclass
 class UnsureTranscriptionFrame(TranscriptionFrame):
     """Words that may well be invented, as a model does that hears another language, or a voice in noise."""
+
+
+def seconds(frame: AudioRawFrame) -> float:
+    """How long the 16-bit sound of a frame lasts."""
+    return len(frame.audio) / (2 * frame.num_channels * frame.sample_rate)

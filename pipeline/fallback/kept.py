@@ -11,6 +11,8 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 
+from pipeline.frames import seconds
+
 BEFORE_SECONDS = 1.0  # of sound before speech is noticed, which has its beginning
 LAG_SECONDS = 0.5  # by which a service's words may follow the sound while the caller speaks
 MOST_SECONDS = 120.0  # of sound that are kept: 4 MB
@@ -18,11 +20,9 @@ ROUNDING = 0.001  # seconds: lengths of sound are added up
 OVERLAP_WORDS = 4  # at most so many words are said in LAG_SECONDS and a bit
 
 
-def seconds(frame: Frame) -> float:
+def _seconds(frame: Frame) -> float:
     """How long a frame's sound lasts; 0 for one that has none."""
-    if not isinstance(frame, InputAudioRawFrame):
-        return 0.0
-    return len(frame.audio) / (2 * frame.num_channels * frame.sample_rate)
+    return seconds(frame) if isinstance(frame, InputAudioRawFrame) else 0.0
 
 
 def without_overlap(before: str, text: str) -> str:
@@ -61,7 +61,7 @@ class Kept:
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             self.speaking = False
         self._frames.append(frame)
-        self._seconds += seconds(frame)
+        self._seconds += _seconds(frame)
         self._trim(MOST_SECONDS if self.owed else BEFORE_SECONDS)
 
     def frames(self) -> tuple[Frame, ...]:
@@ -79,7 +79,7 @@ class Kept:
         if (self.speaking and paused) or not (self.speaking or waiting):
             self.forget()
             return
-        after = sum(map(seconds, list(self._frames)[paused[-1] :])) if paused else 0.0
+        after = sum(map(_seconds, list(self._frames)[paused[-1] :])) if paused else 0.0
         self._trim(waiting + after)
         self.cut = not exactly
 
@@ -93,7 +93,7 @@ class Kept:
     def _trim(self, least: float) -> None:
         """Forget the oldest sound while so many seconds are left; speech that is cut so begins where it was cut."""
         began = None
-        while self._frames and self._seconds - seconds(self._frames[0]) >= least - ROUNDING:
+        while self._frames and self._seconds - _seconds(self._frames[0]) >= least - ROUNDING:
             dropped = self._drop()
             if isinstance(dropped, VADUserStartedSpeakingFrame | VADUserStoppedSpeakingFrame):
                 began = dropped
@@ -102,5 +102,5 @@ class Kept:
 
     def _drop(self) -> Frame:
         dropped = self._frames.popleft()
-        self._seconds -= seconds(dropped)
+        self._seconds -= _seconds(dropped)
         return dropped

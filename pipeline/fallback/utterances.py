@@ -19,6 +19,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.utils.text.base_text_aggregator import TextType
 
+from pipeline.frames import seconds
 from pipeline.pace import SECONDS_PER_CHARACTER, whole_words
 
 F = TypeVar("F", bound=Frame)
@@ -103,7 +104,7 @@ class Piece:
 
     def sound(self, frame: TTSAudioRawFrame) -> list[Frame]:
         """What goes to the caller with a candidate's sound, which is announced first."""
-        self.seconds += len(frame.audio) / (2 * frame.num_channels * frame.sample_rate)
+        self.seconds += seconds(frame)
         frames = list[Frame]()
         if not self.announced:
             self.announced = True

@@ -28,6 +28,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from pipecat.utils.text.base_text_aggregator import TextType
 
+from pipeline.frames import seconds
 from pipeline.talk.heard import HeardText, Playing, SpokenOver
 from pipeline.talk.player import Player, Sink
 
@@ -140,7 +141,7 @@ class AudioOutput(BaseOutputTransport):
         elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
             self._announce(frame)
         elif isinstance(frame, TTSAudioRawFrame):
-            self._heard.made(len(frame.audio) / (2 * frame.num_channels * frame.sample_rate))
+            self._heard.made(seconds(frame))
         await super().process_frame(frame, direction)
 
     async def _interrupt(self) -> None:
