@@ -255,15 +255,16 @@ class RoomEvents:
             if entered := self._keypad.paused(time.monotonic()):
                 self.enter(entered)
 
-    def enter(self, words: str) -> None:
-        """Answer what the caller has entered, within the bounds of what it types."""
+    def enter(self, words: str) -> bool:
+        """Answer what the caller has entered, within the bounds of what it types; whether it is answered."""
         words = words.strip()[:MAX_TYPED]
         if not words or self._typed is None:
-            return
-        if self._intake.admits(time.monotonic()):
-            self._tasks.start(self._answer(self._typed, words), "entered")
-        else:
+            return False
+        if not self._intake.admits(time.monotonic()):
             self._events.caller_refused()
+            return False
+        self._tasks.start(self._answer(self._typed, words), "entered")
+        return True
 
     async def _answer(self, typed: Answers, words: str) -> None:
         with self._intake:

@@ -19,8 +19,8 @@ class Caller(Protocol):
     def is_caller(self, participant: rtc.Participant) -> bool:
         """Whether this is the caller."""
 
-    def enter(self, words: str) -> None:
-        """Answer these words, if they are not too many."""
+    def enter(self, words: str) -> bool:
+        """Answer these words, if they are not too many; whether they are answered."""
 
     def press(self, key: str) -> None:
         """Take a key."""
@@ -93,9 +93,10 @@ class RtviRequests:
             self._page.refuse(request.id, "Invalid message: content is no text")
         elif isinstance(options, dict) and options.get("run_immediately") is False:
             self._page.refuse(request.id, "Unsupported option run_immediately: false; every text is answered at once")
-        else:
+        elif self._caller.enter(text):
             self._page.typed(request.id, text)
-            self._caller.enter(text)
+        else:
+            self._page.refuse(request.id, "Not taken: too many texts, or the agent is not ready")
 
     def _take_keys(self, request: Request) -> None:
         keys = request.data.get("buttons")

@@ -20,12 +20,17 @@ class Told:
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
+        self.takes = True
 
     def is_caller(self, participant: Any) -> bool:
         return participant is CALLER
 
     def caller(self, identity: str) -> None:
         assert identity == CALLER.identity
+
+    def enter(self, words: str) -> bool:
+        self.told.append(("enter", words))
+        return self.takes
 
     def __getattr__(self, name: str) -> Any:
         return lambda *facts: self.told.append((name, *facts))
@@ -35,11 +40,11 @@ class Scene:
     """A room in which somebody sends packets."""
 
     def __init__(self) -> None:
-        self.room, told = FakeRoom(), Told()
-        anything: Any = told
+        self.room, self.page = FakeRoom(), Told()
+        anything: Any = self.page
         room: Any = self.room
         self.requests = RtviRequests(room, "session_a", anything, anything, anything)
-        self.told = told.told
+        self.told = self.page.told
 
     def packet(self, data: bytes, sender: Participant | None = CALLER, topic: str | None = None) -> None:
         kind = rtc.DataPacketKind.KIND_RELIABLE
@@ -78,7 +83,13 @@ def test_each_request_is_carried_out_or_refused(scene: Scene, type_: str, data: 
 def test_typed_words_are_answered_and_keys_are_pressed(scene: Scene) -> None:
     scene.send("send-text", {"content": "Hello", "options": {"run_immediately": True, "audio_response": False}})
     scene.send("dtmf", {"buttons": ["1", "#"]})
-    assert scene.told == [("typed", "1", "Hello"), ("enter", "Hello"), ("press", "1"), ("press", "#")]
+    assert scene.told == [("enter", "Hello"), ("typed", "1", "Hello"), ("press", "1"), ("press", "#")]
+
+
+def test_a_page_whose_words_are_not_answered_is_not_told_that_they_were_taken(scene: Scene) -> None:
+    scene.page.takes = False
+    scene.send("send-text", {"content": "Hello"})
+    assert [told[0] for told in scene.told] == ["enter", "refuse"]
 
 
 def test_words_that_are_not_to_be_answered_now_are_refused(scene: Scene) -> None:
