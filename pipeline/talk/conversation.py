@@ -48,7 +48,7 @@ from pipeline.talk.answer_wait import Filler
 from pipeline.talk.audio_ends import ASIDE, IN_RATE, OUT_RATE, AudioInput, AudioOutput
 from pipeline.talk.before_llm import BeforeLLM
 from pipeline.talk.build import Analyzers, Parts, build
-from pipeline.talk.floor import Owed, reminder
+from pipeline.talk.floor import TurnWords, reminder
 from pipeline.talk.loopback import Loopback
 from pipeline.talk.parting import Parting, Step
 from pipeline.talk.player import Sink
@@ -326,10 +326,10 @@ class Conversation:
             if isinstance(frame, TranscriptionFrame | InterimTranscriptionFrame):  # its page has what it typed already
                 listener.user_words(frame.text, final=not isinstance(frame, InterimTranscriptionFrame))
 
-        owed = Owed()
+        turn = TurnWords()
 
         async def agent(assistant: FrameProcessor, frame: Frame) -> None:
-            if owed.ends_wordless(frame):
+            if turn.ends_wordless(frame):
                 await assistant.queue_frame(reminder())
             self._parting.passes(frame)
             tell_limits(self._built.context, frame)

@@ -63,7 +63,7 @@ class Floor(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-class Owed:
+class TurnWords:
     """Knows whether a turn of the caller ended without interrupting anything; fed with the frames of one place."""
 
     def __init__(self) -> None:

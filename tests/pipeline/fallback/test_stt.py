@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -196,7 +195,7 @@ async def test_words_that_come_late_from_the_first_ears_are_not_heard_twice() ->
         second.released.set()
         await listening.understood("one")
         await listening.speak(2)
-        await asyncio.sleep(0.2)  # in which second words would come
+        await until(lambda: len(second.audio) == 2, "the next speech is heard")
         assert listening.words == ["one"]
 
 

@@ -13,7 +13,7 @@ from pipecat.frames.frames import (
 )
 
 from pipeline.frames import NoWordsFrame
-from pipeline.talk.floor import Floor, Owed, Send
+from pipeline.talk.floor import Floor, Send, TurnWords
 from pipeline.talk.heard import SpokenOver
 from tests.pipeline.stage import running, until
 
@@ -83,9 +83,9 @@ async def test_words_wait_until_the_interruption_is_through() -> None:
 
 
 def test_something_is_owed_after_a_turn_that_interrupted_nothing() -> None:
-    owed = Owed()
-    assert not owed.ends_wordless(UserStartedSpeakingFrame())
-    assert owed.ends_wordless(UserStoppedSpeakingFrame())
+    turn = TurnWords()
+    assert not turn.ends_wordless(UserStartedSpeakingFrame())
+    assert turn.ends_wordless(UserStoppedSpeakingFrame())
     assert not any(
-        map(owed.ends_wordless, (UserStartedSpeakingFrame(), InterruptionFrame(), UserStoppedSpeakingFrame()))
+        map(turn.ends_wordless, (UserStartedSpeakingFrame(), InterruptionFrame(), UserStoppedSpeakingFrame()))
     )
