@@ -149,3 +149,9 @@ async def test_a_call_nobody_joins_ends(system, http):
     assert answer["status"] == "ready"
     ended = await _until_status(http, answer["sessionId"], "ended", 25)
     assert ended["endReason"] == "not_joined"
+
+
+async def test_the_worker_says_that_calls_may_come(system):
+    page = f"http://127.0.0.1:{system.ports['GREENROOM_WORKER_PORT']}"
+    async with httpx.AsyncClient(base_url=page, trust_env=False) as http:
+        assert [(await http.get(path)).status_code for path in ("/healthz", "/readyz")] == [200, 200]

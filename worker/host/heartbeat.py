@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
+import time
 from collections.abc import Callable
 
 from runtime.background import failed_so_far, report
@@ -40,6 +42,7 @@ class Heartbeat:
         self._spawned, self._failures = spawned, failures
         self._spawned_told = self._failures_told = 0
         self._away = False
+        self._taken_at = -math.inf
         self._stopped = False
         self._now = asyncio.Event()
 
@@ -72,9 +75,16 @@ class Heartbeat:
                     await self._now.wait()
             self._now.clear()
 
+    @property
+    def age(self) -> float:
+        """Seconds since the store took the last beat."""
+        return time.monotonic() - self._taken_at
+
     async def beat(self) -> None:
         """Beat once. Raises StoreUnavailable."""
-        self._obey(await self._store.beat(self._describe()))
+        orders = await self._store.beat(self._describe())
+        self._taken_at = time.monotonic()
+        self._obey(orders)
         spawned, failures = self._spawned() - self._spawned_told, self._failures() - self._failures_told
         if spawned:
             await self._store.count_spawned(spawned)

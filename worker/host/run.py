@@ -37,6 +37,7 @@ from session.timing import DEATH_REPORTS_SECONDS
 from worker.host import turnstile
 from worker.host.agent_files import POLL_SECONDS, AgentFiles, checked_agents, reload_step
 from worker.host.children import LOOK_SECONDS, Children
+from worker.host.health_page import Condition, PortTaken, health_page
 from worker.host.heartbeat import Heartbeat
 from worker.host.obey import obey
 from worker.host.pool import Pool
@@ -59,6 +60,7 @@ async def serve(
     async with (
         open_store(url, namespace=settings.namespace, keep_seconds=kept) as store,
         turnstile.keep(max(1, math.ceil(cores()))) as os.environ[turnstile.SOCKET],
+        health_page(settings.worker_host, settings.worker_port) as page,
     ):
         slots = Slots(settings.slots)
         acceptor = JobAcceptor(store, slots, settings, worker_id)
@@ -77,27 +79,25 @@ async def serve(
         pool = await Pool.attach(server, acceptor.job_closed, changed)
         always = _facts(worker_id, settings, pipeline, agents)
 
+        def known() -> bool:
+            return registered.is_set() and pool.connected
+
         def describe() -> Worker:
-            known = registered.is_set() and pool.connected
-            now = replace(_now(always, pool, known=known), draining=told.is_set(), cordoned=slots.cordoned)
+            now = replace(_now(always, pool, known=known()), draining=told.is_set(), cordoned=slots.cordoned)
             return now if files is None else replace(now, **_of_agents(files.agents, pipeline))
 
         obeys = partial(obey, pool, slots, told, settings.pool_size)
         heartbeat = Heartbeat(store, describe, lambda: pool.spawned, settings.heartbeat_seconds, obey=obeys)
         beating = tasks.start(heartbeat.run(), "heartbeat")
-        reloads = Background(f"worker {worker_id}")
-        if files is not None:
-            look = partial(reload_step, files, heartbeat.hurry)
-            reloads.start(keep_going(look, "look at agents", owner="worker", pause=POLL_SECONDS), "reload of agents")
+        page.condition = lambda: Condition(describe(), known(), heartbeat.age)
+        reloads = _follow(files, heartbeat, worker_id)
         logger.info("event=started worker=%s slots=%d pool=%d", worker_id, settings.slots, settings.pool_size)
         try:
             await _until_told(told, running, tasks)
             with contextlib.suppress(StoreUnavailable):
                 await store.beat(describe())  # takes no new calls: said before any is handed over
             if pool.spawned or running.done():
-                await _drain(server, settings)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(acceptor.reported(), DEATH_REPORTS_SECONDS)
+                await _drain(server, settings, acceptor)
             else:
                 await _stop_warming(running, children, pool)
         finally:
@@ -157,6 +157,15 @@ def _now(always: Worker, pool: Pool, *, known: bool) -> Worker:
     )
 
 
+def _follow(files: AgentFiles | None, heartbeat: Heartbeat, worker_id: str) -> Background:
+    """Load agents anew when one of their files is saved, until this is cancelled; without files, nothing."""
+    reloads = Background(f"worker {worker_id}")
+    if files is not None:
+        look = partial(reload_step, files, heartbeat.hurry)
+        reloads.start(keep_going(look, "look at agents", owner="worker", pause=POLL_SECONDS), "reload of agents")
+    return reloads
+
+
 def _told_to_stop() -> asyncio.Event:
     """Set by SIGTERM or SIGINT."""
     told = asyncio.Event()
@@ -173,7 +182,7 @@ async def _until_told(told: asyncio.Event, running: asyncio.Task[None], tasks: B
     told.set()
 
 
-async def _drain(server: AgentServer, settings: WorkerSettings) -> None:
+async def _drain(server: AgentServer, settings: WorkerSettings, acceptor: JobAcceptor) -> None:
     """Let running calls finish, as long as they may; then close the others, which hand themselves over."""
     seconds = int(settings.drain_seconds) if settings.drain == "wait" else 0
     logger.info("event=draining seconds=%d", seconds)
@@ -182,6 +191,8 @@ async def _drain(server: AgentServer, settings: WorkerSettings) -> None:
             await server.drain(timeout=seconds)
     await server.aclose()
     logger.info("event=stopped")
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(acceptor.reported(), DEATH_REPORTS_SECONDS)
 
 
 async def _stop_warming(running: asyncio.Task[None], children: Children, pool: Pool) -> None:
@@ -211,7 +222,10 @@ def main() -> None:
             files = _reloaded(pipeline, agents, until_the_end) if settings.reload_agents else None
         except PipelineError as error:
             _refuse(str(error))
-        asyncio.run(serve(settings, pipeline, agents, files))
+        try:
+            asyncio.run(serve(settings, pipeline, agents, files))
+        except PortTaken as error:
+            _refuse(str(error))
 
 
 def _reloaded(pipeline: PipelineSettings, agents: dict[str, Agent], stack: contextlib.ExitStack) -> AgentFiles:

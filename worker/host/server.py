@@ -69,8 +69,8 @@ def make_server(settings: WorkerSettings, slots: Slots, accept: Callable[[JobReq
         ws_url=settings.livekit_url,
         api_key=settings.livekit_api_key,
         api_secret=settings.livekit_api_secret.get_secret_value(),
-        host=settings.worker_host,
-        port=settings.worker_port,
+        port=0,  # of LiveKit's own page, which cannot fail: ours is in health_page.py
+        host="127.0.0.1",
         num_idle_processes=settings.pool_size,
         load_fnc=load,
         load_threshold=float("inf"),  # admission is ours: a finite one would rewrite the idle target twice a second
