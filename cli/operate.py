@@ -104,7 +104,18 @@ def session(
         console.print(f"{_clock(said['at'])} {said['speaker']:7} {said['text']}", markup=False)
 
 
-COMMANDS = (status, pool, workers, drain, cordon, uncordon, sessions, session)
+def alert(
+    test: Annotated[bool, typer.Option("--test", help="Post an alert that says it is a test.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try whether alerts arrive where WEBHOOK_URL says."""
+    if not test:
+        raise typer.Exit(_fail("alerts are posted by the dispatcher; try them with `greenroom alert --test`", USAGE))
+    answer = _asked(lambda operator: operator.test_alert())
+    _show(answer, as_json, None, [answer["message"]])
+
+
+COMMANDS = (status, pool, workers, drain, cordon, uncordon, sessions, session, alert)
 
 
 def _order(worker: str, order: str, *, as_json: bool) -> None:

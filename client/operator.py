@@ -38,6 +38,10 @@ class Operator(Control):
         """Order a worker to `drain`, `cordon` or `uncordon`."""
         return await self._ask("POST", f"/api/workers/{quote(worker, safe='')}/{order}")
 
+    async def test_alert(self) -> dict[str, Any]:
+        """Have an alert posted that says it is a test."""
+        return await self._ask("POST", "/api/alerts/test")
+
     async def sessions(self, **wanted: str | int | None) -> dict[str, Any]:
         """Sessions by the API's parameters; those that are None are not asked for."""
         params = {name: value for name, value in wanted.items() if value is not None}

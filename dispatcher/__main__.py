@@ -19,7 +19,7 @@ from dispatcher.access.key_store import RedisKeys, open_keys
 from dispatcher.access.keys import read_first_keys
 from dispatcher.access.proof import Proofs
 from dispatcher.access.refusals import Refusals
-from dispatcher.alerts.alerts import Alerts, Receiver
+from dispatcher.alerts.alerts import Alerts, receiver_of
 from dispatcher.app import create_app, make_reservations
 from dispatcher.attempts.executor import AttemptExecutor
 from dispatcher.attempts.silence import Silence
@@ -116,7 +116,7 @@ async def serve(settings: DispatcherSettings, listening: socket.socket) -> int:
         slow = SlowLoop(store, rooms, ending, settings, metrics, secret, reservations, settings.max_bots)
         ended = EndedFollower(store, "dispatchers", counting(metrics, circuit))
         followers = {"news": news.step, "ended": ended.step}
-        receiver = Receiver(settings.webhook_url.get_secret_value()) if settings.webhook_url else None
+        receiver = receiver_of(settings.webhook_url)
         alerts = Alerts(store, receiver) if receiver is not None else None
         running = running_tasks(
             url, namespace=namespace, slow=slow, fast=fast, timers=timers, alerts=alerts, followers=followers

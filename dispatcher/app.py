@@ -9,8 +9,10 @@ from prometheus_client import CollectorRegistry
 
 from dispatcher.access.access import Access
 from dispatcher.access.page_guard import LOCAL_ORIGIN, PageGuard, Pages
+from dispatcher.alerts.alerts import receiver_of
 from dispatcher.api import errors as refusals
 from dispatcher.api import openapi
+from dispatcher.api.alerts import AlertRoutes
 from dispatcher.api.fleet import FleetRoutes
 from dispatcher.api.health import HealthRoutes
 from dispatcher.api.middleware import BodyLimit, Measured
@@ -79,6 +81,7 @@ def create_app(
         TokenRoutes(
             starts, access, reservations, settings.agent_name, permits, token_limit, settings.address_sessions
         ).router(),
+        AlertRoutes(receiver_of(settings.webhook_url), access).router(),
         FleetRoutes(FleetPool(store), access).router(),
         HealthRoutes(store, Copy(store, rooms), metrics, settings.max_bots).router(),
         WebhookRoutes(webhooks).router(),

@@ -13,6 +13,8 @@ SessionError (session/errors.py)
 ├── ServerLost             this start's room was lost with its server
 ├── UnknownAgent           no worker has an agent of this name
 ├── UnknownWorker          no worker of this name lives
+├── AlertsOff              there is nowhere to post alerts
+├── AlertNotPosted         the receiver did not take an alert
 ├── ConfigNotAllowed       the agent does not let a session choose this
 ├── ProviderNotUsable      no worker can use this provider
 ├── NotJoinable            the session's state lets nobody join
@@ -85,6 +87,14 @@ class UnknownAgent(SessionError):
 
 class UnknownWorker(SessionError):
     """No worker of this name lives; GET /api/workers has their names."""
+
+
+class AlertsOff(SessionError):
+    """WEBHOOK_URL is not set: alerts go nowhere."""
+
+
+class AlertNotPosted(SessionError):
+    """The receiver of WEBHOOK_URL did not take it."""
 
 
 class ConfigNotAllowed(SessionError):

@@ -18,6 +18,7 @@ TESTED_TOGETHER = {
     "dispatcher/access/refusals.py": "tests/dispatcher/api/test_access.py",
     "dispatcher/access/command.py": "tests/dispatcher/test_main_access.py",
     "dispatcher/access/key_store.py": "tests/dispatcher/test_main_access.py",
+    "dispatcher/api/audit.py": "tests/dispatcher/api/test_fleet.py",
     "dispatcher/api/examples.py": "tests/dispatcher/api/test_openapi.py",
     "session/store/ports.py": "tests/session/store/test_contract.py",
     "session/store/redis/circuits.py": "tests/session/store/test_contract_circuit.py",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from pydantic import TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from dispatcher.alerts.judge import Memory, Notice, Seen, judge
 from session.store.ports import SILENT_SECONDS, Store
@@ -50,6 +50,11 @@ class Receiver:
     async def test(self, now: float) -> None:
         """Post an alert that is none. `now`: Unix seconds. Raises NotPosted."""
         await self.post(_body(TEST_NAME, "firing", "This is a test: alerts arrive here.", now, now, 0.0))
+
+
+def receiver_of(url: SecretStr) -> Receiver | None:
+    """The receiver at WEBHOOK_URL; None where it is empty."""
+    return Receiver(url.get_secret_value()) if url.get_secret_value() else None
 
 
 @dataclass(frozen=True, slots=True)

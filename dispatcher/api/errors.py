@@ -41,6 +41,8 @@ STATUS: Mapping[type[SessionError], tuple[int, str]] = {
     ours.AgentLost: (503, "lost"),
     ours.ServerLost: (503, "server_lost"),
     ours.UnknownAgent: (422, "unknown_agent"),
+    ours.AlertsOff: (409, "alerts_off"),
+    ours.AlertNotPosted: (502, "alert_not_posted"),
     ours.UnknownWorker: (404, "unknown_worker"),
     ours.ConfigNotAllowed: (422, "config_not_allowed"),
     ours.ProviderNotUsable: (422, "provider_not_usable"),

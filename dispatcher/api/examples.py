@@ -57,6 +57,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
             }
         ],
     },
+    "AlertTestAnswer": {"success": True, "message": "The receiver of WEBHOOK_URL took the alert GreenroomTest."},
     "OrderAnswer": {"success": True, "message": "The worker takes no new calls; those it has go on."},
     "StartBody": {
         "userId": "user-42",

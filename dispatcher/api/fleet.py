@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,7 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
-from dispatcher.access.access import Access, Requester
+from dispatcher.access.access import Access
+from dispatcher.api.audit import audit
 from dispatcher.api.schemas import Camel, Success
 from dispatcher.errors import UnknownWorker
 from dispatcher.fleet.pool import FleetPool
@@ -18,8 +18,6 @@ from session.store.orders import Given, WorkerOrder
 from session.store.ports import Worker
 
 MOST_PROCESSES = 10_000  # that can be asked for: a slip of the finger is no order
-
-_log = logging.getLogger("dispatcher")
 
 
 class PoolWorker(Camel):
@@ -139,7 +137,7 @@ class FleetRoutes:
     async def resize(self, request: Request, body: ResizeBody) -> ResizeAnswer:
         """Keep more processes warm, or fewer; calls are not touched."""
         done = await self.pool.resize(body.size)
-        _audit(request, "pool_resized", before=done.before, after=done.size, applied=done.applied)
+        audit(request, "pool_resized", before=done.before, after=done.size, applied=done.applied)
         short = f"Only {done.applied} of {done.size}: the workers have no more slots."
         message = short if done.applied < done.size else f"{done.size} processes are kept warm."
         return ResizeAnswer(size=done.size, applied=done.applied, message=message)
@@ -170,7 +168,7 @@ class FleetRoutes:
             raise UnknownWorker
         given = None if order is None else Given(order=order, started_at=found[0].started_at)
         await self.pool.store.order(worker_id, given)
-        _audit(request, name, worker=worker_id, before=_status(found[0]))
+        audit(request, name, worker=worker_id, before=_status(found[0]))
 
 
 def _counts(worker: Worker) -> dict[str, object]:
@@ -201,11 +199,3 @@ def _facts(worker: Worker) -> WorkerFacts:
 
 def _status(worker: Worker) -> str:
     return "draining" if worker.draining else "cordoned" if worker.cordoned else "serving"
-
-
-def _audit(request: Request, action: str, **facts: object) -> None:
-    """Log who changed what of the running system."""
-    requester: Requester = request.state.requester
-    who = requester.key.name if requester.key is not None else "loopback"
-    told = " ".join(f"{name}={value}" for name, value in facts.items())
-    _log.info("event=%s audit=true by=%s %s", action, who, told)

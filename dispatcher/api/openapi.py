@@ -58,6 +58,7 @@ ROUTES: Mapping[str, Sequence[str]] = {
     "get /api/sessions": (*BY_NAME, *OPERATORS),
     "get /api/pool": (*BY_NAME, *OPERATORS),
     "post /api/pool/resize": (*BY_NAME, *FROM_PAGES, *OPERATORS, "no_worker"),
+    "post /api/alerts/test": (*BY_NAME, *FROM_PAGES, *OPERATORS, "alerts_off", "alert_not_posted"),
     "get /api/workers": (*BY_NAME, *OPERATORS),
     "post /api/workers/{worker_id}/drain": (*BY_NAME, *FROM_PAGES, *OPERATORS, "unknown_worker"),
     "post /api/workers/{worker_id}/cordon": (*BY_NAME, *FROM_PAGES, *OPERATORS, "unknown_worker"),

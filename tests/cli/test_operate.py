@@ -88,6 +88,11 @@ def test_workers_are_shown_and_ordered_about(url: str) -> None:
     assert (unknown.returncode, "No worker of this name" in unknown.stderr) == (1, True)
 
 
+def test_an_alert_is_tried(url: str) -> None:
+    assert "WEBHOOK_URL is not set" in greenroom(url, "alert", "--test").stderr
+    assert greenroom(url, "alert").returncode == 2
+
+
 def test_sessions_are_found_and_shown_whatever_their_users_are_called(url: str) -> None:
     assert "[/odd]" in shown(url, "sessions", "--user", "[/odd]", "--worker", "worker_a")
     assert "session_a" not in shown(url, "sessions", "--agent", "nobody")

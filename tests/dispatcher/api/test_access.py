@@ -42,6 +42,7 @@ OPERATORS = {
     "/api/workers/{worker_id}/drain",
     "/api/workers/{worker_id}/cordon",
     "/api/workers/{worker_id}/uncordon",
+    "/api/alerts/test",
 }
 
 
@@ -86,6 +87,7 @@ def requests(session_id: str) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     for path in ("/api/sessions", "/api/pool", "/api/workers"):
         yield "GET", path, path, {}
     yield "POST", "/api/pool/resize", "/api/pool/resize", {"size": 3}
+    yield "POST", "/api/alerts/test", "/api/alerts/test", {}
     for order in ("cordon", "uncordon", "drain"):
         yield "POST", f"/api/workers/{{worker_id}}/{order}", f"/api/workers/worker_a/{order}", {}
     for what in ("transcript", "logs", "timings"):
@@ -117,6 +119,7 @@ async def test_without_keys_this_machine_may_do_everything_and_others_nothing() 
         **dict.fromkeys(("/api/session/start", "/api/livekit/token", *OPERATORS), "loopback_only"),
     }
     here = await answers(world, session_id, "127.0.0.1")
+    assert here.pop("/api/alerts/test") == (409, "alerts_off")
     assert {status for status, _ in here.values()} == {200, 201}
 
 
@@ -164,6 +167,7 @@ async def test_an_operators_key_opens_everything() -> None:
     world = await a_world(*KEYS)
     session_id = (await world.starts(OUTSIDE, key=SHOPS_KEY)).json()["sessionId"]
     found = await answers(world, session_id, OTHER, key=OPERATORS_KEY)
+    assert found.pop("/api/alerts/test") == (409, "alerts_off")
     assert {status for status, _ in found.values()} == {200, 201}
 
 
