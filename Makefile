@@ -41,7 +41,7 @@ check: setup ## formatting, rules, types, imports, layout, generated pages: no t
 test: check ## check, and the tests, end to end included, with real servers and real speech; fails below the floor of coverage
 	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills -m "not faults" --cov --cov-report=term:skip-covered
 
-faults: setup ## the slower tests: workers that are killed, and random orders of all that can happen to a session
+faults: setup ## the slower tests: processes that are killed, random orders of all that can happen to a session, long waits
 	@$(LIMIT) $(BIN)/pytest --ignore=tests/drills -m faults
 
 drills: drills-calls drills-servers drills-edges drills-providers ## do harm to a real system with real callers, and see that nothing is lost or doubled

@@ -59,6 +59,7 @@ async def test_the_greeting_is_heard_whole_and_the_waterfall_is_recorded(caller,
     )
 
 
+@pytest.mark.faults
 async def test_a_human_is_understood_and_answered(caller, http, human):
     await _greeted(caller)
     gap = await _ask(caller, human, "best of times")
@@ -68,6 +69,7 @@ async def test_a_human_is_understood_and_answered(caller, http, human):
     assert [item["speaker"] for item in items][:2] == ["agent", "user"]
 
 
+@pytest.mark.faults
 async def test_what_was_told_is_remembered_and_another_call_knows_nothing_of_it(system, speech):
     async with Caller(system.url) as first, Caller(system.url) as second:
         await asyncio.gather(_greeted(first), _greeted(second))
@@ -98,6 +100,7 @@ async def test_typed_words_are_answered(caller):
     assert caller.transcript.said("user") == "What is two plus two?"  # once: its page shows it, the agent does not
 
 
+@pytest.mark.faults
 async def test_silence_and_noise_put_no_words_into_the_callers_mouth(caller):
     await _greeted(caller)
     noise = (np.random.default_rng(1).normal(0, 900, 16_000 * 3)).clip(-32768, 32767).astype(np.int16)

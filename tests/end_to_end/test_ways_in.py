@@ -113,6 +113,7 @@ async def test_a_stop_ends_the_call_and_its_process_within_five_seconds(system, 
     await until_answer(http, "/api/health", lambda each: each["sessions"]["pool"] >= 2, 15)
 
 
+@pytest.mark.faults
 async def test_a_caller_who_comes_back_in_time_finds_the_conversation_and_is_not_greeted_again(system, http, speech):
     async with Caller(system.url) as first:
         await first.start(user_id="returning")
@@ -144,6 +145,7 @@ async def test_a_caller_who_stays_away_ends_the_session(system, http):
     assert answer["endReason"] == "caller_left"
 
 
+@pytest.mark.faults
 async def test_a_call_nobody_joins_ends(system, http):
     answer = (await http.post("/api/session/start", json={}, params={"waitMs": 3000})).json()
     assert answer["status"] == "ready"

@@ -178,6 +178,7 @@ async def test_a_page_that_is_gone_need_not_be_told(rooms: LiveKitRooms) -> None
     await rooms.set_caller_state(session.room, caller_identity(session.id), "ready")
 
 
+@pytest.mark.faults
 @pytest.mark.anyio
 async def test_a_caller_in_the_room_counts_as_its_people(rooms: LiveKitRooms, livekit: LiveKit) -> None:
     session = own()

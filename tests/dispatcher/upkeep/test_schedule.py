@@ -210,6 +210,7 @@ async def test_a_timer_that_one_dispatcher_set_is_run_by_another_after_the_first
     assert first.dispatched == []
 
 
+@pytest.mark.faults
 @pytest.mark.anyio
 async def test_what_a_dispatcher_had_begun_when_it_died_is_done_by_another(valkey_url: str, namespace: str) -> None:
     given = (valkey_url, namespace, str(REDELIVERY.total_seconds()))

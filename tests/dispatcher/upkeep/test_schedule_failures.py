@@ -97,6 +97,7 @@ def failed(registry: CollectorRegistry, task: str) -> float | None:
     return registry.get_sample_value("greenroom_task_failures_total", {"task": task})
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("broken", "task"),
     [

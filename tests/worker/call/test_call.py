@@ -123,6 +123,7 @@ async def test_a_room_that_cannot_be_had_ends_the_call(error: Exception) -> None
     assert (session.state, session.error) == (State.ERROR, ErrorReason.CONNECT_FAILED)
 
 
+@pytest.mark.faults
 async def test_an_agent_that_this_worker_does_not_have_ends_the_call() -> None:
     async with a_call(agent="nurse") as scene:
         await until(lambda: scene.context.shutdowns, "the call ends", seconds=20)
@@ -131,6 +132,7 @@ async def test_an_agent_that_this_worker_does_not_have_ends_the_call() -> None:
     assert (session.state, session.error) == (State.ERROR, ErrorReason.PROVIDER_FAILED)
 
 
+@pytest.mark.faults
 async def test_a_config_that_the_agent_does_not_allow_ends_the_call() -> None:
     async with a_call(config={"tools": "all"}) as scene:
         await until(lambda: scene.context.shutdowns, "the call ends", seconds=20)
@@ -145,6 +147,7 @@ async def test_a_sessions_own_greeting_is_said() -> None:
         assert await scene.until_said(1) == [("agent", "Ahoy.")]
 
 
+@pytest.mark.faults
 async def test_a_brain_that_fails_is_apologised_for_before_the_end() -> None:
     async with a_call(agent="broken") as scene:
         scene.caller_comes()

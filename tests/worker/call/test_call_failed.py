@@ -82,6 +82,7 @@ async def test_a_config_that_the_agent_refuses_is_its_own_reason(config: dict[st
         assert (await scene.session()).error is ErrorReason.BAD_CONFIG
 
 
+@pytest.mark.faults
 async def test_such_a_call_waits_no_longer_for_a_caller_than_its_attempt_may_take(agents: Any) -> None:
     async with a_call(agent="hook") as scene:
         await until(lambda: scene.context.shutdowns, "the call ends", seconds=STEP_SECONDS[AttemptStep.CLAIMED])

@@ -72,6 +72,7 @@ async def test_a_page_that_never_asks_is_told_nothing() -> None:
         assert (await scene.session()).rtvi == ""
 
 
+@pytest.mark.faults
 async def test_a_page_learns_why_its_call_ends() -> None:
     async with a_call(agent="broken") as scene:
         caller = scene.caller_comes()

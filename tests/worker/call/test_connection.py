@@ -87,6 +87,7 @@ async def test_all_connections_are_counted_and_none_is_no_error(kind: type[FakeR
     assert told == [True]
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures("loaded")
 async def test_a_call_that_is_cut_from_livekit_says_so_to_the_store_and_takes_it_back() -> None:
     async with a_call() as scene:
@@ -100,6 +101,7 @@ async def test_a_call_that_is_cut_from_livekit_says_so_to_the_store_and_takes_it
         assert scene.context.shutdowns == []
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures("loaded")
 async def test_one_that_was_replaced_meanwhile_falls_silent_and_leaves() -> None:
     async with a_call() as scene:

@@ -247,6 +247,7 @@ async def test_a_claim_that_fails_unexpectedly_is_logged_and_left_to_the_worker_
     await running.close()
 
 
+@pytest.mark.faults
 def test_a_process_that_has_to_be_ended_says_so_and_is_no_success() -> None:
     script = "import time; from worker.process.job import go_within; go_within(0.05); time.sleep(30)"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
