@@ -142,6 +142,7 @@ def _access(settings: DispatcherSettings, keys: RedisKeys, limits: RateLimits, m
         open=settings.open,
         trusted=settings.trusted_proxies,
         ip_header=settings.client_ip_header.lower(),
+        scrapers=settings.metrics_allow,
     )
 
 

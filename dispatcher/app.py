@@ -83,7 +83,7 @@ def create_app(
         ).router(),
         AlertRoutes(receiver_of(settings.webhook_url), access).router(),
         FleetRoutes(FleetPool(store), access).router(),
-        HealthRoutes(store, Copy(store, rooms), metrics, settings.max_bots).router(),
+        HealthRoutes(store, Copy(store, rooms), metrics, settings.max_bots, access).router(),
         WebhookRoutes(webhooks).router(),
     ):
         metrics.routes([route.path for route in router.routes if isinstance(route, APIRoute)])

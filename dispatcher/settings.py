@@ -42,6 +42,10 @@ class DispatcherSettings(Connections, CallLimits):
     )
     """Proxies whose X-Forwarded-For is believed: addresses and networks, separated by commas; by default none."""
 
+    metrics_allow: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        (), validation_alias="GREENROOM_METRICS_ALLOW"
+    )
+    """Networks whose programs may read /metrics, separated by commas; this machine and operators' keys always may."""
     client_ip_header: str = Field("", validation_alias="GREENROOM_CLIENT_IP_HEADER", pattern=r"^[A-Za-z0-9-]{0,64}$")
     """Header in which a trusted proxy writes the caller's address, like X-Real-IP; empty: X-Forwarded-For."""
     hosts: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="GREENROOM_HOSTS")
@@ -75,7 +79,7 @@ class DispatcherSettings(Connections, CallLimits):
         read_rate(given)
         return given
 
-    @field_validator("cors_origins", "trusted_proxies", "hosts", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", "hosts", "metrics_allow", mode="before")
     @classmethod
     def _split(cls, given: object) -> object:
         return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given

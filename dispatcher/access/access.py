@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from dispatcher.access.addresses import Network, client_address
+from dispatcher.access.addresses import Network, client_address, is_within
 from dispatcher.access.key_ring import KeyRing
 from dispatcher.access.keys import ApiKey, Role
 from dispatcher.access.loopback import from_loopback
@@ -79,6 +79,7 @@ class Access:
         open: GREENROOM_OPEN: callers need no key.
         trusted: the proxies that are believed where a request comes from.
         ip_header: GREENROOM_CLIENT_IP_HEADER, lower-case; "" for X-Forwarded-For.
+        scrapers: GREENROOM_METRICS_ALLOW: networks whose programs may read the metrics.
     """
 
     keys: KeyRing
@@ -87,6 +88,7 @@ class Access:
     open: bool = False
     trusted: Sequence[Network] = field(default=())
     ip_header: str = ""
+    scrapers: Sequence[Network] = field(default=())
 
     async def caller(self, request: Request) -> Requester:
         """Who asks for what callers may do.
@@ -110,6 +112,18 @@ class Access:
             raise await self._refused(requester, request, OperatorsOnly())
         without_keys = not self.open and not await self.keys.any()
         raise await self._refused(requester, request, LoopbackOnly() if without_keys else KeyMissing())
+
+    async def scraper(self, request: Request) -> None:
+        """Let the metrics be read: on this machine, from `scrapers`, and by operators. Raises as `operator`.
+
+        On this machine no key is asked for, also where there are some: it is Prometheus beside us, which has none.
+        """
+        peer = request.client.host if request.client is not None else None
+        if from_loopback(peer, request.headers, ip_header=self.ip_header):
+            return
+        address = self._address(peer, request.headers.getlist("x-forwarded-for"), request.headers)
+        if not any(is_within(address, network) for network in self.scrapers):
+            await self.operator(request)
 
     async def owner(self, request: Request, session: Session) -> Requester:
         """Who asks for something of this session's: it needs a proof, its key, or an operator's. Raises as `operator`.

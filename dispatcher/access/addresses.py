@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
 UNKNOWN = "unknown"  # where a connection has no address; all of them count as one
@@ -33,6 +33,15 @@ def client_address(peer: str | None, forwarded: str, trusted: Sequence[Network])
             break
         found = before
     return str(found) if isinstance(found, IPv4Address) else str(IPv6Network((int(found), _ONE_HOLDER), strict=False))
+
+
+def is_within(address: str, network: Network) -> bool:
+    """Whether an address as `client_address` gives it lies in this network."""
+    try:
+        found = ip_network(address)
+    except ValueError:
+        return False  # it is UNKNOWN
+    return found.version == network.version and found.network_address in network
 
 
 def _read(text: str) -> IPv4Address | IPv6Address | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
+from dispatcher.access.access import Access
 from dispatcher.api.schemas import Camel, Success
 from dispatcher.errors import LiveKitUnavailable
 from dispatcher.observe.clocks import warnings
@@ -69,12 +70,13 @@ class HealthAnswer(Success):
 
 @dataclass(frozen=True, slots=True)
 class HealthRoutes:
-    """Routes over these parts. `copy`: of how it is; `max_seats`: MAX_BOTS."""
+    """Routes over these parts. `copy`: of how it is; `max_seats`: MAX_BOTS; `access`: says who may read metrics."""
 
     store: SessionStore
     copy: Copy
     metrics: Metrics
     max_seats: int
+    access: Access
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -91,7 +93,10 @@ class HealthRoutes:
         for path, answers in (("/api/health", self.health), ("/healthz", self.alive), ("/readyz", self.ready)):
             # Uptime monitors ask so; the server sends no body then.
             router.add_api_route(path, answers, methods=["HEAD"], include_in_schema=False, response_model=None)
-        router.add_api_route("/metrics", self.scrape, methods=["GET"], response_class=PlainTextResponse)
+        scrapers = [Depends(self.access.scraper)]
+        router.add_api_route(
+            "/metrics", self.scrape, methods=["GET"], response_class=PlainTextResponse, dependencies=scrapers
+        )
         return router
 
     async def health(self) -> HealthAnswer | JSONResponse:

@@ -66,7 +66,7 @@ ROUTES: Mapping[str, Sequence[str]] = {
     "get /api/health": (),
     "get /healthz": (),
     "get /readyz": ("store_unavailable",),
-    "get /metrics": (),
+    "get /metrics": OPERATORS,
     "post /webhooks/livekit": ("bad_signature", "store_unavailable"),
 }  # fmt: skip
 """What each route may answer besides ANYWHERE and POSTED."""

@@ -2,7 +2,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from dispatcher.access.addresses import UNKNOWN, client_address
+from dispatcher.access.addresses import UNKNOWN, client_address, is_within
 
 PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "192.0.2.1/32", "2001:db8:aa::/48")))
 
@@ -41,3 +41,18 @@ def test_an_address_is_the_nearest_that_a_trusted_proxy_says(peer: str | None, f
 @pytest.mark.parametrize("forwarded", ["203.0.113.9", "127.0.0.1", "203.0.113.9, 127.0.0.1"])
 def test_without_a_trusted_proxy_nothing_that_is_forwarded_is_believed(forwarded: str) -> None:
     assert client_address("127.0.0.1", forwarded, ()) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "network", "within"),
+    [
+        ("10.1.2.3", "10.0.0.0/8", True),
+        ("11.1.2.3", "10.0.0.0/8", False),
+        ("2001:db8:1:2::/64", "2001:db8:1::/48", True),
+        ("2001:db8:2:2::/64", "2001:db8:1::/48", False),
+        ("10.1.2.3", "::/0", False),
+        (UNKNOWN, "0.0.0.0/0", False),
+    ],
+)
+def test_an_address_is_found_in_its_network(address: str, network: str, within: bool) -> None:
+    assert is_within(address, ip_network(network)) is within

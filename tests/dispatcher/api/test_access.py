@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
@@ -33,7 +34,7 @@ SHOP, SHOPS_KEY = new_key(Role.CALLER, "shop", sessions=3, agents=["default"])
 RIVAL, RIVALS_KEY = new_key(Role.CALLER, "rival", starts="2/day")
 OPERATOR, OPERATORS_KEY = new_key(Role.OPERATOR, "me")
 KEYS = (SHOP, RIVAL, OPERATOR)
-PUBLIC = {"/api/health", "/healthz", "/readyz", "/metrics", "/webhooks/livekit", "/api/session/{session_id}"}
+PUBLIC = {"/api/health", "/healthz", "/readyz", "/webhooks/livekit", "/api/session/{session_id}"}
 OPERATORS = {
     "/api/sessions",
     "/api/pool",
@@ -107,7 +108,7 @@ async def answers(world: World, session_id: str, peer: str, **shown: str) -> dic
 
 async def test_every_route_is_public_or_needs_a_right() -> None:
     world = await a_world()
-    assert set(world.app.openapi()["paths"]) == PUBLIC | {route for _, route, _, _ in requests("x")}
+    assert set(world.app.openapi()["paths"]) == PUBLIC | {"/metrics"} | {route for _, route, _, _ in requests("x")}
 
 
 async def test_without_keys_this_machine_may_do_everything_and_others_nothing() -> None:
@@ -121,6 +122,21 @@ async def test_without_keys_this_machine_may_do_everything_and_others_nothing() 
     here = await answers(world, session_id, "127.0.0.1")
     assert here.pop("/api/alerts/test") == (409, "alerts_off")
     assert {status for status, _ in here.values()} == {200, 201}
+
+
+async def test_the_metrics_are_for_this_machine_some_networks_and_operators() -> None:
+    world = await a_world(*KEYS, scrapers=[ip_network("198.51.100.0/24")])
+    for peer, key, status in (
+        ("127.0.0.1", "", 200),
+        (OTHER, "", 200),
+        (OUTSIDE, "", 401),
+        (OUTSIDE, SHOPS_KEY, 403),
+        (OUTSIDE, OPERATORS_KEY, 200),
+    ):
+        async with world.asks(peer, key=key) as http:
+            assert (await http.get("/metrics")).status_code == status, peer
+    async with world.asks() as http:
+        assert (await http.get("/metrics", headers={"X-Forwarded-For": OUTSIDE})).status_code == 401
 
 
 async def test_behind_a_proxy_on_this_machine_nobody_is_this_machine() -> None:

@@ -16,6 +16,7 @@ from session.provider_circuits import circuit_of
 from session.record import State, became_ready, claimed
 from session.store.ports import CIRCUIT_FAILURES, StartReport, Stats, Worker, update
 from tests.dispatcher.fakes import Clock, FakeRooms
+from tests.dispatcher.gates import an_access
 from tests.session.making import NOON, a_session, a_worker
 from tests.session.memory_store import MemoryStore
 
@@ -60,7 +61,7 @@ async def stage() -> AsyncIterator[Stage]:
     store, rooms, app = LosableStore(clock), FakeRooms(), FastAPI()
     refusals.install(app)
     copy = Copy(store, rooms, seconds=0, clock=clock)
-    app.include_router(HealthRoutes(store, copy, Metrics(CollectorRegistry()), 9).router())
+    app.include_router(HealthRoutes(store, copy, Metrics(CollectorRegistry()), 9, an_access()).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
         yield Stage(clock, store, rooms, http)
 
