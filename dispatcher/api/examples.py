@@ -54,6 +54,9 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
                 "failedWarmups": 0,
                 "agents": ["default"],
                 "release": "",
+                "calls": [
+                    {"sessionId": SESSION_ID, "pid": 4711, "since": ASKED_AT, "ownMemory": 52_000_000},
+                ],
             }
         ],
     },

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -14,6 +15,7 @@ from dispatcher.api.audit import audit
 from dispatcher.api.schemas import Camel, Success
 from dispatcher.errors import UnknownWorker
 from dispatcher.fleet.pool import FleetPool
+from session.running import RunningCall, calls_of
 from session.store.orders import Given, WorkerOrder
 from session.store.ports import Worker
 
@@ -68,6 +70,19 @@ class ResizeAnswer(Success):
     """The same as a sentence."""
 
 
+class CallFacts(Camel):
+    """One call of a worker."""
+
+    session_id: str
+    """The session's id."""
+    pid: int
+    """Id of the process that has the call, on the worker's machine."""
+    since: float
+    """When the process got the call, Unix seconds."""
+    own_memory: int | None
+    """Bytes that no other process shares; null where it isn't known."""
+
+
 class WorkerFacts(PoolWorker):
     """One worker."""
 
@@ -87,6 +102,8 @@ class WorkerFacts(PoolWorker):
     """Agents that the worker has."""
     release: str
     """Its LIVEKIT_AGENT_DEPLOYMENT."""
+    calls: Sequence[CallFacts]
+    """The calls that the worker runs, as of some seconds ago."""
 
 
 class WorkersAnswer(Success):
@@ -144,7 +161,9 @@ class FleetRoutes:
 
     async def workers(self) -> WorkersAnswer:
         """The workers that live."""
-        workers = [_facts(each) for each in await self.pool.workers()]
+        found = await self.pool.workers()
+        calls = await asyncio.gather(*(calls_of(self.pool.store, each.id) for each in found))
+        workers = [_facts(worker, theirs) for worker, theirs in zip(found, calls, strict=True)]
         return WorkersAnswer(count=len(workers), workers=workers)
 
     async def drain(self, request: Request, worker_id: str) -> OrderAnswer:
@@ -181,7 +200,7 @@ def _counts(worker: Worker) -> dict[str, object]:
     }
 
 
-def _facts(worker: Worker) -> WorkerFacts:
+def _facts(worker: Worker, calls: Sequence[RunningCall]) -> WorkerFacts:
     return WorkerFacts.model_validate(
         _counts(worker)
         | {
@@ -193,6 +212,7 @@ def _facts(worker: Worker) -> WorkerFacts:
             "failed_warmups": worker.failed_warmups,
             "agents": sorted(worker.agents),
             "release": worker.deployment,
+            "calls": [CallFacts.model_validate(asdict(each)) for each in calls],
         }
     )
 

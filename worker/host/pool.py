@@ -37,6 +37,15 @@ class Counts:
     active: int
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that has a call. `job`: LiveKit's; `since`: Unix seconds when it got the job."""
+
+    job: Any
+    pid: int
+    since: float
+
+
 class Pool:
     """A view of a running server's process pool.
 
@@ -91,6 +100,15 @@ class Pool:
         """How many processes there are now."""
         active = sum(1 for process in self._pool.processes if process.running_job is not None)
         return Counts(idle=self._pool._warmed_proc_queue.qsize(), starting=len(self._pool._spawn_tasks), active=active)
+
+    def running(self) -> list[Running]:
+        """The processes that have a call."""
+        busy = [(each, each.running_job) for each in self._pool.processes]
+        return [
+            Running(info.job, pid, info.launched_at)
+            for process, info in busy
+            if info is not None and (pid := getattr(process, "pid", None)) is not None
+        ]
 
     @property
     def connected(self) -> bool:

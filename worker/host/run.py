@@ -31,11 +31,12 @@ from runtime.background import Background, keep_going
 from runtime.cpu import cores
 from runtime.secret_files import SecretFileError
 from session.errors import StoreUnavailable
-from session.store.ports import Worker
+from session.store.ports import PoolStore, Worker
 from session.store.redis.store import open_store
 from session.timing import DEATH_REPORTS_SECONDS
 from worker.host import turnstile
 from worker.host.agent_files import POLL_SECONDS, AgentFiles, checked_agents, reload_step
+from worker.host.calls import CALLS_SECONDS, tell_calls
 from worker.host.children import LOOK_SECONDS, Children
 from worker.host.health_page import Condition, PortTaken, health_page
 from worker.host.heartbeat import Heartbeat
@@ -89,6 +90,7 @@ async def serve(
         obeys = partial(obey, pool, slots, told, settings.pool_size)
         heartbeat = Heartbeat(store, describe, lambda: pool.spawned, settings.heartbeat_seconds, obey=obeys)
         beating = tasks.start(heartbeat.run(), "heartbeat")
+        _tell_calls(tasks, store, worker_id, pool, acceptor)
         page.condition = lambda: Condition(describe(), known(), heartbeat.age)
         reloads = _follow(files, heartbeat, worker_id)
         logger.info("event=started worker=%s slots=%d pool=%d", worker_id, settings.slots, settings.pool_size)
@@ -155,6 +157,12 @@ def _now(always: Worker, pool: Pool, *, known: bool) -> Worker:
         active=counts.active,
         failed_warmups=pool.failed_warmups,
     )
+
+
+def _tell_calls(tasks: Background, store: PoolStore, worker_id: str, pool: Pool, acceptor: JobAcceptor) -> None:
+    """Write down from now on which calls this worker runs."""
+    tell = partial(tell_calls, store, worker_id, pool.running, lambda each: acceptor.session_of(each.job))
+    tasks.start(keep_going(tell, "calls", owner="worker", pause=CALLS_SECONDS), "calls")
 
 
 def _follow(files: AgentFiles | None, heartbeat: Heartbeat, worker_id: str) -> Background:

@@ -188,8 +188,7 @@ class JobAcceptor:
             return lost(session, job=job.id, now=now)
 
         try:
-            ticket = read_ticket(job.metadata)
-            session_id = ticket.session_id if ticket is not None else self._session_id(job)
+            session_id = self.session_of(job)
             await retry(
                 lambda: update(self._store, session_id, change), math.inf, on=StoreUnavailable, pause=REPORT_PAUSE
             )
@@ -198,6 +197,11 @@ class JobAcceptor:
             logger.debug("room=%s event=process_closed exitcode=%s", job.room.name, exitcode)  # its call was over
         except SessionError as error:
             logger.info("room=%s event=death_not_recorded why=%s", job.room.name, type(error).__name__)
+
+    def session_of(self, job: Any) -> str:
+        """The id of the session that this job is for. Raises BadMetadata."""
+        ticket = read_ticket(job.metadata)
+        return ticket.session_id if ticket is not None else self._session_id(job)
 
     def _session_id(self, job: Any) -> str:
         return adopted_session_id(self._settings.livekit_api_secret.get_secret_value(), job.room.sid)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher.app import create_app
 from dispatcher.observe.metrics import Metrics
 from dispatcher.settings import DispatcherSettings
+from session.running import RunningCall, keep_calls
 from session.store.orders import WorkerOrder
 from tests.dispatcher.fakes import FakeRooms
 from tests.dispatcher.gates import LIVEKIT_SECRET, a_gate, an_access
@@ -86,11 +87,13 @@ async def test_workers_are_ordered_about_and_shown(http: httpx.AsyncClient, stor
         answer = await http.post(f"/api/workers/a%20b/{way}")
         assert answer.status_code == 200, answer.text
         assert (await store.beat(worker)).order is order
+    await keep_calls(store, "a b", [RunningCall(session_id="session_a", pid=4711, since=NOON, own_memory=52)])
     await store.beat(a_worker("a b", cordoned=True, agents={"shop": (), "default": ()}))
     shown = (await http.get("/api/workers")).json()
     assert shown["count"] == 1
     facts = shown["workers"][0]
     assert (facts["id"], facts["status"], facts["agents"]) == ("a b", "cordoned", ["default", "shop"])
+    assert facts["calls"] == [{"sessionId": "session_a", "pid": 4711, "since": NOON, "ownMemory": 52}]
 
 
 @pytest.mark.parametrize("way", ["drain", "cordon", "uncordon"])

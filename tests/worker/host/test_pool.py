@@ -135,6 +135,9 @@ async def test_warm_and_busy_processes_are_counted_and_deaths_are_told() -> None
 
         await scene.processes.launch_job(a_launch())
         assert pool.counts().active == 1
+        (running,) = pool.running()
+        assert (running.job.id, running.pid in pool.pids) == ("job_a", True)
+        assert time.time() - 60 < running.since <= time.time()
         await until(lambda: pool.counts() == Counts(idle=IDLE, starting=0, active=1), "the pool refills itself")
         assert pool.spawned == IDLE + 1
 
