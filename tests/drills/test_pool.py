@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import httpx
 import pytest
 
+from bench.harness.idle import job_processes
 from bench.harness.system import System
 from client.caller import Caller
 from tests.drills.talk import Talk
@@ -64,7 +66,15 @@ async def test_a_start_is_served_by_a_pool_of_none(system: System, http, talk, t
 
 async def test_a_cordoned_worker_keeps_its_calls_and_takes_no_new_ones(system: System, http, talk, speech):
     await talk.begin()
+
+    def tells_of_the_call(answer: dict[str, Any]) -> bool:
+        return [call["sessionId"] for call in answer["workers"][0]["calls"]] == [talk.session]
+
+    await until_answer(http, "/api/workers", tells_of_the_call, 15)
     (worker,) = (await http.get("/api/workers")).json()["workers"]
+    (call,) = worker["calls"]
+    assert call["pid"] in [process.pid for process in job_processes(system)]
+    assert 10_000_000 < call["ownMemory"] < 300_000_000
     assert (await http.post(f"/api/workers/{worker['id']}/cordon")).is_success
     await until_answer(http, "/api/workers", lambda each: each["workers"][0]["status"] == "cordoned", 10)
     async with Caller(system.url) as second:
