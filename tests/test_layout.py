@@ -19,6 +19,7 @@ TESTED_TOGETHER = {
     "dispatcher/access/command.py": "tests/dispatcher/test_main_access.py",
     "dispatcher/access/key_store.py": "tests/dispatcher/test_main_access.py",
     "dispatcher/api/audit.py": "tests/dispatcher/api/test_fleet.py",
+    "dispatcher/api/session_answers.py": "tests/dispatcher/api/test_schemas.py",
     "dispatcher/api/examples.py": "tests/dispatcher/api/test_openapi.py",
     "session/store/ports.py": "tests/session/store/test_contract.py",
     "session/store/redis/circuits.py": "tests/session/store/test_contract_circuit.py",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import (
@@ -19,7 +18,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel, to_snake
 
-from session.record import EndReason, ErrorReason, Session, State
+from session.record import State
 
 MAX_NESTING = 32  # lists and objects inside of each other; serialisers give up at some hundreds
 
@@ -241,122 +240,6 @@ class StopAnswer(Success):
     """A sentence for people."""
 
 
-class SessionFacts(Camel):
-    """A session as anyone may see it: no room, no token, no metadata."""
-
-    session_id: str
-    """The session's id."""
-    status: State
-    """State of the session; see *States*."""
-    user_id: str | None
-    """The user's id in your system; null for an anonymous session."""
-    agent: str
-    """Name of the agent."""
-    created_at: float
-    """When the session was made, Unix seconds."""
-    startup_time: float | None
-    """Seconds from the request to the first `ready`; null until then."""
-    attempt: int
-    """Number of the current dispatch, from 1; it grows when an agent is replaced."""
-    worker: str | None
-    """The worker that runs the agent; null while none does."""
-    last_active: float
-    """When the session was last used or asked for, Unix seconds."""
-    error: ErrorReason | None
-    """Why the session failed (status `error`); see *How a session ends*."""
-    end_reason: EndReason | None
-    """Why the session ended (status `ended`); see *How a session ends*."""
-    ended_at: float | None
-    """When the session ended or failed, Unix seconds."""
-
-    @classmethod
-    def of(cls, session: Session) -> SessionFacts:
-        """Those of this record."""
-        return cls.model_validate(facts(session))
-
-
-class PhoneFacts(Camel):
-    """A telephone call."""
-
-    from_: str = Field(alias="from")
-    """The number of who called; empty where it is withheld."""
-    to: str
-    """The number that was called."""
-    call_id: str
-    """LiveKit's id of the call, for its SIP service."""
-
-
-class SessionAnswer(SessionFacts, Success):
-    """GET /api/session/{id}."""
-
-    phone: PhoneFacts | None
-    """The caller's telephone call, for who proves that the session is theirs, and for operators; else null."""
-
-
-class SessionsAnswer(Success):
-    """GET /api/sessions."""
-
-    count: int
-    """How many sessions this answer holds."""
-    sessions: Sequence[SessionFacts]
-    """The sessions, newest first."""
-    cursor: str | None
-    """Give this back as `cursor` for the next page; null: this was the last one."""
-
-
-class TranscriptItem(Camel):
-    """One thing that was said."""
-
-    speaker: str
-    """`user` or `agent`."""
-    text: str
-    """The words. Of an interrupted agent: the words that were heard."""
-    at: float
-    """When the words were said, Unix seconds."""
-    interrupted: bool
-    """Whether the caller interrupted these words."""
-
-
-class TranscriptAnswer(Success):
-    """GET /api/session/{id}/transcript."""
-
-    session_id: str
-    """The session's id."""
-    items: Sequence[TranscriptItem]
-    """What was said, oldest first."""
-    cursor: str | None
-    """Give this back as `cursor` for the next page; null: this is all so far."""
-
-
-class LogsAnswer(Success):
-    """GET /api/session/{id}/logs."""
-
-    session_id: str
-    """The session's id."""
-    logs: Sequence[dict[str, Any]]
-    """Log lines, oldest first: `at` (Unix seconds), `level`, `event`, and facts of the event."""
-
-
-class TimingStep(Camel):
-    """One step of a start, in milliseconds since the request was received."""
-
-    name: str
-    """Name of the step."""
-    ms: float
-    """Milliseconds from the request to the end of the step."""
-
-
-class TimingsAnswer(Success):
-    """GET /api/session/{id}/timings."""
-
-    session_id: str
-    """The session's id."""
-    attempt: int
-    """Number of the current dispatch."""
-    steps: Sequence[TimingStep]
-    """The steps so far, in order."""
-
-
 class TokenAnswer(Success):
     """POST /api/token."""
 
@@ -377,21 +260,3 @@ class TokenSourceAnswer(BaseModel):
     """Address of LiveKit."""
     participant_token: str
     """LiveKit token for a room of its own, valid for 10 minutes to join."""
-
-
-def facts(session: Session) -> dict[str, Any]:
-    """The public fields of a record, by the names of SessionFacts."""
-    return {
-        "session_id": session.id,
-        "status": session.state,
-        "user_id": session.user_id,
-        "agent": session.agent,
-        "created_at": session.created_at,
-        "startup_time": session.startup_seconds,
-        "attempt": session.attempt,
-        "worker": session.worker,
-        "last_active": session.last_active,
-        "error": session.error,
-        "end_reason": session.end_reason,
-        "ended_at": session.ended_at,
-    }

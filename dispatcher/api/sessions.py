@@ -14,14 +14,16 @@ from pydantic.alias_generators import to_camel
 from dispatcher.access.access import Access, Requester
 from dispatcher.access.one_address import OneAddress
 from dispatcher.api.schemas import (
-    LogsAnswer,
-    SessionAnswer,
     SessionBody,
-    SessionFacts,
-    SessionsAnswer,
     StartAnswer,
     StartBody,
     StopAnswer,
+)
+from dispatcher.api.session_answers import (
+    LogsAnswer,
+    SessionAnswer,
+    SessionFacts,
+    SessionsAnswer,
     TimingsAnswer,
     TimingStep,
     TranscriptAnswer,

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dispatcher.api import alerts, fleet, health, schemas
+from dispatcher.api import alerts, fleet, health, schemas, session_answers
 from dispatcher.api.examples import EXAMPLES
 from dispatcher.api.openapi import CODES, ROUTES
 from dispatcher.app import create_app
@@ -63,7 +63,7 @@ async def test_every_error_is_described_in_our_shape(described: dict[str, Any]) 
 async def test_every_request_and_answer_has_an_example_that_its_shape_takes(described: dict[str, Any]) -> None:
     shapes = set(re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(described["paths"]))) - {"Error", "State"}
     assert shapes == set(EXAMPLES)
-    models = {**vars(schemas), **vars(health), **vars(fleet), **vars(alerts)}
+    models = {**vars(schemas), **vars(health), **vars(fleet), **vars(alerts), **vars(session_answers)}
     for name, example in EXAMPLES.items():
         read = models[name].model_validate(example)
         assert read.model_dump(mode="json", by_alias=name != "TokenSourceBody", exclude_unset=True) == example, name

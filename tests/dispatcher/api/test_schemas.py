@@ -7,10 +7,8 @@ from pydantic import BaseModel, ValidationError
 
 from dispatcher.api import schemas
 from dispatcher.api.schemas import (
-    SessionAnswer,
     SessionBody,
     SessionConfig,
-    SessionFacts,
     StartAnswer,
     StartBody,
     StopAnswer,
@@ -18,6 +16,10 @@ from dispatcher.api.schemas import (
     TokenBody,
     TokenSourceAnswer,
     TokenSourceBody,
+)
+from dispatcher.api.session_answers import (
+    SessionAnswer,
+    SessionFacts,
     facts,
 )
 from session.record import EndReason, Session, State, ended
@@ -143,7 +145,11 @@ def test_a_record_is_shown_in_camel_case() -> None:
         "userId": None,
         "agent": "default",
         "createdAt": NOON,
+        "prewarmed": False,
         "startupTime": 0.5,
+        "recoveries": 0,
+        "caller": "absent",
+        "release": "",
         "attempt": 1,
         "worker": "worker_a",
         "lastActive": NOON + 2,
