@@ -69,6 +69,6 @@ def unserved(status: int, body: bytes) -> str | None:
         state, pool = health["status"], int(health["sessions"]["pool"])
     except (ValueError, KeyError, TypeError):
         return f"/api/health answers {status} without a pool"
-    if state == "healthy" and pool >= 1:
+    if state in ("healthy", "degraded") and pool >= 1:  # such as while a provider is left alone
         return None
     return f"health is {state}, {pool} warm agents" + (f": {health['error']}" if health.get("error") else "")

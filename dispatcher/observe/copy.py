@@ -21,7 +21,7 @@ PING_SECONDS = 0.8  # for LiveKit's answer
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the store says. `now`: its clock, Unix seconds; `clock`: ours then; `circuits`: providers' open ones."""
+    """What the store says. `now`: its clock, Unix seconds; `clock`: ours then; `circuits`: of those left alone."""
 
     now: float
     clock: float
@@ -84,4 +84,5 @@ class Copy:
             self._store.stats(),
             self._store.open_circuits(PREFIX),
         )
-        return Facts(now, clock, counts, workers, stats, circuits)
+        left_alone = [name for name, wait in circuits.items() if wait > 0]  # others are tried by the next call
+        return Facts(now, clock, counts, workers, stats, left_alone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -102,3 +103,20 @@ def test_it_stops_while_its_first_process_warms_up(tmp_path: Path, under: tuple[
 
 def _says(worker: Starting, part: str) -> Callable[[], bool]:
     return lambda: part in worker.log.read_text()
+
+
+def test_a_port_that_is_taken_is_said_and_the_worker_may_be_started_again() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        kept = {name: value for name, value in os.environ.items() if name not in FOREIGN and "GREENROOM" not in name}
+        ended = subprocess.run(
+            [sys.executable, "-m", "worker"],
+            env={**kept, **ENVIRONMENT, "GREENROOM_WORKER_PORT": port},
+            capture_output=True,
+            text=True,
+            timeout=BEGINS_SECONDS + STOPS_SECONDS,
+        )
+    assert ended.returncode == 1
+    assert f"127.0.0.1:{port} cannot be listened on" in ended.stderr

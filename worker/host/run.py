@@ -233,7 +233,7 @@ def main() -> None:
         try:
             asyncio.run(serve(settings, pipeline, agents, files))
         except PortTaken as error:
-            _refuse(str(error))
+            raise SystemExit(f"worker: {error}") from None  # 1: the port may be free at the next try
 
 
 def _reloaded(pipeline: PipelineSettings, agents: dict[str, Agent], stack: contextlib.ExitStack) -> AgentFiles:

@@ -71,7 +71,7 @@ async def test_a_warm_agent_means_that_a_caller_can_be_served():
     ("status", "body", "reason"),
     [
         (200, health("healthy", 0), "0 warm"),
-        (200, health("degraded", 2), "degraded"),
+        (200, health("degraded", 0), "degraded"),
         (503, health("unhealthy", 0, error="The store can't be reached."), "The store can't be reached"),
         (200, b"not json", "without a pool"),
         (404, b"{}", "404"),

@@ -14,7 +14,7 @@ from dispatcher.observe.metrics import Metrics
 from session.errors import StoreUnavailable
 from session.provider_circuits import circuit_of
 from session.record import State, became_ready, claimed
-from session.store.ports import CIRCUIT_FAILURES, StartReport, Stats, Worker, update
+from session.store.ports import CIRCUIT_FAILURES, CIRCUIT_SECONDS, StartReport, Stats, Worker, update
 from tests.dispatcher.fakes import Clock, FakeRooms
 from tests.dispatcher.gates import an_access
 from tests.session.making import NOON, a_session, a_worker
@@ -187,3 +187,6 @@ async def test_a_provider_that_calls_leave_alone_is_named(stage: Stage) -> None:
         "The llm provider groq keeps failing: calls use the next one in their list, where they have one."
     ]
     assert 'greenroom_provider_circuit_open{kind="llm",provider="groq"} 1.0' in (await stage.http.get("/metrics")).text
+    stage.clock.seconds += CIRCUIT_SECONDS  # from now on the next call tries it
+    await stage.store.beat(a_worker())
+    assert (await stage.http.get("/api/health")).json()["status"] == "healthy"
