@@ -10,8 +10,10 @@ import time
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
+from bench.harness.system import until
 from client.caller import Caller
 from tests.drills.talk import one_agent
 from tests.support.asking import until_answer
@@ -78,7 +80,8 @@ async def _start_until_admitted(http: httpx.AsyncClient, deadline: float) -> str
 async def test_starts_in_the_moments_of_a_workers_restart(system, http, timed):
     chance = random.Random(4)
     for number in range(RESTARTS):
-        pid = system.pids["worker"]
+        # `up` knows the new one once its own look at health has found it.
+        pid = until(lambda: next(filter(psutil.pid_exists, [system.pids["worker"]]), None), 20, "the worker is known")
         os.kill(pid, signal.SIGKILL if number % 2 else signal.SIGTERM)
         began = time.monotonic()
         await asyncio.sleep(
