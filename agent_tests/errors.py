@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -66,10 +65,3 @@ class Unmet(Exception):
     def __init__(self, faults: Sequence[Fault], line: int | None = None) -> None:
         super().__init__("; ".join(": ".join(filter(None, fault)) for fault in faults))
         self.faults, self.line = tuple(faults), line
-
-
-def line_in(path: Path, error: BaseException) -> int | None:
-    """The last line of an author's file that an error passed through, 1-based; None when it passed through none."""
-    own = path.resolve()
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == own]
-    return lines[-1] if lines else None

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import ModuleType
 
 from agent_tests.cases import Case
-from agent_tests.errors import Fault, TestFileError, Unmet, line_in
+from agent_tests.errors import Fault, TestFileError, Unmet
 from greenroom.testing.caller import CallEnded, Caller, Unfinished
 from greenroom.testing.marks import marks_of
+from pipeline.errors import line_in
 
 PREFIX = "greenroom_test_"  # of the module that a file of tests becomes
 FORGOTTEN = f"coroutine '{Caller.__name__}."  # how Python's warning of a missing await begins

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from agent_tests.cases import Case, Outcome, Result
-from agent_tests.errors import Fault, Unmet, line_in
+from agent_tests.errors import Fault, Unmet
 from greenroom.testing.caller import Caller, Judge, Line, Unfinished
 from greenroom.testing.watching import said_of
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, line_in
 
 Dial = Callable[[Case], AbstractAsyncContextManager[Line]]
 

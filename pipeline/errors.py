@@ -13,6 +13,7 @@ PipelineError
 │   └── BadOption        an option is unknown, of a wrong type, or missing
 """
 
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -154,3 +155,10 @@ class BadOption(ProviderError):
         options = ", ".join(sorted(allowed)) or "none"
         super().__init__(f"the {kind} provider {name!r}: option {option!r} {why}; its options: {options}")
         self.kind, self.name, self.option = kind, name, option
+
+
+def line_in(path: Path, error: BaseException) -> int | None:
+    """The last line of an author's file that an error passed through, 1-based; None when it passed through none."""
+    own = path.resolve()
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == own]
+    return lines[-1] if lines else None

@@ -25,6 +25,7 @@ TESTED_TOGETHER = {
     "session/store/redis/circuits.py": "tests/session/store/test_contract_circuit.py",
     "session/store/redis/connection.py": "tests/session/store/redis/test_store.py",
     "client/operator.py": "tests/cli/test_operate.py",
+    "pipeline/local/brain_settings.py": "tests/pipeline/local/rule_brain/test_service.py",
     "session/store/orders.py": "tests/session/store/test_contract_orders.py",
     "session/store/redis/orders.py": "tests/session/store/test_contract_orders.py",
     "session/store/redis/pool.py": "tests/session/store/test_contract_lists.py",

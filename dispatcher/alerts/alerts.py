@@ -95,9 +95,8 @@ class Alerts:
 def _unposted(after: Memory, before: Memory, notice: Notice) -> Memory:
     """The memory as if this notice were still to be posted."""
     name = notice.rule.name
-    return Memory(
-        after.samples, {**after.episodes, **({name: before.episodes[name]} if name in before.episodes else {})}
-    )
+    again = {name: before.episodes[name]} if name in before.episodes else {}
+    return Memory(after.samples, {**after.episodes, **again})
 
 
 def _read(note: str | None) -> Memory:

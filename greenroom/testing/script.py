@@ -17,8 +17,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
-from pipecat.services.settings import LLMSettings
 from pipecat.utils.errors import classify_http_status_code
+
+from pipeline.local.brain_settings import without_model
 
 
 @dataclass(frozen=True)
@@ -78,21 +79,7 @@ class ScriptedBrain(LLMService[Any]):
     adapter_class = OpenAILLMAdapter
 
     def __init__(self, answers: Sequence[Answer]) -> None:
-        super().__init__(
-            settings=LLMSettings(
-                model="script",
-                system_instruction=None,
-                temperature=None,
-                max_tokens=None,
-                top_p=None,
-                top_k=None,
-                frequency_penalty=None,
-                presence_penalty=None,
-                seed=None,
-                filter_incomplete_user_turns=False,
-                user_turn_completion_config=None,
-            )
-        )
+        super().__init__(settings=without_model("script"))
         self._answers = tuple(answers)
         self.asked = 0
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 
 from pipeline.agents.checks import MODULE_PREFIX, check_fields
 from pipeline.agents.definition import Agent
-from pipeline.errors import AgentFault, AgentFileError
+from pipeline.errors import AgentFault, AgentFileError, line_in
 
 DEFAULT = "default"
 
@@ -112,19 +111,12 @@ def _imported(path: Path) -> ModuleType:
     except ImportError as error:
         sys.modules.pop(name, None)
         remedy = "Install what it imports into the project's environment, or correct the name"
-        raise AgentFileError(path, _blamed(error, path), f"cannot be imported: {error}", remedy) from error
+        raise AgentFileError(path, line_in(path, error), f"cannot be imported: {error}", remedy) from error
     except (Exception, SystemExit) as error:
         sys.modules.pop(name, None)
         problem = f"failed while it was imported: {type(error).__name__}: {error}"
-        raise AgentFileError(path, _blamed(error, path), problem, "Correct the line") from error
+        raise AgentFileError(path, line_in(path, error), problem, "Correct the line") from error
     return module
-
-
-def _blamed(error: BaseException, path: Path) -> int | None:
-    """The last line of the user's own file that an error passed through."""
-    own = path.resolve()
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == own]
-    return lines[-1] if lines else None
 
 
 def _lines(path: Path) -> dict[str, int]:

@@ -21,9 +21,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
-from pipecat.services.settings import LLMSettings
 from pipecat.utils.types import is_given
 
+from pipeline.local.brain_settings import without_model
 from pipeline.local.rule_brain.rules import Reply, reply
 from pipeline.local.rule_brain.tool_use import ToolSpec
 
@@ -60,21 +60,7 @@ class RuleBrain(LLMService[Any]):
 
     def __init__(self, *, prompt: str | None = None, now: Callable[[], datetime] = local_now) -> None:
         """Args: prompt: what it is told to be; now: the local time, told when no tool tells it."""
-        super().__init__(
-            settings=LLMSettings(
-                model="rules",
-                system_instruction=prompt,
-                temperature=None,
-                max_tokens=None,
-                top_p=None,
-                top_k=None,
-                frequency_penalty=None,
-                presence_penalty=None,
-                seed=None,
-                filter_incomplete_user_turns=False,
-                user_turn_completion_config=None,
-            )
-        )
+        super().__init__(settings=without_model("rules", prompt=prompt))
         self._now = now
 
     def can_generate_metrics(self) -> bool:
